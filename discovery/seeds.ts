@@ -49,33 +49,33 @@ const OPTIONS = optionsOf<SeedOptions>({ nameServer: NAME_SERVER, resolveInterva
 export function seeds(addresses: readonly string[], options: SeedOptions = {}): Discovery {
   assertNone([...ADDRESSES("seeds", addresses), ...OPTIONS("seeds", options)]);
   const distinct = [...new Set(addresses)];
-  return openMembership((context, finding) => new Seeds(distinct, { options, context, finding }).run());
+  return openMembership((context, sink) => new Seeds(distinct, { options, context, sink }).run());
 }
 
 class Seeds {
   readonly #options: SeedOptions;
   readonly #context: DiscoveryContext;
-  readonly #finding: AddressSink;
+  readonly #sink: AddressSink;
   /** The addresses of each seed. */
   readonly #found: Map<string, readonly string[]>;
 
   constructor(
     seeds: readonly string[],
-    { options, context, finding }: {
+    { options, context, sink }: {
       readonly options: SeedOptions;
       readonly context: DiscoveryContext;
-      readonly finding: AddressSink;
+      readonly sink: AddressSink;
     },
   ) {
     this.#options = options;
     this.#context = context;
-    this.#finding = finding;
+    this.#sink = sink;
     // A seed that is resolved has no addresses yet; any other is its own address.
     this.#found = new Map(seeds.map((seed) => [seed, nameIn(seed, options) === undefined ? [seed] : []]));
   }
 
   async run(): Promise<void> {
-    this.#tell();
+    this.#publish();
     await Promise.all([...this.#found.keys()].map((seed) => this.#follow(seed)));
   }
 
@@ -83,7 +83,7 @@ class Seeds {
     const name = nameIn(seed, this.#options);
     if (name === undefined) return;
     const { resolveInterval = 30_000, nameServer } = this.#options;
-    const { signal } = this.#finding;
+    const { signal } = this.#sink;
     const { runtime } = this.#context;
     for (let failures = 0; !signal.aborted;) {
       let delayMs = resolveInterval;
@@ -99,16 +99,16 @@ class Seeds {
         // Previous addresses may still be right. Without any, the system may resolve the name in another way.
         if (this.#found.get(seed)!.length === 0) this.#found.set(seed, [seed]);
       }
-      this.#tell();
+      this.#publish();
       await sleep(runtime, delayMs, { signal }).catch(() => {});
     }
   }
 
-  #tell(): void {
+  #publish(): void {
     const addresses = new Set([...this.#found.values()].flat());
     // A server that routes by host name does not answer to a bare address, so the name is a last resort.
     const names = [...this.#found].filter(([seed, found]) => found.length > 0 && !found.includes(seed));
-    this.#finding.found([...addresses], new Map(names));
+    this.#sink.found([...addresses], new Map(names));
   }
 }
 

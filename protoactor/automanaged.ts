@@ -118,7 +118,7 @@ function healthOf(host: string): string {
 }
 
 /** The last answer of a host. */
-interface Heard {
+interface Found {
   readonly member: Member;
   readonly misses: number;
 }
@@ -129,7 +129,7 @@ class AutoManaged {
   readonly #list: MemberList;
   readonly #failures: ReadonlyMap<string, Failures>;
   /** The last answers by host. */
-  #heard: ReadonlyMap<string, Heard> = new Map();
+  #found: ReadonlyMap<string, Found> = new Map();
 
   constructor(options: AutoManagedOptions, context: DiscoveryContext) {
     this.#options = {
@@ -211,17 +211,17 @@ class AutoManaged {
     const others = [...answers.values()].filter((answer) => answer === "none" || answer?.id !== self.id);
     // If no other host answers, this member is probably the one that is disconnected.
     if (others.length > 0 && others.every((answer) => answer === undefined)) return;
-    const heard = new Map<string, Heard>();
+    const found = new Map<string, Found>();
     for (const [host, answer] of answers) {
-      const before = this.#heard.get(host);
+      const before = this.#found.get(host);
       if (answer === undefined && before && before.misses + 1 < toleratedMisses) {
-        heard.set(host, { member: before.member, misses: before.misses + 1 });
+        found.set(host, { member: before.member, misses: before.misses + 1 });
       } else if (answer !== undefined && answer !== "none") {
-        heard.set(host, { member: answer, misses: 0 });
+        found.set(host, { member: answer, misses: 0 });
       }
     }
-    this.#heard = heard;
-    this.#list.publish([...heard.values()].map(({ member }) => member));
+    this.#found = found;
+    this.#list.publish([...found.values()].map(({ member }) => member));
   }
 }
 

@@ -87,7 +87,7 @@ const OPTIONS = optionsOf<KubernetesOptions>({
  */
 export function kubernetes(options: KubernetesOptions): Discovery {
   assertNone(OPTIONS("kubernetes", options));
-  return openMembership((context, finding) => new Pods(options, { context, finding }).run());
+  return openMembership((context, sink) => new Pods(options, { context, sink }).run());
 }
 
 /** The API has dropped the version at which a watch should start. */
@@ -96,22 +96,22 @@ class Gone extends Error {}
 class Pods {
   readonly #options: KubernetesOptions;
   readonly #context: DiscoveryContext;
-  readonly #finding: AddressSink;
+  readonly #sink: AddressSink;
   /** The addresses of running pods by pod name. */
   #addresses = new Map<string, string>();
 
   constructor(
     options: KubernetesOptions,
-    { context, finding }: { readonly context: DiscoveryContext; readonly finding: AddressSink },
+    { context, sink }: { readonly context: DiscoveryContext; readonly sink: AddressSink },
   ) {
     this.#options = options;
     this.#context = context;
-    this.#finding = finding;
+    this.#sink = sink;
   }
 
   async run(): Promise<void> {
     const { server = "https://kubernetes.default.svc", labelSelector } = this.#options;
-    const { signal } = this.#finding;
+    const { signal } = this.#sink;
     const source = `Kubernetes at ${server}: pods ${labelSelector}`;
     await retryForever(({ succeeded }) => this.#follow(succeeded), {
       context: this.#context,
@@ -122,7 +122,7 @@ class Pods {
 
   /** Lists all pods and watches for changes, until the API has dropped the last known version. */
   async #follow(succeeded: () => void): Promise<void> {
-    const { signal } = this.#finding;
+    const { signal } = this.#sink;
     using client = await this.#client();
     try {
       let version = await this.#list(client);
@@ -151,13 +151,13 @@ class Pods {
       next = page.metadata?.continue || undefined;
     } while (next !== undefined);
     this.#addresses = addresses;
-    this.#tell();
+    this.#publish();
     return version;
   }
 
   /** Watches for changes after a version, until the API ends the watch. Returns the last version. */
   async #watch(from: string, client: Deno.HttpClient | undefined): Promise<string> {
-    const { signal } = this.#finding;
+    const { signal } = this.#sink;
     const query = {
       watch: "1",
       allowWatchBookmarks: "true",
@@ -191,14 +191,14 @@ class Pods {
     if (type === "ADDED" || type === "MODIFIED" || type === "DELETED") {
       if (type === "DELETED") this.#addresses.delete(nameOf(object));
       else place(this.#addresses, object, this.#options);
-      this.#tell();
+      this.#publish();
     }
     // A bookmark has only a version.
     return object.metadata?.resourceVersion;
   }
 
-  #tell(): void {
-    this.#finding.found([...new Set(this.#addresses.values())]);
+  #publish(): void {
+    this.#sink.found([...new Set(this.#addresses.values())]);
   }
 
   async #client(): Promise<Deno.HttpClient | undefined> {
@@ -222,7 +222,7 @@ class Pods {
     const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`;
     return [`${server.replace(/\/$/, "")}${path}?${search}`, {
       runtime: this.#context.runtime,
-      signal: this.#finding.signal,
+      signal: this.#sink.signal,
       timeoutMs: ANSWER_TIMEOUT_MS,
       maxBytes: MAX_ANSWER_BYTES,
       headers: { authorization: `Bearer ${token}` },

@@ -152,7 +152,7 @@ export class Membership {
   }
 
   /** State of a member was stored. A member that is not active departs at once. */
-  heard(id: string, now: Instant): void {
+  recordState(id: string, now: Instant): void {
     this.departures.forget(id);
     if (!this.#store.active.has(id)) this.departures.depart(id, now.monotonicMs);
   }

@@ -35,26 +35,26 @@ export interface Plan extends Candidates {
   readonly own: Item | undefined;
   readonly changed: readonly Item[];
   /** The changed members without the pending ones. */
-  readonly found: readonly Item[];
+  readonly notPending: readonly Item[];
   readonly roundRobin: readonly SlotItem[];
   /** The slot after those of `roundRobin`; undefined if all candidates find room. */
   readonly slot: number | undefined;
   /** The serial of the latest change. */
   readonly serial: number;
-  readonly findings: Findings;
+  readonly updates: PendingUpdates;
 }
 
 /** The candidates for one push. */
 export interface PushPlan {
   readonly changed: readonly Candidate[];
-  readonly findings: Findings;
+  readonly updates: PendingUpdates;
 }
 
 /**
- * The findings of a plan about pending members. Planning changes no record of the peer: the findings are recorded with
+ * The changes of a plan to the pending members of a peer. Planning changes no record of the peer: they are recorded with
  * the message.
  */
-class Findings {
+class PendingUpdates {
   readonly peer: PeerMemory;
   readonly nowMs: number;
   /** In order: a member that is pending from now on, or, without a value, no longer. */
@@ -89,7 +89,7 @@ class Findings {
     this.#isHeldBack = true;
   }
 
-  /** Records all findings. */
+  /** Records all updates. */
   record(memories: PeerMemories): void {
     const { peer } = this;
     for (const [id, pending] of this.#pending ?? []) {
@@ -145,21 +145,21 @@ export class DeltaPlanner {
   /** The candidates for a message to a peer, once {@linkcode DeltaPlanner.clearPending} was called. */
   plan(peer: PeerMemory, { asked, nowMs }: { readonly asked: KnownVersions; readonly nowMs: number }): Plan {
     const { log } = this.#store;
-    const findings = new Findings(peer, nowMs);
-    const own = this.#item(findings, log.get(this.#selfId)!);
-    const pending = this.#pending(findings);
-    const found = this.#changed(findings);
-    const count = (own ? 1 : 0) + pending.length + found.length;
+    const updates = new PendingUpdates(peer, nowMs);
+    const own = this.#item(updates, log.get(this.#selfId)!);
+    const pending = this.#pending(updates);
+    const notPending = this.#changed(updates);
+    const count = (own ? 1 : 0) + pending.length + notPending.length;
     const isCrowded = peer.lastMessageWasFull || count > this.#maxMembers;
     return {
       own,
       // The peer is known to lack pending members. It may have heard of other changes elsewhere.
-      changed: [...pending, ...found],
-      pulled: isCrowded ? this.#pulled(findings, asked) : [],
-      found,
+      changed: [...pending, ...notPending],
+      pulled: isCrowded ? this.#pulled(updates, asked) : [],
+      notPending,
       serial: log.serial,
-      ...(isCrowded ? this.#roundRobin(findings) : { roundRobin: [], slot: undefined }),
-      findings,
+      ...(isCrowded ? this.#roundRobin(updates) : { roundRobin: [], slot: undefined }),
+      updates,
     };
   }
 
@@ -169,8 +169,8 @@ export class DeltaPlanner {
     plan: Plan,
     sent: ReadonlyMap<string, { readonly last: number }>,
   ): SendRecord {
-    const { own, found, roundRobin, serial, findings } = plan;
-    findings.record(this.#memories);
+    const { own, notPending, roundRobin, serial, updates } = plan;
+    updates.record(this.#memories);
     this.#slot = plan.slot ?? this.#slot;
     const isLeft = ({ id, member }: Item) => (sent.get(id)?.last ?? 0) < this.#end(member);
     const owns = own ? [own] : [];
@@ -178,31 +178,31 @@ export class DeltaPlanner {
     const isFull = [...owns, ...plan.changed].some(isLeft);
     peer.recordSent({ isFull });
     // If there are more than find room one of them is left. Members that were not looked at changed before it.
-    const left = [...owns, ...found].filter((each) => isLeft(each) && !peer.pending.has(each.id));
+    const left = [...owns, ...notPending].filter((each) => isLeft(each) && !peer.pending.has(each.id));
     return {
       slot: roundRobin.find(isLeft)?.slot ?? plan.slot,
       roundRobinFirst: isFull && (next === undefined || isLeft(next)),
-      partial: isFull || findings.isHeldBack,
+      partial: isFull || updates.isHeldBack,
       changes: [Math.max(0, ...left.map(({ member }) => member.changedSerial)), serial],
     };
   }
 
   /** The candidates for a push to a peer, without entries of an earlier message. */
   planPush(peer: PeerMemory, ids: Iterable<string>, nowMs: number): PushPlan {
-    const findings = new Findings(peer, nowMs);
+    const updates = new PendingUpdates(peer, nowMs);
     const changed: Item[] = [];
     for (const id of ids) {
       const member = this.#store.log.get(id);
-      const item = member && this.#item(findings, member);
+      const item = member && this.#item(updates, member);
       // A pending member has a gap or needs a reset: that is for a round, which gets an answer.
       if (!item?.isWhole || peer.pending.has(id)) continue;
       if (peer.pushedAfter(item.member, 0) < item.member.version) changed.push(item);
     }
-    return { changed, findings };
+    return { changed, updates };
   }
 
-  recordPushed({ findings }: PushPlan): void {
-    findings.record(this.#memories);
+  recordPushed({ updates }: PushPlan): void {
+    updates.record(this.#memories);
   }
 
   /** The last number of a member to send. */
@@ -211,37 +211,37 @@ export class DeltaPlanner {
   }
 
   /** The pending members with a delta to send. */
-  #pending(findings: Findings): Item[] {
-    const { peer } = findings;
+  #pending(updates: PendingUpdates): Item[] {
+    const { peer } = updates;
     const items: Item[] = [];
     if (peer.pending.size === 0) return items;
     for (const [id, pending] of peer.pending) {
       if (id === this.#selfId) continue;
       const member = this.#store.log.get(id);
-      const item = member && this.#item(findings, member);
+      const item = member && this.#item(updates, member);
       if (item) items.push(item);
-      else if (pending.gap) findings.addUnfillable(id);
+      else if (pending.gap) updates.addUnfillable(id);
     }
     return items;
   }
 
   /** The changed members without the pending ones, the latest change first. */
-  #changed(findings: Findings): Item[] {
-    const { peer } = findings;
+  #changed(updates: PendingUpdates): Item[] {
+    const { peer } = updates;
     const items: Item[] = [];
     for (const member of this.#store.log.changes.newestFirst(peer.changes.upTo)) {
       if (items.length > this.#maxMembers) break;
       if (peer.pending.has(member.id) || member.isAckedBy(peer)) continue;
-      const item = this.#otherItem(findings, member);
+      const item = this.#otherItem(updates, member);
       if (item) items.push(item);
     }
     return items;
   }
 
   /** The next members in round-robin order: each comes in the end, whatever changes meanwhile. */
-  #roundRobin(findings: Findings): Pick<Plan, "roundRobin" | "slot"> {
+  #roundRobin(updates: PendingUpdates): Pick<Plan, "roundRobin" | "slot"> {
     const { log } = this.#store;
-    let slot = findings.peer.slot ?? this.#slot;
+    let slot = updates.peer.slot ?? this.#slot;
     const roundRobin: SlotItem[] = [];
     const most = Math.min(log.size, SLOTS_PER_MEMBER * this.#maxMembers);
     for (
@@ -249,19 +249,19 @@ export class DeltaPlanner {
       slot < end && roundRobin.length < roundRobinSlots(this.#maxMembers);
       slot++
     ) {
-      const item = this.#otherItem(findings, log.atSlot(slot));
+      const item = this.#otherItem(updates, log.atSlot(slot));
       if (item) roundRobin.push({ ...item, slot });
     }
     return { roundRobin, slot };
   }
 
   /** The members in the peer's pull, above its versions. */
-  #pulled(findings: Findings, asked: KnownVersions): Item[] {
+  #pulled(updates: PendingUpdates, asked: KnownVersions): Item[] {
     const items: Item[] = [];
     for (const [id, version] of asked) {
       if (items.length === maxPulled(this.#maxMembers)) break;
       const member = this.#store.log.get(id);
-      const item = member && this.#otherItem(findings, member, version);
+      const item = member && this.#otherItem(updates, member, version);
       if (item) items.push(item);
     }
     return items;
@@ -299,21 +299,21 @@ export class DeltaPlanner {
     return after >= member.version && !reset;
   }
 
-  #otherItem(findings: Findings, member: MemberState, reported?: KnownVersion): Item | undefined {
-    return member.id === this.#selfId ? undefined : this.#item(findings, member, reported);
+  #otherItem(updates: PendingUpdates, member: MemberState, reported?: KnownVersion): Item | undefined {
+    return member.id === this.#selfId ? undefined : this.#item(updates, member, reported);
   }
 
   /** The delta of a member for a peer, above its reported version if there is one. Undefined if there is none now. */
-  #item(findings: Findings, member: MemberState, reported?: KnownVersion): Item | undefined {
-    const { peer, nowMs } = findings;
+  #item(updates: PendingUpdates, member: MemberState, reported?: KnownVersion): Item | undefined {
+    const { peer, nowMs } = updates;
     const { id } = member;
     // A peer knows its own state best (E1).
     if (id === peer.id) return undefined;
-    if ((peer.pending.get(id)?.notBeforeMs ?? nowMs) > nowMs) return void findings.holdBack();
+    if ((peer.pending.get(id)?.notBeforeMs ?? nowMs) > nowMs) return void updates.holdBack();
     const { after: assumed, reset } = peer.assumedVersion(member);
     if (assumed >= member.version && !reset) {
       // Only for a push: a plan has none of these.
-      if (peer.pending.has(id)) findings.clearPending(id);
+      if (peer.pending.has(id)) updates.clearPending(id);
       return undefined;
     }
     const after = reset ? assumed : Math.max(assumed, numberOf(reported, member));
@@ -324,7 +324,7 @@ export class DeltaPlanner {
     const isWhole = passesOn && (!this.#signs || member.signedUpTo >= member.version);
     if (!isWhole && !peer.pending.has(id)) {
       const { incarnation, floor } = member;
-      findings.addPending(id, { incarnation, after: assumed, reset, floor, gap: false, ...NOT_REFUSED });
+      updates.addPending(id, { incarnation, after: assumed, reset, floor, gap: false, ...NOT_REFUSED });
     }
     // The peer would refuse entries without a signature over them.
     if (this.#signs && (member.signedUpTo === 0 || (after >= member.signedUpTo && !reset))) return undefined;

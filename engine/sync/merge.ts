@@ -222,7 +222,7 @@ export class Merge {
     this.#store.put(member, delta.entries, now);
     member.raiseFloor({ number: floor, serial: member.changedSerial });
     const isForgotten = this.#membership.departures.rememberedVersion(delta.id) !== undefined;
-    this.#membership.heard(delta.id, now);
+    this.#membership.recordState(delta.id, now);
     // A signed state of a forgotten member may be an old one, played back.
     const isProven = delta.id === peerId || this.#store.active.has(delta.id);
     if (this.#signs && isForgotten && !isProven) this.#membership.block(delta.id, "expired", now);

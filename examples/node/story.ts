@@ -44,14 +44,14 @@ export async function tell(node: Node): Promise<void> {
 
 /** Prints a phase after one second: with every update it changes for a moment. */
 class SettledPhase {
-  #told: Phase = "diffusing";
+  #shown: Phase = "diffusing";
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   change(to: Phase): void {
     clearTimeout(this.#timer);
-    if (to === this.#told) return;
+    if (to === this.#shown) return;
     this.#timer = setTimeout(() => {
-      this.#told = to;
+      this.#shown = to;
       say("phase", `${to}: ${PHASES[to]}`);
     }, 1_000);
   }

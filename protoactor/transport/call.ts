@@ -75,32 +75,32 @@ export interface Calls {
 export const grpcCalls: Calls = { open, listen };
 
 function open(address: string, { maxBytes }: CallLimits): Call {
-  const said = framing();
-  const heard = unframing(maxBytes);
+  const outgoing = framing();
+  const incoming = unframing(maxBytes);
   const ending = new AbortController();
   const init = {
     method: "POST",
     headers: { "content-type": CONTENT_TYPE, te: "trailers" },
-    body: said.readable,
+    body: outgoing.readable,
     redirect: "error" as const,
     // Without the signal, a canceled call would stay open while it connects, or until the other side ends
     // it.
     signal: ending.signal,
   };
-  converse(new URL(`http://${address}${PATH}`), init, heard.writable).catch((error) => {
-    heard.error(error);
-    said.error(error);
+  converse(new URL(`http://${address}${PATH}`), init, incoming.writable).catch((error) => {
+    incoming.error(error);
+    outgoing.error(error);
   });
   const cancel = () => {
-    said.error(ENDED);
-    heard.error(ENDED);
+    outgoing.error(ENDED);
+    incoming.error(ENDED);
     ending.abort(ENDED);
   };
-  return { readable: heard.readable, writable: said.writable, remote: address, cancel };
+  return { readable: incoming.readable, writable: outgoing.writable, remote: address, cancel };
 }
 
 /** Resolves when the other side has ended its direction. */
-async function converse(url: URL, init: RequestInit, heard: WritableStream<Uint8Array>): Promise<void> {
+async function converse(url: URL, init: RequestInit, incoming: WritableStream<Uint8Array>): Promise<void> {
   assertMayConnect(url);
   const { hostname, port } = url;
   // The peer as its own proxy: otherwise `fetch` would use the proxy of the environment.
@@ -112,7 +112,7 @@ async function converse(url: URL, init: RequestInit, heard: WritableStream<Uint8
   using client = Deno.createHttpClient({ http1: false, http2: true, proxy: itself });
   const response = await fetch(url, { ...init, client });
   const isGrpc = response.headers.get("content-type")?.startsWith(CONTENT_TYPE);
-  if (response.status === 200 && isGrpc && response.body) return await response.body.pipeTo(heard);
+  if (response.status === 200 && isGrpc && response.body) return await response.body.pipeTo(incoming);
   await response.body?.cancel();
   throw new TypeError(`Expected a gRPC response; got status ${response.status}.`);
 }
@@ -126,20 +126,25 @@ async function listen({ maxBytes, onCall, whyRefused, ...options }: ListenOption
     }
     const refused = whyRefused?.(request, remoteAddr);
     if (refused !== undefined) return new Response(`${refused}\n`, { status: 403 });
-    const said = framing();
-    const heard = unframing(maxBytes);
-    request.body.pipeTo(heard.writable).catch((error) => {
-      heard.error(error);
-      said.end();
+    const outgoing = framing();
+    const incoming = unframing(maxBytes);
+    request.body.pipeTo(incoming.writable).catch((error) => {
+      incoming.error(error);
+      outgoing.end();
     });
     const { hostname, port } = remoteAddr;
     const cancel = () => {
-      heard.error(ENDED);
+      incoming.error(ENDED);
       // The server would print an error here as an uncaught error of the program.
-      said.end();
+      outgoing.end();
     };
-    onCall({ readable: heard.readable, writable: said.writable, remote: `${hostname}:${port}`, cancel });
-    return new Response(said.readable, { headers: { "content-type": CONTENT_TYPE } });
+    onCall({
+      readable: incoming.readable,
+      writable: outgoing.writable,
+      remote: `${hostname}:${port}`,
+      cancel,
+    });
+    return new Response(outgoing.readable, { headers: { "content-type": CONTENT_TYPE } });
   });
   const close = async () => {
     ending.abort();

@@ -142,7 +142,7 @@ class Members implements AsyncDisposable {
   readonly #world: World;
   readonly #places: readonly Place[];
   readonly #nodes = new Map<string, Node>();
-  readonly #told = new Map<string, HearsayEvent[]>();
+  readonly #events = new Map<string, HearsayEvent[]>();
   readonly #collecting: Promise<void>[] = [];
 
   constructor(world: World, places: readonly Place[]) {
@@ -165,7 +165,7 @@ class Members implements AsyncDisposable {
       config: CONFIG,
     });
     this.#nodes.set(id, node);
-    this.#told.set(id, []);
+    this.#events.set(id, []);
     this.#collecting.push(this.#collect(id, node));
   }
 
@@ -200,7 +200,7 @@ class Members implements AsyncDisposable {
 
   /** Takes the source down, and drops earlier failure events. */
   async down(): Promise<void> {
-    for (const told of this.#told.values()) told.length = 0;
+    for (const events of this.#events.values()) events.length = 0;
     await this.#world.down?.();
   }
 
@@ -210,7 +210,7 @@ class Members implements AsyncDisposable {
 
   /** Waits until a member has reported since then that the source does not answer. */
   async untilTold(id: string): Promise<void> {
-    await this.until(() => this.#told.get(id)!.some(({ type }) => type === "DiscoveryFailed"));
+    await this.until(() => this.#events.get(id)!.some(({ type }) => type === "DiscoveryFailed"));
   }
 
   async until(condition: () => boolean): Promise<void> {
@@ -230,6 +230,6 @@ class Members implements AsyncDisposable {
   }
 
   async #collect(id: string, node: Node): Promise<void> {
-    for await (const event of node.events.subscribe()) this.#told.get(id)!.push(event);
+    for await (const event of node.events.subscribe()) this.#events.get(id)!.push(event);
   }
 }

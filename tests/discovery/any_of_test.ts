@@ -113,7 +113,7 @@ Deno.test("anyOf: removes a member that left from every source that needs handsh
   cluster.make("c", { cluster: { discovery: anyOf(at("a"), at("b")) } });
   for (const id of ids) await cluster.of(id).gossiper.start();
   const namedAt = (id: string) =>
-    cluster.of(id).told("ClusterTopology").at(-1)?.members.map(({ id }) => id).join();
+    cluster.of(id).emitted("ClusterTopology").at(-1)?.members.map(({ id }) => id).join();
   await cluster.runUntil(() => ids.every((id) => namedAt(id) === "a,b,c"), { withinMs: 5_000 });
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.stop("b");

@@ -43,7 +43,7 @@ Deno.test("seeds: a member that handshakes with one seed learns of all members, 
     withinMs: 2_000,
   });
   await cluster.runUntil(() => cluster.isConfirmed());
-  const last = ids.map((id) => cluster.of(id).told("ClusterTopology").at(-1));
+  const last = ids.map((id) => cluster.of(id).emitted("ClusterTopology").at(-1));
   for (const topology of last) {
     assertEquals([topology?.members, topology?.topologyHash], [last[0]?.members, last[0]?.topologyHash]);
   }
@@ -53,21 +53,21 @@ Deno.test("seeds: a member that handshakes with one seed learns of all members, 
 Deno.test("seeds: before the first contact there is neither consensus nor confirmed, and after it not with itself alone (E13)", async () => {
   await using cluster = emptyCluster(["a", "b"]);
   const { gossiper } = make(cluster, "a", "b");
-  const told: unknown[] = [];
-  gossiper.registerConsensusCheck("k", (value) => value, { onReached: (value) => told.push(value) });
+  const emitted: unknown[] = [];
+  gossiper.registerConsensusCheck("k", (value) => value, { onReached: (value) => emitted.push(value) });
   gossiper.setState("k", 1);
   await gossiper.start();
   await cluster.advance(5_000);
-  assertEquals([gossiper.phase, told], ["diffusing", []]);
+  assertEquals([gossiper.phase, emitted], ["diffusing", []]);
 
   const other = make(cluster, "b");
   other.gossiper.setState("k", 2);
   await other.gossiper.start();
   await cluster.runUntil(() => cluster.isConfirmed());
-  assertEquals(told, []);
+  assertEquals(emitted, []);
   other.gossiper.setState("k", 1);
-  await cluster.runUntil(() => told.length > 0);
-  assertEquals(told, [1]);
+  await cluster.runUntil(() => emitted.length > 0);
+  assertEquals(emitted, [1]);
 });
 
 Deno.test("seeds: a seed that starts later is found, and one that stays down does no harm", async () => {
@@ -119,7 +119,7 @@ Deno.test("seeds: a member that left is removed from the topology at once, an ex
   await make(cluster, "a").gossiper.start();
   for (const id of ["b", "c"]) await make(cluster, id, "a").gossiper.start();
   await cluster.runUntil(() => cluster.isConfirmed());
-  const namedAtA = () => cluster.of("a").told("ClusterTopology").at(-1)?.members.map(({ id }) => id);
+  const namedAtA = () => cluster.of("a").emitted("ClusterTopology").at(-1)?.members.map(({ id }) => id);
   await cluster.stop("b");
   await cluster.runUntil(() => namedAtA()?.length === 2);
   assertEquals(namedAtA(), ["a", "c"]);
@@ -211,14 +211,14 @@ Deno.test("seeds: a member that is alone for 10 s reports the reason once, and i
   assertEquals(gossiper.snapshot().seeds, []);
   await gossiper.start();
   await cluster.advance(9_000);
-  assertEquals(cluster.of("a").told("Alone"), []);
+  assertEquals(cluster.of("a").emitted("Alone"), []);
   await cluster.advance(60_000);
-  const [{ seeds: told }, ...more] = cluster.of("a").told("Alone") as [EventOf<"Alone">];
+  const [{ seeds: emitted }, ...more] = cluster.of("a").emitted("Alone") as [EventOf<"Alone">];
   assertEquals(more, []);
   const briefOf = (
     { address, outcome, memberId, reason }: SeedStatus,
   ) => [address, outcome, memberId, reason];
-  assertEquals(told.map(briefOf), [
+  assertEquals(emitted.map(briefOf), [
     ["memory://a:1", "self", "a", null],
     [
       "memory://b:1",
@@ -253,15 +253,15 @@ Deno.test("seeds: a member that is alone for 10 s reports the reason once, and i
   // A late subscriber gets the present failures.
   assertEquals((await failedNow()).sort(), ["memory://b:1", "memory://c:1"]);
   await make(cluster, "c").gossiper.start();
-  await cluster.runUntil(() => cluster.of("a").told("SeedRecovered").length > 0, { withinMs: 10_000 });
-  assertEquals(cluster.of("a").told("SeedRecovered"), [
+  await cluster.runUntil(() => cluster.of("a").emitted("SeedRecovered").length > 0, { withinMs: 10_000 });
+  assertEquals(cluster.of("a").emitted("SeedRecovered"), [
     { type: "SeedRecovered", address: "memory://c:1", memberId: "c" },
   ]);
   assertEquals(await failedNow(), ["memory://b:1"]);
   await cluster.advance(20_000);
   await end(cluster, "c", "stopped");
   await cluster.advance(12_000);
-  assertEquals(cluster.of("a").told("Alone").length, 2);
+  assertEquals(cluster.of("a").emitted("Alone").length, 2);
 });
 
 const BALANCER = "memory://balancer:1";

@@ -59,7 +59,7 @@ export class Exchanges {
   /** One member's part of a round: a handshake where none is valid, then gossip, or a heartbeat alone. */
   gossip(a: Node, id: string): void {
     const connection = a.connections.get(id);
-    if (!connection || connection.told.get(a) !== a.engine.view.incarnation) {
+    if (!connection || connection.incarnations.get(a) !== a.engine.view.incarnation) {
       return this.#handshakes.greet(a, id, (greeted) => this.#request(a, greeted));
     }
     if (a.engine.view.isQuiet(id) && !a.engine.view.isSilent(id)) return this.#sendHeartbeat(a, connection);
@@ -95,7 +95,9 @@ export class Exchanges {
    */
   #livenessOf(connection: Connection, node: Node): Liveness {
     const liveness = node.engine.takeLiveness(otherEnd(connection, node).id);
-    return connection.told.get(node) === node.engine.view.incarnation ? liveness : { ...liveness, count: 0 };
+    return connection.incarnations.get(node) === node.engine.view.incarnation
+      ? liveness
+      : { ...liveness, count: 0 };
   }
 
   /**

@@ -52,7 +52,7 @@ export class Handshakes {
     if (!b || b === a || b.engine.view.isFenced) return;
     const connection: Connection = {
       ends: [a, b],
-      told: new Map([[a, a.engine.view.incarnation]]),
+      incarnations: new Map([[a, a.engine.view.incarnation]]),
       isOpen: true,
     };
     const hello = this.#helloOf(a);
@@ -62,7 +62,7 @@ export class Handshakes {
       what: () => `hello ${hello.incarnation}`,
       deliver: () => {
         if (!this.#accept(b, a, connection, hello)) return;
-        connection.told.set(b, b.engine.view.incarnation);
+        connection.incarnations.set(b, b.engine.view.incarnation);
         const answer = this.#helloOf(b);
         this.#network.send(connection, {
           from: b,

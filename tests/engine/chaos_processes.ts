@@ -37,7 +37,7 @@ export interface Node extends Process {
 export interface Connection {
   readonly ends: readonly [Node, Node];
   /** The incarnation in each end's handshake. */
-  readonly told: Map<Node, Incarnation>;
+  readonly incarnations: Map<Node, Incarnation>;
   isOpen: boolean;
 }
 

@@ -59,7 +59,7 @@ export class Pushes {
     { ids, relay }: { readonly ids: Iterable<string>; readonly relay: boolean },
   ): void {
     const peer = otherEnd(connection, node);
-    if (connection.told.get(node) !== node.engine.view.incarnation) return;
+    if (connection.incarnations.get(node) !== node.engine.view.incarnation) return;
     const { delta } = this.#processes.call(node, () => node.engine.push(peer.id, ids));
     if (delta.members.length === 0) return;
     const pushed = unstamped(delta);

@@ -41,7 +41,7 @@ export class Signatures {
     const attach = () =>
       void this.#processes.call(node, () => node.engine.attachSignature(draft, signatureOf(draft.state)));
     if (this.#chance.next() < 0.7) return attach();
-    const connection = { ends: [node, node], told: new Map(), isOpen: true } as const;
+    const connection = { ends: [node, node], incarnations: new Map(), isOpen: true } as const;
     const atMs = this.#timeline.nowMs + 1 + this.#chance.below(100);
     this.#network.setTimer({ ...connection }, { node, atMs, what: () => "has signed", act: attach });
   }

@@ -20,10 +20,10 @@ Deno.test("Engine.set: sets a reserved key although the state is at its limit (E
 });
 
 Deno.test("Engine.set: each limit is met to the last byte and the last key, and refused beyond (E7)", () => {
-  const told = entry("k", 1, "value");
-  const share = 2 * (ENVELOPE_BYTES + memberBytes("a") + entryBytes(told));
+  const added = entry("k", 1, "value");
+  const share = 2 * (ENVELOPE_BYTES + memberBytes("a") + entryBytes(added));
   const cases = [
-    [{ maxStateBytes: storedBytes(told) }, { maxStateBytes: storedBytes(told) - 1 }, "maxStateBytes"],
+    [{ maxStateBytes: storedBytes(added) }, { maxStateBytes: storedBytes(added) - 1 }, "maxStateBytes"],
     [{ maxKeysPerMember: 1 }, { maxKeysPerMember: 0 }, "maxKeysPerMember"],
     [{ maxMessageBytes: share }, { maxMessageBytes: share - 2 }, "half of maxMessageBytes"],
   ] as const;

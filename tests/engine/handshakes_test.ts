@@ -1,8 +1,9 @@
 import { assertEquals } from "../../deps/std_assert.ts";
 import {
+  deliver,
   entry,
   exchange,
-  greet,
+  handshake,
   incarnationAt,
   makeCluster,
   makeEngine,
@@ -10,7 +11,6 @@ import {
   memberDelta,
   note,
   set,
-  tell,
   TestClock,
   valueOf,
 } from "./harness.ts";
@@ -22,7 +22,7 @@ Deno.test("handshake: a higher incarnation ends the state of the lower one (E1)"
   exchange(b, a, { clock });
   assertEquals(valueOf(a, "b", "k"), "old");
   const again = makeEngine("b", clock, { incarnation: incarnationAt(clock, 50) });
-  greet(again, a, clock);
+  handshake(again, a, clock);
   assertEquals(valueOf(a, "b", "k"), undefined);
   assertEquals(a.view.versionOf("b"), { incarnation: again.view.incarnation, number: 0 });
 });
@@ -47,10 +47,10 @@ Deno.test("handshake: a lower incarnation is refused and changes no state (E1)",
 Deno.test("handshake: an incarnation that began with one is passed on as a delta, not as a reset (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  tell(a, "b", memberDelta("b", incarnationAt(clock, 0), [entry("k", 1, 1)]), clock);
+  deliver(a, "b", memberDelta("b", incarnationAt(clock, 0), [entry("k", 1, 1)]), clock);
   const incarnation = incarnationAt(clock, 5);
   note(a, a.applyHello({ id: "b", incarnation, digest: "0".repeat(16), active: "0".repeat(16) }, clock.now));
-  tell(a, "b", memberDelta("b", incarnation, [entry("k", 1, 2)]), clock);
-  const [told] = a.disseminate("c").delta.members;
-  assertEquals([told?.id, told?.incarnation, told?.reset], ["b", incarnation, false]);
+  deliver(a, "b", memberDelta("b", incarnation, [entry("k", 1, 2)]), clock);
+  const [sent] = a.disseminate("c").delta.members;
+  assertEquals([sent?.id, sent?.incarnation, sent?.reset], ["b", incarnation, false]);
 });

@@ -129,12 +129,12 @@ export function makeCluster(
 /** Two members with a completed handshake: the usual start. */
 export function makePair(clock: TestClock, options: EngineOptions = {}): [a: Engine, b: Engine] {
   const [a, b] = makeCluster(["a", "b"], clock, options);
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   return [a, b!];
 }
 
 /** A handshake of both, as when a connection opens; returns the refusals. */
-export function greet(a: Engine, b: Engine, clock: TestClock) {
+export function handshake(a: Engine, b: Engine, clock: TestClock) {
   const helloOf = (engine: Engine) => ({
     id: engine.view.id,
     incarnation: engine.view.incarnation,
@@ -148,8 +148,8 @@ export function greet(a: Engine, b: Engine, clock: TestClock) {
 }
 
 /** Handshakes of all pairs. */
-export function greetAll(engines: readonly Engine[], clock: TestClock): void {
-  for (const a of engines) for (const b of engines) if (a.view.id < b.view.id) greet(a, b, clock);
+export function handshakeAll(engines: readonly Engine[], clock: TestClock): void {
+  for (const a of engines) for (const b of engines) if (a.view.id < b.view.id) handshake(a, b, clock);
 }
 
 /** Counts heartbeats of an engine. */
@@ -228,15 +228,15 @@ export function settle(
 ): void {
   const { clock, rounds = 50 } = options;
   for (let round = 0; round < rounds; round++) {
-    let told = 0;
+    let members = 0;
     for (const a of engines) {
       for (const b of engines) {
         if (a === b) continue;
         const { request, reply } = exchange(a, b, { clock });
-        told += request.members.length + (reply?.delta.members.length ?? 0);
+        members += request.members.length + (reply?.delta.members.length ?? 0);
       }
     }
-    if (told === 0) return;
+    if (members === 0) return;
   }
   throw new Error(`After ${rounds} rounds there was still state to send.`);
 }
@@ -289,7 +289,7 @@ export function sendLiveness(from: Engine, to: Engine, clock: TestClock): Livene
 }
 
 /** Delivers a peer's deltas to an engine; returns the versions in its answer. */
-export function tell(
+export function deliver(
   engine: Engine,
   peerId: string,
   members: MemberDelta | readonly MemberDelta[],
@@ -326,5 +326,5 @@ export function membersOf(deltas: readonly { readonly id: string }[]): string[] 
 /** Delivers a higher incarnation of an engine's own id. */
 export function sendHigherIncarnation(engine: Engine, clock: TestClock): void {
   const higher = makeIncarnation(incarnationStartMs(engine.view.incarnation) + 10, 0.5);
-  tell(engine, "b", memberDelta(engine.view.id, higher, [entry("k", 1, "other")]), clock);
+  deliver(engine, "b", memberDelta(engine.view.id, higher, [entry("k", 1, "other")]), clock);
 }

@@ -2,10 +2,11 @@ import { assertEquals, assertGreater } from "../../deps/std_assert.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { incarnationStartMs, makeIncarnation } from "../../engine/incarnation.ts";
 import {
+  deliver,
   entry,
   eventsOf,
   exchange,
-  greet,
+  handshake,
   incarnationAt,
   makeCluster,
   makeEngine,
@@ -15,7 +16,6 @@ import {
   sendHigherIncarnation,
   set,
   silence,
-  tell,
   TestClock,
   valueOf,
 } from "./harness.ts";
@@ -43,7 +43,7 @@ Deno.test("identity conflict: of false claims, two in half of heartbeatExpiratio
   assertEquals([a.view.isFenced, a.view.incarnation], [false, incarnation]);
   assertEquals(eventsOf(a).all, [{ type: "ConflictDetected", memberId: "a", reason: "identity" }]);
   // It continues, and begins a later incarnation as soon as it may.
-  greet(a, b, clock);
+  handshake(a, b, clock);
   set(a, "k", 1, clock);
   exchange(a, b, { clock });
   assertEquals(valueOf(b, "a", "k"), 1);
@@ -56,7 +56,7 @@ Deno.test("identity conflict: no claim silences a member, in any form or number,
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
   const ways = [
-    (incarnation: string) => void tell(a, "b", memberDelta("a", incarnation, [entry("k", 1, 1)]), clock),
+    (incarnation: string) => void deliver(a, "b", memberDelta("a", incarnation, [entry("k", 1, 1)]), clock),
     (incarnation: string) => void note(a, a.reportedIncarnation(incarnation, clock.now)),
     (incarnation: string) =>
       void note(a, a.applyHello({ id: "a", incarnation, digest: "", active: "" }, clock.now)),
@@ -117,7 +117,10 @@ Deno.test("identity conflict: a silenced member begins no incarnation, emits no 
     ),
   );
   assertEquals(a.view.incarnation, incarnation);
-  assertEquals(tell(a, "b", memberDelta("b", incarnationAt(clock, 0), [entry("k", 1, 1)]), clock), new Map());
+  assertEquals(
+    deliver(a, "b", memberDelta("b", incarnationAt(clock, 0), [entry("k", 1, 1)]), clock),
+    new Map(),
+  );
   assertEquals(valueOf(a, "b", "k"), undefined);
   assertEquals(a.disseminate("b").delta.members, []);
   assertEquals(eventsOf(a).all, []);
@@ -154,7 +157,7 @@ Deno.test("identity conflict: two processes with one id that share a peer both e
     for (const twin of [first, second]) {
       note(twin, twin.countHeartbeat({}, clock.now));
       // The connection of one replaces the other's, so that each needs a new handshake.
-      if (greet(twin, peer!, clock).byB === "id_conflict") {
+      if (handshake(twin, peer!, clock).byB === "id_conflict") {
         note(twin, twin.reportedIncarnation(peer!.view.latestIncarnation("twin")!, clock.now));
       } else exchange(twin, peer!, { clock });
       if (round > 100) seen.add(valueOf(peer!, "twin", "who"));
@@ -177,13 +180,13 @@ Deno.test("identity conflict: two processes with one id that share no peer both 
   note(second, second.setTopology({ members: ids, blocked: [] }, clock.now));
   const sides = [[first, p!], [second, q!]] as const;
   const handshakeIncarnation = new Map<Engine, string>();
-  greet(p!, q!, clock);
+  handshake(p!, q!, clock);
   for (let round = 0; round < 100; round++) {
     for (const [twin, peer] of sides) {
       note(twin, twin.countHeartbeat({}, clock.now));
       // As in the gossiper: a connection is valid for the incarnation of its handshake.
       if (handshakeIncarnation.get(twin) === twin.view.incarnation) exchange(twin, peer, { clock });
-      else if (greet(twin, peer, clock).byB === "id_conflict") {
+      else if (handshake(twin, peer, clock).byB === "id_conflict") {
         note(twin, twin.reportedIncarnation(peer.view.latestIncarnation("twin")!, clock.now));
       } else handshakeIncarnation.set(twin, twin.view.incarnation);
     }

@@ -1,10 +1,11 @@
 import { assertEquals, assertGreater, assertNotEquals } from "../../deps/std_assert.ts";
 import { incarnationStartMs } from "../../engine/incarnation.ts";
 import {
+  deliver,
   entry,
   eventsOf,
   exchange,
-  greet,
+  handshake,
   heartbeat,
   incarnationAt,
   makeCluster,
@@ -17,7 +18,6 @@ import {
   sendLiveness,
   set,
   settle,
-  tell,
   TestClock,
   valueOf,
 } from "./harness.ts";
@@ -27,7 +27,7 @@ Deno.test("incarnation: a peer's entries about this member are never merged, als
   const [a] = makePair(clock);
   set(a, "k", "mine", clock);
   for (const after of [0, 1]) {
-    tell(
+    deliver(
       a,
       "b",
       memberDelta("a", a.view.incarnation, [entry("k", 7, "theirs"), entry("x", 8, 1)], { after }),
@@ -35,7 +35,7 @@ Deno.test("incarnation: a peer's entries about this member are never merged, als
     );
     assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
   }
-  tell(a, "b", memberDelta("a", a.view.incarnation, [entry("x", 9, 1)], { reset: true }), clock);
+  deliver(a, "b", memberDelta("a", a.view.incarnation, [entry("x", 9, 1)], { reset: true }), clock);
   assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
 });
 
@@ -43,16 +43,26 @@ Deno.test("incarnation: a peer's entries about this member in a higher incarnati
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", "mine", clock);
-  tell(a, "b", memberDelta("a", incarnationAt(clock, 5), [entry("k", 1, "theirs"), entry("x", 2, 1)]), clock);
+  deliver(
+    a,
+    "b",
+    memberDelta("a", incarnationAt(clock, 5), [entry("k", 1, "theirs"), entry("x", 2, 1)]),
+    clock,
+  );
   assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
 });
 
 Deno.test("incarnation: a higher one replaces a lower one whole, without any of its keys (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  tell(a, "b", memberDelta("b", incarnationAt(clock, 0), [entry("k", 8, "old"), entry("gone", 9, 1)]), clock);
+  deliver(
+    a,
+    "b",
+    memberDelta("b", incarnationAt(clock, 0), [entry("k", 8, "old"), entry("gone", 9, 1)]),
+    clock,
+  );
   eventsOf(a).clear();
-  tell(a, "b", memberDelta("b", incarnationAt(clock, 1), [entry("k", 1, "new")]), clock);
+  deliver(a, "b", memberDelta("b", incarnationAt(clock, 1), [entry("k", 1, "new")]), clock);
   assertEquals([valueOf(a, "b", "k"), valueOf(a, "b", "gone")], ["new", undefined]);
   assertEquals(a.view.versionOf("b"), { incarnation: incarnationAt(clock, 1), number: 1 });
   assertEquals(
@@ -64,9 +74,9 @@ Deno.test("incarnation: a higher one replaces a lower one whole, without any of 
 Deno.test("incarnation: two with equal milliseconds differ by their random parts (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  tell(a, "b", memberDelta("b", incarnationAt(clock, 0, 0.2), [entry("k", 9, "lower")]), clock);
-  tell(a, "b", memberDelta("b", incarnationAt(clock, 0, 0.7), [entry("k", 1, "higher")]), clock);
-  tell(a, "b", memberDelta("b", incarnationAt(clock, 0, 0.2), [entry("k", 10, "lower")]), clock);
+  deliver(a, "b", memberDelta("b", incarnationAt(clock, 0, 0.2), [entry("k", 9, "lower")]), clock);
+  deliver(a, "b", memberDelta("b", incarnationAt(clock, 0, 0.7), [entry("k", 1, "higher")]), clock);
+  deliver(a, "b", memberDelta("b", incarnationAt(clock, 0, 0.2), [entry("k", 10, "lower")]), clock);
   assertEquals(valueOf(a, "b", "k"), "higher");
 });
 
@@ -74,11 +84,11 @@ Deno.test("incarnation: entries of a lower one are not merged, and are answered 
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const held = incarnationAt(clock, 1);
-  tell(a, "c", memberDelta("b", held, [entry("k", 3, "held")]), clock);
+  deliver(a, "c", memberDelta("b", held, [entry("k", 3, "held")]), clock);
   eventsOf(a).clear();
   for (const reset of [false, true]) {
     const old = memberDelta("b", incarnationAt(clock, 0), [entry("k", 99, "old"), heartbeat(100)], { reset });
-    assertEquals(tell(a, "c", old, clock), new Map([["b", { incarnation: held, number: 3 }]]));
+    assertEquals(deliver(a, "c", old, clock), new Map([["b", { incarnation: held, number: 3 }]]));
   }
   assertEquals(valueOf(a, "b", "k"), "held");
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
@@ -92,11 +102,11 @@ Deno.test("incarnation: a member restarted with its clock set back learns of its
   const former = b.view.incarnation;
   const again = makeEngine("b", clock, { incarnation: incarnationAt(clock, -60_000) });
   again.setTopology({ members: ["a", "b"], blocked: [] }, clock.now);
-  greet(again, a, clock);
+  handshake(again, a, clock);
   set(again, "k", "after", clock);
   exchange(again, a, { clock });
   assertGreater(again.view.incarnation, former);
-  greet(again, a, clock);
+  handshake(again, a, clock);
   settle([a, again], { clock });
   assertEquals([valueOf(a, "b", "k"), a.view.incarnationOf("b")], ["after", again.view.incarnation]);
   assertEquals(a.view.digest, again.view.digest);
@@ -108,7 +118,7 @@ Deno.test("incarnation: an owner that learns of a higher one draws one above it,
     const clock = new TestClock();
     const [a] = makePair(clock, { random });
     const claimed = incarnationAt(clock, 5_000);
-    tell(a, "b", memberDelta("a", claimed, [entry("k", 1, 1)]), clock);
+    deliver(a, "b", memberDelta("a", claimed, [entry("k", 1, 1)]), clock);
     assertGreater(a.view.incarnation, claimed);
     assertEquals(incarnationStartMs(a.view.incarnation), incarnationStartMs(claimed) + 1);
     assertEquals(eventsOf(a).of("IncarnationRenewed"), [{
@@ -136,7 +146,7 @@ Deno.test("incarnation: an owner learns of a higher one from a handshake, a delt
     } else if (way === "answer") {
       note(a, a.handleAck(sent, new Map([["a", { incarnation: claimed, number: 4 }]]), clock.now));
     } else {
-      tell(a, "b", memberDelta("a", claimed, way === "delta" ? [entry("k", 1, 1)] : []), clock);
+      deliver(a, "b", memberDelta("a", claimed, way === "delta" ? [entry("k", 1, 1)] : []), clock);
     }
     assertGreater(a.view.incarnation, claimed, way);
   }
@@ -148,10 +158,10 @@ Deno.test("incarnation: a lower or equal one causes no new one (E1)", () => {
   const { incarnation } = a.view;
   set(a, "k", 1, clock);
   assertEquals(
-    tell(a, "b", memberDelta("a", incarnationAt(clock, -1), [entry("k", 9, 1)]), clock),
+    deliver(a, "b", memberDelta("a", incarnationAt(clock, -1), [entry("k", 9, 1)]), clock),
     new Map([["a", { incarnation, number: 1 }]]),
   );
-  assertEquals(tell(a, "b", memberDelta("a", incarnation, [entry("k", 1, 1)]), clock), new Map());
+  assertEquals(deliver(a, "b", memberDelta("a", incarnation, [entry("k", 1, 1)]), clock), new Map());
   note(a, a.handleAck(a.disseminate("b").sent, new Map([["a", { incarnation, number: 1 }]]), clock.now));
   const { refusal } = note(a, a.applyHello({ id: "a", incarnation, digest: "", active: "" }, clock.now));
   assertEquals([refusal, a.view.incarnation], ["id_conflict", incarnation]);
@@ -206,13 +216,13 @@ Deno.test("incarnation: a late acknowledgement of the earlier one does not count
 Deno.test("incarnation: a peer that sends a lower one receives the higher one, whatever version it was known to have (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   const [lower, higher] = [incarnationAt(clock, 0), incarnationAt(clock, 1)];
-  tell(a, "c", memberDelta("c", higher, [entry("k", 1, "new")]), clock);
+  deliver(a, "c", memberDelta("c", higher, [entry("k", 1, "new")]), clock);
   // An acknowledgement whose sender lost the acknowledged state.
   note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
   assertEquals(a.disseminate("b").delta.members, []);
-  tell(b!, "c", memberDelta("c", lower, [entry("k", 9, "old")]), clock);
+  deliver(b!, "c", memberDelta("c", lower, [entry("k", 9, "old")]), clock);
   exchange(b!, a, { clock });
   assertEquals(valueOf(b!, "c", "k"), "new");
 });
@@ -223,7 +233,7 @@ Deno.test("incarnation: a peer whose own is over receives the later one, though 
   for (const engine of [a, b]) note(engine, engine.countHeartbeat({}, clock.now));
   settle([a, b], { clock });
   const later = incarnationAt(clock, 5);
-  tell(a, "c", memberDelta("b", later, [entry("k", 1, "of another process")]), clock);
+  deliver(a, "c", memberDelta("b", later, [entry("k", 1, "of another process")]), clock);
   const { request, reply } = exchange(b, a, { clock });
   assertEquals([request.members, reply?.holds.get("b")?.incarnation], [[], later]);
   assertGreater(b.view.incarnation, later);
@@ -237,7 +247,7 @@ Deno.test("applyLiveness: a count of a process whose incarnation is over does no
   sendLiveness(b, a, clock);
   assertEquals(a.view.heartbeatOf("b")?.number, 40);
   const later = incarnationAt(clock, 5);
-  tell(a, "c", memberDelta("b", later, [entry("k", 1, 1)], { count: 2 }), clock);
+  deliver(a, "c", memberDelta("b", later, [entry("k", 1, 1)], { count: 2 }), clock);
   for (let interval = 0; interval < 18; interval++) {
     note(a, a.tick(clock.advance(300)));
     note(b, b.countHeartbeat({}, clock.now));
@@ -250,7 +260,7 @@ Deno.test("applyLiveness: a count of a later incarnation does not count for the 
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { heartbeatExpiration: 5_000 } });
   for (let interval = 0; interval < 40; interval++) note(b, b.countHeartbeat({}, clock.now));
-  tell(a, "c", memberDelta("b", incarnationAt(clock, -5), [entry("k", 1, 1)], { count: 3 }), clock);
+  deliver(a, "c", memberDelta("b", incarnationAt(clock, -5), [entry("k", 1, 1)], { count: 3 }), clock);
   for (let interval = 0; interval < 20; interval++) {
     note(a, a.tick(clock.advance(300)));
     note(b, b.countHeartbeat({}, clock.now));

@@ -8,7 +8,15 @@ import type { Engine } from "../../engine/engine.ts";
 import { makeIncarnation } from "../../engine/incarnation.ts";
 import { deltaBytes } from "../../engine/sync/selection.ts";
 import type { Delta } from "../../engine/types.ts";
-import { entry, greet, makeEngine, memberDelta, type SETTINGS, tell, type TestClock } from "./harness.ts";
+import {
+  deliver,
+  entry,
+  handshake,
+  makeEngine,
+  memberDelta,
+  type SETTINGS,
+  type TestClock,
+} from "./harness.ts";
 
 export function idsOf(delta: Delta): string[] {
   return delta.members.map(({ id }) => id);
@@ -25,7 +33,7 @@ export function pairAmong(others: number, clock: TestClock, settings: Partial<ty
   const a = makeEngine("a", clock, { settings });
   const b = makeEngine("b", clock, { settings });
   for (const engine of [a, b]) engine.setTopology({ members: ids, blocked: [] }, clock.now);
-  greet(a, b, clock);
+  handshake(a, b, clock);
   return { a, b, others: ids.slice(2) };
 }
 
@@ -48,7 +56,7 @@ export class Owners {
       const number = (this.#numbers.get(id) ?? 0) + 1;
       this.#numbers.set(id, number);
       const delta = memberDelta(id, this.#incarnation, [this.#entry(number)], { after: number - 1 });
-      tell(engine, "teller", delta, this.#clock);
+      deliver(engine, "relay", delta, this.#clock);
     }
   }
 }

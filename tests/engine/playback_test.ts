@@ -10,7 +10,7 @@ import { GRACEFULLY_LEFT_KEY, type Incarnation, type SentEntry, TYPE } from "../
 import {
   entry,
   eventsOf,
-  greet,
+  handshake,
   makeCluster,
   makeEngine,
   memberDelta,
@@ -50,7 +50,7 @@ function pass(engine: Engine, forMs: number, clock: TestClock): void {
 /** A signing member after a handshake with b. */
 function makeNewcomer(clock: TestClock): Engine {
   const [n, b] = makeCluster(["n", "b", "x"], clock, { signs: true }) as [Engine, Engine, Engine];
-  greet(n, b, clock);
+  handshake(n, b, clock);
   return n;
 }
 
@@ -93,7 +93,7 @@ Deno.test("replay: states of ever later incarnations keep no dead member active 
   }
   assertEquals(eventsOf(n).of("MemberUnblocked"), []);
   const x = makeEngine("x", clock, { incarnation: makeIncarnation(clock.wallMs, 0.5), signs: true });
-  greet(n, x, clock);
+  handshake(n, x, clock);
   assertEquals([blockOf(n, "x"), n.view.activeIds().has("x")], [undefined, true]);
 });
 
@@ -108,7 +108,7 @@ Deno.test("replay: a state does not free a member that left; its handshake does,
   note(n, n.tick(clock.advance(SETTINGS.gossipInterval)));
   assertEquals(blockOf(n, "x"), "left");
   const x = makeEngine("x", clock, { incarnation, signs: true });
-  greet(n, x, clock);
+  handshake(n, x, clock);
   assertEquals([blockOf(n, "x"), n.view.activeIds().has("x")], [undefined, true]);
   note(n, n.tick(clock.advance(SETTINGS.gossipInterval)));
   assertEquals(blockOf(n, "x"), undefined);
@@ -131,7 +131,7 @@ Deno.test("replay: a state of a forgotten member does not make it active, and it
     false,
   ]);
   const x = makeEngine("x", clock, { incarnation: makeIncarnation(clock.wallMs, 0.5), signs: true });
-  greet(n, x, clock);
+  handshake(n, x, clock);
   assertEquals([blockOf(n, "x"), n.view.activeIds().has("x")], [undefined, true]);
 });
 
@@ -161,7 +161,7 @@ Deno.test("handshake: a refusal of an earlier incarnation has the stored signed 
   const later = makeIncarnation(clock.wallMs + 1_000, 0.5);
   play(n, "x", later, clock);
   const x = makeEngine("x", clock, { signs: true });
-  assertEquals(greet(x, n, clock).byB, "id_conflict");
+  assertEquals(handshake(x, n, clock).byB, "id_conflict");
   const proof = n.view.signedProof("x");
   assertEquals([proof?.incarnation, proof?.after, proof?.entries.map(({ key }) => key), proof?.signature], [
     later,

@@ -9,16 +9,16 @@ import { makeIncarnation, NO_INCARNATION } from "../../engine/incarnation.ts";
 import { entryBytes, ENVELOPE_BYTES, memberBytes, signatureBytes } from "../../engine/state/size.ts";
 import type { MemberDelta, SentEntry } from "../../engine/types.ts";
 import {
+  deliver,
   entry,
   eventsOf,
-  greet,
+  handshake,
   makeCluster,
   makePair,
   memberDelta,
   note,
   remove,
   set,
-  tell,
   TestClock,
   tombstone,
   valueOf,
@@ -28,16 +28,16 @@ import {
 function makeSigned(clock: TestClock, settings = {}) {
   const ids = ["n", "b", "c", "x"];
   const [n, b, c] = makeCluster(ids, clock, { signs: true, settings }) as [Engine, Engine, Engine, Engine];
-  greet(n, b, clock);
-  greet(n, c, clock);
+  handshake(n, b, clock);
+  handshake(n, c, clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const say = (entries: readonly SentEntry[], more: Partial<MemberDelta> = {}, peerId = "b") => {
-    const told = {
+    const delta = {
       ...memberDelta("x", incarnation, entries),
       signature: `over ${entries.at(-1)?.number}`,
       ...more,
     };
-    return [...tell(n, peerId, told, clock)].map(([, { number }]) => number);
+    return [...deliver(n, peerId, delta, clock)].map(([, { number }]) => number);
   };
   /** The next delta of x from n to c. */
   const passedOn = () => n.disseminate("c").delta.members.find(({ id }) => id === "x");
@@ -195,10 +195,10 @@ function makeSigningPair(clock: TestClock, settings = {}) {
   const sign = (proof: string) => note(a, a.attachSignature(a.view.unsignedSnapshot()!, proof));
   const sent = () => {
     const { delta: { members, partial }, sent } = note(a, a.disseminate("b"));
-    const told = members.map(({ after, reset, entries, signature: proof }) =>
+    const deltas = members.map(({ after, reset, entries, signature: proof }) =>
       `${proof}: ${reset ? "reset" : `after ${after}`} ${entries.map(({ number }) => number)}`
     );
-    return { told, partial, acknowledge: () => note(a, a.handleAck(sent, new Map(), clock.now)) };
+    return { deltas, partial, acknowledge: () => note(a, a.handleAck(sent, new Map(), clock.now)) };
   };
   return { a, b, sign, sent };
 }
@@ -207,17 +207,17 @@ Deno.test("disseminate: sends the signed part of its own state, and the rest onc
   const clock = new TestClock();
   const { a, sign, sent } = makeSigningPair(clock);
   set(a, "k", 1, clock);
-  assertEquals([sent().told, sent().partial], [[], true]);
+  assertEquals([sent().deltas, sent().partial], [[], true]);
   sign("one");
   set(a, "l", 1, clock);
-  assertEquals([sent().told, sent().partial], [["one: after 0 1"], true]);
+  assertEquals([sent().deltas, sent().partial], [["one: after 0 1"], true]);
   sent().acknowledge();
-  assertEquals([sent().told, sent().partial, a.view.phase], [[], true, "diffusing"]);
+  assertEquals([sent().deltas, sent().partial, a.view.phase], [[], true, "diffusing"]);
   assertEquals([a.view.acknowledgedBy(1), a.view.acknowledgedBy(2)], [1, 0]);
   sign("two");
-  assertEquals([sent().told, sent().partial], [["two: after 1 2"], false]);
+  assertEquals([sent().deltas, sent().partial], [["two: after 1 2"], false]);
   sent().acknowledge();
-  assertEquals([sent().told, sent().partial], [[], false]);
+  assertEquals([sent().deltas, sent().partial], [[], false]);
 });
 
 Deno.test("disseminate: sends signed state again where the peer reports that it lacks it (E4, E5)", () => {
@@ -229,7 +229,7 @@ Deno.test("disseminate: sends signed state again where the peer reports that it 
   set(a, "l", 1, clock);
   const { sent: message } = note(a, a.disseminate("b"));
   note(a, a.handleAck(message, new Map([["a", { incarnation: a.view.incarnation, number: 0 }]]), clock.now));
-  assertEquals(sent().told, ["one: after 0 1"]);
+  assertEquals(sent().deltas, ["one: after 0 1"]);
   assertEquals(b.view.versionOf("a")?.number ?? 0, 0);
 });
 
@@ -243,7 +243,7 @@ Deno.test("disseminate: sends the whole signed state after a deletion was forgot
   set(a, "m", 1, clock);
   sign("four");
   set(a, "n", 1, clock);
-  assertEquals(sent().told, ["four: reset 3,4"]);
+  assertEquals(sent().deltas, ["four: reset 3,4"]);
 });
 
 Deno.test("disseminate: reports no settled version where members sign, nor where there is none (E8, L4)", () => {
@@ -261,13 +261,13 @@ Deno.test("disseminate: reports no settled version where members sign, nor where
   assertEquals(a.view.footprint.tombstones, 0);
   set(a, "l", 2, clock);
   sign("two");
-  assertEquals(a.disseminate("b").delta.members.map((told) => "ackedByAll" in told), [false]);
+  assertEquals(a.disseminate("b").delta.members.map((member) => "ackedByAll" in member), [false]);
 });
 
 Deno.test("EngineView.isOutlived: a life whose proof fits the largest message to the last byte can be proved (E1, E7)", () => {
   const proof = "proof";
-  const told = entry("k", 1, "value");
-  const fits = ENVELOPE_BYTES + memberBytes("b") + signatureBytes("b", proof) + entryBytes(told);
+  const added = entry("k", 1, "value");
+  const fits = ENVELOPE_BYTES + memberBytes("b") + signatureBytes("b", proof) + entryBytes(added);
   for (const [maxMessageBytes, isOutlived] of [[fits, true], [fits - 1, false]] as const) {
     const clock = new TestClock();
     const [a] = makeCluster(["a", "b", "c"], clock, { signs: true });
@@ -281,8 +281,8 @@ Deno.test("EngineView.isOutlived: a life whose proof fits the largest message to
       };
       note(a, a.applyHello(hello, clock.now));
     }
-    tell(a, "c", {
-      ...memberDelta("b", makeIncarnation(clock.wallMs + 1_000, 0.5), [told]),
+    deliver(a, "c", {
+      ...memberDelta("b", makeIncarnation(clock.wallMs + 1_000, 0.5), [added]),
       signature: proof,
     }, clock);
     assertEquals(a.view.isOutlived("b"), isOutlived);
@@ -304,7 +304,7 @@ Deno.test("EngineView.isOutlived: a later life that is held counts, where member
     note(a, a.applyHello(of("c"), clock.now));
     assertEquals(a.view.isOutlived("b"), false);
     const later = memberDelta("b", makeIncarnation(clock.wallMs + 1_000, 0.5), [entry("k", 1, 1)]);
-    tell(a, "c", { ...later, ...(proof !== undefined && { signature: proof }) }, clock);
+    deliver(a, "c", { ...later, ...(proof !== undefined && { signature: proof }) }, clock);
     assertEquals([a.view.isOutlived("b"), a.view.isOutlived("c")], [isOutlived, false], `signs: ${signs}`);
   }
 });

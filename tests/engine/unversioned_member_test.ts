@@ -3,10 +3,11 @@ import type { Engine } from "../../engine/engine.ts";
 import { makeIncarnation, NO_INCARNATION } from "../../engine/incarnation.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, type SentEntry } from "../../engine/types.ts";
 import {
+  deliver,
   entry,
   eventsOf,
   exchange,
-  greet,
+  handshake,
   heartbeat,
   makeCluster,
   memberDelta,
@@ -14,7 +15,6 @@ import {
   reconcile,
   set,
   settle,
-  tell,
   TestClock,
   tombstone,
   valueOf,
@@ -23,7 +23,7 @@ import {
 /** Two members with incarnations, `a` and `b`, and one without, `g`, that both have met. */
 function makeMixed(clock: TestClock, settings = {}): [a: Engine, b: Engine] {
   const [a, b] = makeCluster(["a", "b", "g"], clock, { settings }).slice(0, 2) as [Engine, Engine];
-  greet(a, b, clock);
+  handshake(a, b, clock);
   for (const engine of [a, b]) {
     const hello = { id: "g", incarnation: NO_INCARNATION, digest: "0".repeat(16), active: "0".repeat(16) };
     assertEquals(note(engine, engine.applyHello(hello, clock.now)).refusal, undefined);
@@ -33,7 +33,7 @@ function makeMixed(clock: TestClock, settings = {}): [a: Engine, b: Engine] {
 
 /** Delivers state of `g`, by `g` itself or by another. */
 function sendStateOfG(engine: Engine, by: string, entries: readonly SentEntry[], clock: TestClock): void {
-  assertEquals(tell(engine, by, memberDelta("g", NO_INCARNATION, entries), clock).size, 0);
+  assertEquals(deliver(engine, by, memberDelta("g", NO_INCARNATION, entries), clock).size, 0);
 }
 
 /** The keys of `g` in the engine's next delta to a peer. */
@@ -159,7 +159,7 @@ Deno.test("unversioned member: a whole state removes no entry that it omits (E8)
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   sendStateOfG(a, "g", [entry("x", 7, 1)], clock);
-  tell(a, "b", memberDelta("g", NO_INCARNATION, [entry("y", 9, 1)], { reset: true }), clock);
+  deliver(a, "b", memberDelta("g", NO_INCARNATION, [entry("y", 9, 1)], { reset: true }), clock);
   assertEquals(a.view.entriesOf("g").map(({ key }) => key), ["x", "y"]);
 });
 
@@ -205,12 +205,12 @@ Deno.test("unversioned member: a blocked one's state is passed on without its he
     note(a, a.countHeartbeat({}, clock.advance(300)));
     note(a, a.tick(clock.now));
     note(b, b.countHeartbeat({}, clock.now));
-    tell(a, "b", b.disseminate("a").delta.members, clock);
+    deliver(a, "b", b.disseminate("a").delta.members, clock);
   }
   assertEquals(a.view.blockedMember("g")?.reason, "expired");
   sendStateOfG(a, "b", [entry("y", 1, 1)], clock);
   const late = memberDelta("g", NO_INCARNATION, [entry("w", 1, 1)]);
-  tell(a, "g", late, clock);
+  deliver(a, "g", late, clock);
   assertEquals(nextKeysOfG(a, "b")?.includes("heathbeat"), false);
   assert(nextKeysOfG(a, "b")!.includes("x"));
 });
@@ -257,10 +257,10 @@ Deno.test("unversioned member: an incarnation of its id replaces all its state (
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   sendStateOfG(a, "g", [entry("x", 9, 1)], clock);
-  tell(a, "b", memberDelta("g", makeIncarnation(clock.wallMs, 0.5), [entry("y", 1, 1)]), clock);
+  deliver(a, "b", memberDelta("g", makeIncarnation(clock.wallMs, 0.5), [entry("y", 1, 1)]), clock);
   assertEquals(a.view.entriesOf("g").map(({ key, number }) => [key, number]), [["y", 1]]);
   assertEquals(
-    tell(a, "b", memberDelta("g", NO_INCARNATION, [entry("x", 10, 1)]), clock).get("g")?.number,
+    deliver(a, "b", memberDelta("g", NO_INCARNATION, [entry("x", 10, 1)]), clock).get("g")?.number,
     1,
   );
   assertEquals(valueOf(a, "g", "x"), undefined);
@@ -304,7 +304,7 @@ Deno.test("merge: refuses entries over the limits of an unversioned member, and 
   const keys = (...numbers: number[]) => numbers.map((number) => entry(`k${number}`, number, 1));
   sendStateOfG(a, "g", keys(7, 8, 9), clock);
   const tooMuch = memberDelta("g", NO_INCARNATION, keys(1, 2));
-  assertEquals(tell(a, "b", tooMuch, clock).size, 1);
+  assertEquals(deliver(a, "b", tooMuch, clock).size, 1);
   assertEquals(a.view.entriesOf("g").length, 3);
   assertEquals(eventsOf(a).of("ConflictDetected").map(({ reason }) => reason), ["limit"]);
   sendStateOfG(a, "g", [entry("k8", 20, 2)], clock);
@@ -315,5 +315,5 @@ Deno.test("merge: refuses an unversioned member's state that fits no message, be
   const clock = new TestClock();
   const [a] = makeMixed(clock, { maxMessageBytes: 16_384 });
   const large = memberDelta("g", NO_INCARNATION, [entry("x", 1, "x".repeat(9_000))]);
-  assertEquals([tell(a, "b", large, clock).size, a.view.versionOf("g")], [1, undefined]);
+  assertEquals([deliver(a, "b", large, clock).size, a.view.versionOf("g")], [1, undefined]);
 });

@@ -9,15 +9,15 @@ import {
   TYPE,
 } from "../../engine/types.ts";
 import {
+  deliver,
   type EngineOptions,
   entry,
-  greet,
+  handshake,
   heartbeat,
   makeCluster,
   memberDelta,
   note,
   set,
-  tell,
   TestClock,
 } from "./harness.ts";
 import { EARLIER } from "./incarnations.ts";
@@ -54,7 +54,7 @@ function bring(engine: Engine, id: string, count: number, clock: TestClock): voi
   const statistics = { key: HEARTBEAT_KEY, number: 40, type: TYPE.heartbeat };
   const value: JsonValue = STATISTICS;
   const entries = [entry("k", 39, 1), { ...statistics, value, json: JSON.stringify(value) }];
-  tell(engine, "teller", memberDelta(id, EARLIER, entries, { count }), clock);
+  deliver(engine, "relay", memberDelta(id, EARLIER, entries, { count }), clock);
 }
 
 Deno.test("disseminate: sends an unversioned peer the own count as an entry, though nothing else changed (L1)", () => {
@@ -90,7 +90,7 @@ Deno.test("disseminate: sends an unversioned peer the statistics under the count
   ]);
   // Before the first count there is no heartbeat to send.
   const late = makeWithGo(["m"], clock);
-  tell(late, "teller", memberDelta("m", EARLIER, [entry("k", 1, 1), heartbeat(2)]), clock);
+  deliver(late, "relay", memberDelta("m", EARLIER, [entry("k", 1, 1), heartbeat(2)]), clock);
   assertEquals(heartbeatsToGo(late), {});
 });
 
@@ -125,7 +125,7 @@ Deno.test("disseminate: every unversioned peer gets all counts, however many pee
     note(a, a.applyHello(hello, clock.now));
     note(a, a.countHeartbeat({}, clock.now));
     for (const id of ids) note(a, a.applyHello({ ...hello, id, incarnation: EARLIER }, clock.now));
-    for (const id of ids) tell(a, id, memberDelta(id, EARLIER, [entry("k", 1, 1)], { count: 1 }), clock);
+    for (const id of ids) deliver(a, id, memberDelta(id, EARLIER, [entry("k", 1, 1)], { count: 1 }), clock);
     for (const peer of ["g", "h"]) {
       for (let each = 0; each < others; each++) {
         note(a, a.handleAck(a.disseminate(peer).sent, new Map(), clock.now));
@@ -157,7 +157,7 @@ Deno.test("disseminate: an unversioned peer is not sent its own heartbeat (E1)",
   const clock = new TestClock();
   const a = makeWithGo(["m"], clock);
   note(a, a.countHeartbeat({}, clock.now));
-  tell(a, "g", memberDelta("g", NO_INCARNATION, [heartbeat(5), entry("x", 6, 1)]), clock);
+  deliver(a, "g", memberDelta("g", NO_INCARNATION, [heartbeat(5), entry("x", 6, 1)]), clock);
   bring(a, "m", 7, clock);
   assertEquals(heartbeatsToGo(a), { a: [1], m: [7] });
 });
@@ -179,7 +179,7 @@ Deno.test("disseminate: the heartbeats in a message do not count as acknowledged
 Deno.test("disseminate: a peer with incarnations gets statistics as entries when they change, and counts beside (L1)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "m"], clock);
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   for (let times = 0; times < 3; times++) note(a, a.countHeartbeat({}, clock.now));
   bring(a, "m", 7, clock);
   const { members } = a.disseminate("b").delta;
@@ -196,7 +196,7 @@ Deno.test("push: sends an unversioned peer the statistics under the count, and n
   for (let times = 0; times < 20; times++) set(a, "k", times, clock);
   note(a, a.countHeartbeat({ worker: 1 }, clock.now));
   for (const id of ["m", "n"]) bring(a, id, 7, clock);
-  tell(a, "teller", memberDelta("o", EARLIER, [heartbeat(1)]), clock);
+  deliver(a, "relay", memberDelta("o", EARLIER, [heartbeat(1)]), clock);
   note(a, a.setTopology({ members: ["a", "g", "m", "n", "o"], blocked: ["n"] }, clock.now));
   const { delta } = note(a, a.push("g", ["a", "m", "n", "o"]));
   assertEquals(heartbeatsIn(delta), { a: [1], m: [7] });
@@ -211,9 +211,9 @@ Deno.test("push: sends an unversioned peer the statistics under the count, and n
 Deno.test("push: to a peer with incarnations an unversioned member's heartbeat goes as an entry, and none if it is blocked (E10)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "g"], clock);
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   meetGo(a, clock);
-  tell(a, "g", memberDelta("g", NO_INCARNATION, [heartbeat(5), entry("x", 6, 1)]), clock);
+  deliver(a, "g", memberDelta("g", NO_INCARNATION, [heartbeat(5), entry("x", 6, 1)]), clock);
   assertEquals(heartbeatsIn(note(a, a.push("b", ["g"])).delta), { g: [5] });
   note(a, a.setTopology({ members: ["a", "b", "g"], blocked: ["g"] }, clock.now));
   const { members } = note(a, a.push("b", ["g"])).delta;
@@ -223,21 +223,23 @@ Deno.test("push: to a peer with incarnations an unversioned member's heartbeat g
 Deno.test("applyIncoming: an unversioned member's heartbeat is a count, and no change while its statistics are equal (L1)", () => {
   const clock = new TestClock();
   const a = makeWithGo([], clock);
-  tell(a, "g", memberDelta("g", NO_INCARNATION, [entry("x", 1, 1), heartbeat(2)]), clock);
+  deliver(a, "g", memberDelta("g", NO_INCARNATION, [entry("x", 1, 1), heartbeat(2)]), clock);
   const { digest } = a.view;
   a.takeChanges();
-  for (const number of [3, 9, 7]) tell(a, "g", memberDelta("g", NO_INCARNATION, [heartbeat(number)]), clock);
+  for (const number of [3, 9, 7]) {
+    deliver(a, "g", memberDelta("g", NO_INCARNATION, [heartbeat(number)]), clock);
+  }
   // Otherwise every interval of such a member would be spread as a change.
   assertEquals(a.view.hasChanges, false);
   assertEquals([a.view.heartbeatOf("g")?.number, a.view.digest], [9, digest]);
   const value: JsonValue = STATISTICS;
   const statistics = { ...heartbeat(12), value, json: JSON.stringify(value) };
-  tell(a, "g", memberDelta("g", NO_INCARNATION, [statistics]), clock);
+  deliver(a, "g", memberDelta("g", NO_INCARNATION, [statistics]), clock);
   assertEquals([a.view.heartbeatOf("g")?.number, a.view.get("g", HEARTBEAT_KEY)?.value], [12, STATISTICS]);
   // Each member stores them under the first number that it received: they are not compared.
   assertEquals(a.view.digest, digest);
-  tell(a, "g", memberDelta("g", NO_INCARNATION, [entry(GRACEFULLY_LEFT_KEY, 13, {})]), clock);
-  tell(a, "g", memberDelta("g", NO_INCARNATION, [{ ...statistics, number: 14 }]), clock);
+  deliver(a, "g", memberDelta("g", NO_INCARNATION, [entry(GRACEFULLY_LEFT_KEY, 13, {})]), clock);
+  deliver(a, "g", memberDelta("g", NO_INCARNATION, [{ ...statistics, number: 14 }]), clock);
   assertEquals(a.view.blockedMember("g")?.reason, "left");
 });
 
@@ -254,7 +256,7 @@ function keysToGo(engine: Engine): Record<string, string[]> {
 function makeWithUpToDateGo(clock: TestClock): Engine {
   const engine = makeWithGo(["b"], clock);
   set(engine, "k", 1, clock);
-  tell(engine, "b", memberDelta("b", EARLIER, [entry("k", 1, 1)]), clock);
+  deliver(engine, "b", memberDelta("b", EARLIER, [entry("k", 1, 1)]), clock);
   note(engine, engine.handleAck(note(engine, engine.disseminate("g")).sent, new Map(), clock.now));
   assertEquals(keysToGo(engine), {});
   return engine;
@@ -277,22 +279,22 @@ function topologyOfGo(number: number) {
 Deno.test("unversioned peer: is sent all again when it reports that its own topology changed", () => {
   const clock = new TestClock();
   const a = makeWithUpToDateGo(clock);
-  tell(a, "g", topologyOfGo(5), clock);
+  deliver(a, "g", topologyOfGo(5), clock);
   assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
   note(a, a.handleAck(note(a, a.disseminate("g")).sent, new Map(), clock.now));
   // Only a newer one counts.
-  tell(a, "g", topologyOfGo(5), clock);
+  deliver(a, "g", topologyOfGo(5), clock);
   assertEquals(keysToGo(a), {});
 });
 
 Deno.test("unversioned peer: is sent all again when another peer reports that its topology changed", () => {
   const clock = new TestClock();
   const a = makeWithUpToDateGo(clock);
-  tell(a, "b", topologyOfGo(5), clock);
+  deliver(a, "b", topologyOfGo(5), clock);
   assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
   note(a, a.handleAck(note(a, a.disseminate("g")).sent, new Map(), clock.now));
   // It reports it itself too, and later.
-  tell(a, "g", topologyOfGo(5), clock);
+  deliver(a, "g", topologyOfGo(5), clock);
   assertEquals(keysToGo(a), {});
   note(a, a.applyPush("b", { delta: { members: [topologyOfGo(6)] }, relay: true }, clock.now));
   assertEquals(keysToGo(a), { a: ["k"], b: ["k"] });
@@ -303,7 +305,7 @@ Deno.test("unversioned peer: an acknowledgement of state from before its topolog
   const a = makeWithUpToDateGo(clock);
   set(a, "later", 1, clock);
   const { sent } = note(a, a.disseminate("g"));
-  tell(a, "b", topologyOfGo(5), clock);
+  deliver(a, "b", topologyOfGo(5), clock);
   note(a, a.handleAck(sent, new Map(), clock.now));
   assertEquals(keysToGo(a), { a: ["k", "later"], b: ["k"] });
 });

@@ -39,7 +39,7 @@ Deno.test("session: an unreachable peer is dialed ever less often, and at once a
   await using cluster = new TestCluster(["a", "b"], { config: { ...PAIR_CONFIG, maxBackoff: 2_000 } });
   await cluster.make("a").gossiper.start();
   await cluster.advance(30_000);
-  const failed = cluster.of("a").told("RequestFailed").length;
+  const failed = cluster.of("a").emitted("RequestFailed").length;
   // Full jitter up to 2 s: some 30 attempts and not one for each of 300 rounds.
   assert(failed > 15 && failed < 90, `${failed} attempts`);
   await cluster.make("b").gossiper.start();

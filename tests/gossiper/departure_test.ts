@@ -35,7 +35,7 @@ Deno.test("stop: an unreachable peer whose connection this member closed itself 
   const { cluster, a, peer } = await withAnsweringPeer();
   // It answers nothing, so that its connection is given up, and is dead when it is dialed again.
   peer.greeting = peer.answer = () => undefined;
-  const timeouts = () => a.told("RequestFailed").length;
+  const timeouts = () => a.emitted("RequestFailed").length;
   await cluster.runUntil(() => timeouts() === 2);
   await peer[Symbol.asyncDispose]();
   const { flushed, acknowledgedBy } = await cluster.stop("a");

@@ -58,13 +58,13 @@ Deno.test("gossiper: cannot be constructed without a cluster, and the error name
 
 Deno.test("gossiper: a member that learns that it is blocked as expired dials that peer at once, but not after every refusal (R10.3, E10)", async () => {
   const { cluster, a, peer } = await withAnsweringPeer();
-  const handshakes = () => peer.heard.filter(({ type }) => type === "hello").length;
+  const handshakes = () => peer.received.filter(({ type }) => type === "hello").length;
   const before = handshakes();
   const blocked = { ...refuse("blocked", "a is blocked here (expired).", { reason: "expired" }) };
   peer.answer = (message) => message.type === "gossip" ? { ...blocked, id: message.id } : undefined;
-  await cluster.runUntil(() => a.told("SelfBlocked").length > 0);
+  await cluster.runUntil(() => a.emitted("SelfBlocked").length > 0);
   await cluster.runUntil(() => handshakes() > before, { withinMs: EXPIRING_CONFIG.gossipInterval / 2 });
-  assertEquals(a.told("SelfBlocked").map(({ peerId, reason }) => [peerId, reason]), [["p", "expired"]]);
+  assertEquals(a.emitted("SelfBlocked").map(({ peerId, reason }) => [peerId, reason]), [["p", "expired"]]);
 
   const [fromMs, fromHandshakes] = [cluster.runtime.monotonicMs(), handshakes()];
   await cluster.advance(2_000);
@@ -120,12 +120,12 @@ Deno.test("maxMembers: a member above it is refused, and the earlier ones stay (
   await cluster.runUntil(() => cluster.isConfirmed(["a", "b", "c"]));
   const late = cluster.make("d", { cluster: { discovery: seeds([seed]) } });
   await late.gossiper.start();
-  await cluster.runUntil(() => late.told("SeedFailed").length > 0);
+  await cluster.runUntil(() => late.emitted("SeedFailed").length > 0);
   await cluster.advance(20_000);
-  assertEquals((late.told("SeedFailed")[0]?.error as HearsayError).code, "busy");
+  assertEquals((late.emitted("SeedFailed")[0]?.error as HearsayError).code, "busy");
   for (const id of ["a", "b", "c"]) {
     const { gossiper, blocked } = cluster.of(id);
     assertEquals([gossiper.members.length, blocked, gossiper.phase], [3, {}, "confirmed"]);
-    assertEquals(cluster.of(id).told("ConflictDetected"), []);
+    assertEquals(cluster.of(id).emitted("ConflictDetected"), []);
   }
 });

@@ -35,18 +35,18 @@ Deno.test("incarnation: a member that learns of a later one of its id begins one
   peer.answer = (message) => {
     if (message.type !== "gossip") return undefined;
     if (from < Infinity) return replyTo(message);
-    from = peer.heard.length;
+    from = peer.received.length;
     return replyTo(message, { delta: claimOf(claimed) });
   };
-  await cluster.runUntil(() => peer.heard.slice(from).some(({ type }) => type === "gossip"));
+  await cluster.runUntil(() => peer.received.slice(from).some(({ type }) => type === "gossip"));
   assertGreater(incarnationOf(a), claimed);
-  const [first] = peer.heard.slice(from).filter(({ type }) => type === "hello" || type === "gossip");
+  const [first] = peer.received.slice(from).filter(({ type }) => type === "hello" || type === "gossip");
   assert(first?.type === "hello");
   assertEquals(first.incarnation, incarnationOf(a));
-  const [told] = peer.heard.slice(from).flatMap((message) =>
+  const [sent] = peer.received.slice(from).flatMap((message) =>
     message.type === "gossip" || message.type === "push" ? message.delta.members : []
   );
-  assertEquals([told?.incarnation, told?.entries.some(({ value }) => value === "v")], [
+  assertEquals([sent?.incarnation, sent?.entries.some(({ value }) => value === "v")], [
     incarnationOf(a),
     true,
   ]);
@@ -68,9 +68,9 @@ Deno.test("identity conflict: a signing member that meets another process with i
   });
   // With another key the id is another member's.
   for (const hours of [1, 2, 3, 4]) await peer.sayUngreeted("a", hello(hours, "a", other));
-  assertEquals([incarnationOf(a), a.told("SelfBlocked")], [before, []]);
+  assertEquals([incarnationOf(a), a.emitted("SelfBlocked")], [before, []]);
   for (const hours of [1, 2]) await peer.sayUngreeted("a", hello(hours));
-  assertEquals(a.told("SelfBlocked"), []);
+  assertEquals(a.emitted("SelfBlocked"), []);
   const connection = await peer.dial("a");
   const writer = connection.writable.getWriter();
   const received: Message[] = [];
@@ -80,7 +80,7 @@ Deno.test("identity conflict: a signing member that meets another process with i
   await writer.write(hello(0, "p", other));
   await cluster.runtime.settle();
   await peer.sayUngreeted("a", hello(3));
-  assertEquals(a.told("SelfBlocked").map(({ reason }) => reason), ["identity"]);
+  assertEquals(a.emitted("SelfBlocked").map(({ reason }) => reason), ["identity"]);
   assertEquals(a.gossiper.members.find(({ isSelf }) => isSelf)!.status, "failed");
   const gossip = {
     type: "gossip",
@@ -114,16 +114,16 @@ Deno.test("identity conflict: a member that learns of ever later incarnations be
       ? replyTo(message, { delta: claimOf(incarnationAbove(incarnationOf(a), 0, 0.5)) })
       : undefined;
   await cluster.advance(3 * EXPIRING_CONFIG.heartbeatExpiration);
-  assertEquals(a.told("SelfBlocked"), []);
+  assertEquals(a.emitted("SelfBlocked"), []);
   // Two in half of an expiration.
-  const renewed = a.told("IncarnationRenewed").length;
+  const renewed = a.emitted("IncarnationRenewed").length;
   assert(renewed >= 10 && renewed <= 12, `${renewed}`);
-  const conflicts = a.told("ConflictDetected").map(({ reason }) => reason);
+  const conflicts = a.emitted("ConflictDetected").map(({ reason }) => reason);
   assertEquals(conflicts, ["identity", "identity", "identity"]);
   assertEquals(a.gossiper.members.find(({ isSelf }) => isSelf)!.status, "alive");
-  const from = peer.heard.length;
+  const from = peer.received.length;
   await cluster.advance(1_000);
-  assert(peer.heard.slice(from).some(({ type }) => type === "gossip"));
+  assert(peer.received.slice(from).some(({ type }) => type === "gossip"));
   await end(cluster, peer);
 });
 
@@ -157,7 +157,7 @@ Deno.test("incarnation: a member with a claimed departure in a later one learns 
   const left = { key: GRACEFULLY_LEFT_KEY, number: 1, type: TYPE.empty, value: {}, json: "{}" };
   peer.answer = (message) => {
     if (message.type !== "gossip") return undefined;
-    if (message.memberId !== "a" || b.told("IncarnationRenewed").length > 0) return replyTo(message);
+    if (message.memberId !== "a" || b.emitted("IncarnationRenewed").length > 0) return replyTo(message);
     return replyTo(message, { delta: { members: [memberDelta("b", claimed, [left])] } });
   };
   await cluster.runUntil(() => a.blocked.b === "left");
@@ -190,11 +190,11 @@ for (const meeting of ["through a third member", "directly"]) {
       await cluster.advance(1_000);
     }
     const hasConflict = (member: TestMember) =>
-      member.told("ConflictDetected").some(({ memberId, reason }) =>
+      member.emitted("ConflictDetected").some(({ memberId, reason }) =>
         memberId === "x" && reason === "identity"
       );
     await cluster.runUntil(() => hasConflict(one) && hasConflict(twin), { withinMs: 20_000 });
-    assertEquals([one.told("SelfBlocked"), twin.told("SelfBlocked")], [[], []]);
+    assertEquals([one.emitted("SelfBlocked"), twin.emitted("SelfBlocked")], [[], []]);
     // Once one of them has ended, the others see only the other one.
     await cluster.finish(twin.dispose());
     one.gossiper.setState("k", "mine");
@@ -224,9 +224,9 @@ for (const meeting of ["through a third member", "directly"]) {
       await cluster.advance(1_000);
     }
     const isSilent = (member: TestMember) =>
-      member.told("SelfBlocked").some(({ reason }) => reason === "identity");
+      member.emitted("SelfBlocked").some(({ reason }) => reason === "identity");
     const hasConflict = (member: TestMember) =>
-      member.told("ConflictDetected").some(({ reason }) => reason === "identity");
+      member.emitted("ConflictDetected").some(({ reason }) => reason === "identity");
     await cluster.runUntil(() => hasConflict(one) && hasConflict(twin) || isSilent(one), {
       withinMs: 30_000,
     });

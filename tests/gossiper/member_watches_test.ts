@@ -29,7 +29,7 @@ async function statuses(stream: ReadableStream<MemberView>): Promise<string[]> {
 Deno.test("events: MemberJoined is emitted once for each other member, and never for this one", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
-  const joined = cluster.of("a").told("MemberJoined").map(({ memberId }) => memberId);
+  const joined = cluster.of("a").emitted("MemberJoined").map(({ memberId }) => memberId);
   assertEquals([joined.sort(), aliveByEvents(cluster.of("a"))], [["b", "c"], ["b", "c"]]);
 });
 
@@ -39,9 +39,9 @@ Deno.test("events: MemberLeft follows a departure, MemberFailed a crash, with th
   await cluster.stop("b");
   cluster.crash("c");
   const a = cluster.of("a");
-  await cluster.runUntil(() => a.told("MemberFailed").length > 0);
-  assertEquals(a.told("MemberLeft").map(({ memberId }) => memberId), ["b"]);
-  assertEquals(a.told("MemberFailed"), [{ type: "MemberFailed", memberId: "c", reason: "crashed" }]);
+  await cluster.runUntil(() => a.emitted("MemberFailed").length > 0);
+  assertEquals(a.emitted("MemberLeft").map(({ memberId }) => memberId), ["b"]);
+  assertEquals(a.emitted("MemberFailed"), [{ type: "MemberFailed", memberId: "c", reason: "crashed" }]);
   const seen = a.gossiper.members.map(({ id, status }) => `${id} ${status}`);
   assertEquals(seen, ["a alive", "b left", "c failed"]);
 });
@@ -51,8 +51,11 @@ Deno.test("events: a member that the topology drops has left, one that it blocks
   await cluster.publish(["a", "b", "c"]);
   await cluster.publish(["a", "c"], { blocked: ["c"], to: ["a"] });
   const a = cluster.of("a");
-  assertEquals(a.told("MemberLeft").map(({ memberId }) => memberId), ["b"]);
-  assertEquals(a.told("MemberFailed").map(({ memberId, reason }) => [memberId, reason]), [["c", "topology"]]);
+  assertEquals(a.emitted("MemberLeft").map(({ memberId }) => memberId), ["b"]);
+  assertEquals(a.emitted("MemberFailed").map(({ memberId, reason }) => [memberId, reason]), [[
+    "c",
+    "topology",
+  ]]);
 });
 
 Deno.test("events: a member that is back after a partition has joined again", async () => {
@@ -60,10 +63,10 @@ Deno.test("events: a member that is back after a partition has joined again", as
   await cluster.runUntil(() => cluster.isConfirmed());
   cluster.network.setFaults({ hang: true });
   const a = cluster.of("a");
-  await cluster.runUntil(() => a.told("MemberFailed").length === 1);
+  await cluster.runUntil(() => a.emitted("MemberFailed").length === 1);
   assertEquals([aliveByEvents(a), aliveByMembers(a)], [[], []]);
   cluster.network.setFaults({});
-  await cluster.runUntil(() => a.told("MemberJoined").length === 2);
+  await cluster.runUntil(() => a.emitted("MemberJoined").length === 2);
   assertEquals([aliveByEvents(a), aliveByMembers(a)], [["b"], ["b"]]);
 });
 
@@ -74,10 +77,10 @@ Deno.test("events: a suspicion that an answer ends is followed by SuspicionEnded
   const views = statuses(a.gossiper.watchMembers());
   cluster.network.stopProxy(memoryAddress("b", 1));
   cluster.breakConnections("b");
-  await cluster.runUntil(() => a.told("MemberSuspected").length > 0);
+  await cluster.runUntil(() => a.emitted("MemberSuspected").length > 0);
   assertEquals(a.gossiper.members.find(({ id }) => id === "b")!.status, "suspected");
   cluster.network.restoreProxy(memoryAddress("b", 1));
-  await cluster.runUntil(() => a.told("SuspicionEnded").length > 0);
+  await cluster.runUntil(() => a.emitted("SuspicionEnded").length > 0);
   assertEquals(aliveByMembers(a), ["b", "c"]);
   await cluster.stop("a");
   const ofB = (await views).filter((each) => each.startsWith("b"));
@@ -120,7 +123,7 @@ Deno.test("watchMembers: a crash and a departure are one view each", async () =>
   const views = await viewsAt(cluster, async () => {
     await cluster.stop("c");
     cluster.crash("b");
-    await cluster.runUntil(() => cluster.of("a").told("MemberFailed").length > 0);
+    await cluster.runUntil(() => cluster.of("a").emitted("MemberFailed").length > 0);
   });
   assertEquals(views, ["b alive 1", "c alive 2", "c left 2", "b suspected 1", "b failed 1"]);
 });
@@ -149,7 +152,7 @@ Deno.test("watchMembers: a member that is forgotten after it left is one more vi
   const views = await viewsAt(cluster, async () => {
     await cluster.stop("b");
     await cluster.publish(["a", "c"], { to: ["a", "c"] });
-    await cluster.runUntil(() => cluster.of("a").told("MemberForgotten").length > 0);
+    await cluster.runUntil(() => cluster.of("a").emitted("MemberForgotten").length > 0);
   });
   assertEquals(views.filter((view) => view.startsWith("b")), ["b alive 1", "b left 1", "b left 0"]);
 });

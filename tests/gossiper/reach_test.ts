@@ -35,7 +35,7 @@ function knowsAll(cluster: TestCluster, ids: readonly string[]): boolean {
 
 /** The peers of a member's failed requests. */
 function failedTo(cluster: TestCluster, id: string): Set<string> {
-  return new Set(cluster.of(id).told("RequestFailed").map(({ peerId }) => peerId));
+  return new Set(cluster.of(id).emitted("RequestFailed").map(({ peerId }) => peerId));
 }
 
 Deno.test("dialOnly: all members know two members that only dial, and exchange state with both", async () => {
@@ -88,9 +88,9 @@ Deno.test("dialOnly: an isolated member that only dials is blocked, dialed by no
   await cluster.runUntil(() => cluster.isConfirmed());
   for (const id of ["a", "b"]) cluster.network.cut(memoryAddress("x", 1), memoryAddress(id, 1));
   await cluster.runUntil(() => ["a", "b"].every((id) => cluster.of(id).blocked.x === "expired"));
-  const before = ["a", "b"].map((id) => cluster.of(id).told("RequestFailed").length);
+  const before = ["a", "b"].map((id) => cluster.of(id).emitted("RequestFailed").length);
   await cluster.advance(5_000);
-  assertEquals(["a", "b"].map((id) => cluster.of(id).told("RequestFailed").length), before);
+  assertEquals(["a", "b"].map((id) => cluster.of(id).emitted("RequestFailed").length), before);
   cluster.network.heal();
   cluster.of("x").gossiper.setState("back", true);
   await cluster.runUntil(() => ["a", "b"].every((id) => cluster.of(id).value("x", "back") === true));
@@ -185,5 +185,5 @@ Deno.test("rounds: none waits for a dial under way", async () => {
   const { skippedRounds } = cluster.of("a").gossiper;
   await cluster.advance(500);
   const { gossiper } = cluster.of("a");
-  assertEquals([cluster.of("a").told("RequestFailed").length, gossiper.skippedRounds], [1, skippedRounds]);
+  assertEquals([cluster.of("a").emitted("RequestFailed").length, gossiper.skippedRounds], [1, skippedRounds]);
 });

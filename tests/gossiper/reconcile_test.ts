@@ -19,16 +19,16 @@ Deno.test("reconcile: digests that differ twice in a row are compared by member,
       ? { ...message, part: { ...message.part, members: new Map() } }
       : differing(message);
   await cluster.runUntil(() => peer.last("reconcile") !== undefined);
-  assertEquals(cluster.of("a").told("ReconcilingRequested").map(({ peerId }) => peerId), ["p"]);
+  assertEquals(cluster.of("a").emitted("ReconcilingRequested").map(({ peerId }) => peerId), ["p"]);
   const asked = peer.last("reconcile")!.part;
   assertEquals([asked.from, asked.until, [...asked.members.keys()]], ["", undefined, ["a"]]);
 
-  const before = peer.heard.length;
-  await cluster.runUntil(() => peer.heard.slice(before).some(({ type }) => type === "gossip"));
-  const gossip = peer.heard.slice(before).find((message) => message.type === "gossip")!;
-  const [told] = gossip.type === "gossip" ? gossip.delta.members : [];
-  assertEquals([told?.id, told?.after], ["a", 0]);
-  assert(told?.entries.some(({ key, value }) => key === "k" && value === "v"));
+  const before = peer.received.length;
+  await cluster.runUntil(() => peer.received.slice(before).some(({ type }) => type === "gossip"));
+  const gossip = peer.received.slice(before).find((message) => message.type === "gossip")!;
+  const [sent] = gossip.type === "gossip" ? gossip.delta.members : [];
+  assertEquals([sent?.id, sent?.after], ["a", 0]);
+  assert(sent?.entries.some(({ key, value }) => key === "k" && value === "v"));
   await end(cluster, peer);
 });
 
@@ -44,21 +44,21 @@ Deno.test("reconcile: with equal numbers and different sums the owner sends a re
     );
     return { ...message, part: { ...message.part, members: new Map(members) } };
   };
-  await cluster.runUntil(() => cluster.of("a").told("ConflictDetected").length > 0);
+  await cluster.runUntil(() => cluster.of("a").emitted("ConflictDetected").length > 0);
   assert(resets.includes(true));
-  const [conflict] = cluster.of("a").told("ConflictDetected");
+  const [conflict] = cluster.of("a").emitted("ConflictDetected");
   assertEquals([conflict?.reason, conflict?.peerId], ["digest", "p"]);
-  const comparisons = peer.heard.filter(({ type }) => type === "reconcile").length;
+  const comparisons = peer.received.filter(({ type }) => type === "reconcile").length;
   await cluster.advance(10_000);
-  assertEquals(cluster.of("a").told("ConflictDetected").length, 1);
-  assertEquals(peer.heard.filter(({ type }) => type === "reconcile").length, comparisons);
+  assertEquals(cluster.of("a").emitted("ConflictDetected").length, 1);
+  assertEquals(peer.received.filter(({ type }) => type === "reconcile").length, comparisons);
   await end(cluster, peer);
 });
 
 Deno.test("reconcile: a comparison without an answer is given up and started again (E12)", async () => {
   const { cluster, peer } = await withScripted();
   peer.answer = differing;
-  await cluster.runUntil(() => peer.heard.filter(({ type }) => type === "reconcile").length >= 2);
+  await cluster.runUntil(() => peer.received.filter(({ type }) => type === "reconcile").length >= 2);
   assertEquals(cluster.of("a").gossiper.phase !== "confirmed", true);
   await end(cluster, peer);
 });
@@ -70,7 +70,7 @@ Deno.test("reconcile: a peer's comparison is answered for the members that it na
   const members = new Map(["a", "unknown"].map((id) => [id, summary]));
   const question: Reconcile = { type: "reconcile", id: "d2", part: { ...partOf({}), members } };
   await peer.say("a", question, { ...question, id: "d3", part: { ...partOf({}), until: "Z" } });
-  const answers = peer.heard.filter((message): message is Reconcile => message.type === "reconcile");
+  const answers = peer.received.filter((message): message is Reconcile => message.type === "reconcile");
   assertEquals(answers.map(({ id, part }) => [id, [...part.members.keys()]]), [["d2", ["a"]], ["d3", []]]);
   const { incarnation, number, sum } = answers[0]!.part.members.get("a")!;
   assertEquals(incarnation, cluster.of("a").gossiper.members.find(({ isSelf }) => isSelf)?.incarnation);

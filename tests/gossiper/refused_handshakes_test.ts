@@ -92,13 +92,13 @@ Deno.test("handshake: a member that was let in is reported again when it is refu
   await using cluster = await TestCluster.started(["a", "b"], { fixed: false });
   const a = cluster.of("a");
   await cluster.publish(["a", "b"], { to: ["b"] });
-  await cluster.runUntil(() => a.told("HandshakeRefused").length > 0);
-  assertEquals(a.told("HandshakeRefused").map(({ peerId, code }) => `${peerId} ${code}`), [
+  await cluster.runUntil(() => a.emitted("HandshakeRefused").length > 0);
+  assertEquals(a.emitted("HandshakeRefused").map(({ peerId, code }) => `${peerId} ${code}`), [
     "b unknown_member",
   ]);
   await cluster.publish(["a", "b"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.publish(["a"], { to: ["a"] });
   cluster.breakConnections("b");
-  await cluster.runUntil(() => a.told("HandshakeRefused").length > 1);
+  await cluster.runUntil(() => a.emitted("HandshakeRefused").length > 1);
 });

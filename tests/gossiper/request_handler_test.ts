@@ -51,9 +51,9 @@ Deno.test("session: a peer that requests and does not read the answers is ignore
 
 Deno.test("session: a reply with new state is acknowledged, with the asker's version after a gap (E5)", async () => {
   const { cluster, peer } = await withScripted();
-  const acks = () => peer.heard.filter(({ type }) => type === "ack").length;
+  const acks = () => peer.received.filter(({ type }) => type === "ack").length;
   await cluster.advance(1_000);
-  assert(peer.heard.filter(({ type }) => type === "gossip").length > 5);
+  assert(peer.received.filter(({ type }) => type === "gossip").length > 5);
   assertEquals(acks(), 0);
   const answerOnce = async (members: readonly MemberDelta[]) => {
     let isAnswered = false;

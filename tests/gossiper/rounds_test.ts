@@ -123,8 +123,8 @@ Deno.test("rounds: a connection without messages gets a request after a quarter 
   // It was heard half an interval before the silence, and gets a request in the first round after a quarter.
   assert(askedMs > silentMs + quarterMs - INTERVAL_MS && askedMs <= silentMs + quarterMs + INTERVAL_MS);
   assertEquals(cluster.sentBy("m0", "hello"), []);
-  await cluster.runUntil(() => a.told("RequestFailed").length === 2);
-  for (const { peerId, error } of a.told("RequestFailed")) {
+  await cluster.runUntil(() => a.emitted("RequestFailed").length === 2);
+  for (const { peerId, error } of a.emitted("RequestFailed")) {
     assertEquals([peerId, error instanceof HearsayError && error.code], ["m1", "timeout"]);
   }
   // The connection was given up: no more requests go over it, and the next round dials again.
@@ -187,7 +187,7 @@ Deno.test("rounds: a peer with the same state that has not acknowledged this mem
   // The first request is not answered, and the connection stays.
   await cluster.advance(350);
   assertEquals(gossiper.phase, "confirmed");
-  assertEquals(peer.heard.map(({ type }) => type), ["hello", "gossip", "gossip"]);
+  assertEquals(peer.received.map(({ type }) => type), ["hello", "gossip", "gossip"]);
   await peer[Symbol.asyncDispose]();
   await cluster[Symbol.asyncDispose]();
 });
@@ -204,7 +204,7 @@ Deno.test("backoff: a peer that answers nothing is left alone for longer and lon
   await cluster.make("a").gossiper.start();
   await cluster.runUntil(() => peer.last("gossip") !== undefined);
   peer.answer = () => undefined;
-  const asked = () => peer.heard.filter(({ type }) => type === "gossip").length;
+  const asked = () => peer.received.filter(({ type }) => type === "gossip").length;
   const before = asked();
   await cluster.advance(30_000);
   // Without backoff it would get 150 requests, and every one of these rounds would take twice its time.
@@ -227,7 +227,7 @@ Deno.test("backoff: a request after two lost ones is made in the next round (E5)
   const peer = new ScriptedPeer(cluster, "p");
   await cluster.make("a").gossiper.start();
   await cluster.runUntil(() => peer.last("gossip") !== undefined);
-  const asked = () => peer.heard.filter(({ type }) => type === "gossip").length;
+  const asked = () => peer.received.filter(({ type }) => type === "gossip").length;
   let elapsedMs = 0;
   for (let times = 0; times < 20; times++) {
     let lost = 0;

@@ -9,6 +9,7 @@ import { assertEquals } from "../../deps/std_assert.ts";
 import { GRACEFULLY_LEFT_KEY } from "../../engine/types.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import {
+  deliver,
   eventsOf,
   exchange,
   heartbeat,
@@ -19,7 +20,6 @@ import {
   set,
   SETTINGS,
   settle,
-  tell,
   TestClock,
   valueOf,
 } from "../engine/harness.ts";
@@ -73,10 +73,10 @@ Deno.test("departures: the state of a departed member is dropped (E11; there: Te
 Deno.test("departures: a newer heartbeat unblocks an expired member (E10; there: TestABlockIsForEver)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
-  tell(a, "c", { ...memberDelta("b", b!.view.incarnation, [heartbeat(1)]), count: 1 }, clock);
+  deliver(a, "c", { ...memberDelta("b", b!.view.incarnation, [heartbeat(1)]), count: 1 }, clock);
   blockTheSilent(a, clock);
   assertEquals(a.view.blockedMember("b")?.reason, "expired");
-  tell(a, "c", { ...memberDelta("b", b!.view.incarnation, [], { after: 1 }), count: 2 }, clock);
+  deliver(a, "c", { ...memberDelta("b", b!.view.incarnation, [], { after: 1 }), count: 2 }, clock);
   assertEquals(a.view.blockedMember("b"), undefined);
 });
 
@@ -109,7 +109,7 @@ Deno.test("departures: leaving takes as long as it needs to spread (R9.2; there:
 Deno.test("departures: ages come from the monotonic clock (E9; there: TestAgesCompareWallClocks)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b"], clock);
-  tell(a, "b", memberDelta("b", b!.view.incarnation, [heartbeat(1)]), clock);
+  deliver(a, "b", memberDelta("b", b!.view.incarnation, [heartbeat(1)]), clock);
   // The wall clock steps forward by an hour several times, then back, in less than heartbeatExpiration.
   const steps = SETTINGS.heartbeatExpiration / SETTINGS.gossipInterval - 1;
   for (let step = 0; step < steps; step++) {

@@ -12,7 +12,7 @@ import { decode, encode } from "../../protocol/codec.ts";
 import { anyText, readAny } from "../../protocol/any_value.ts";
 import { JsonPath } from "../../protocol/check.ts";
 import { SeededRandom } from "../simulation/seeded_random.ts";
-import { greet, makeCluster, TestClock } from "../engine/harness.ts";
+import { handshake, makeCluster, TestClock } from "../engine/harness.ts";
 import { randomAny } from "./values.ts";
 
 /** Steps of some members, which all know each other from the start. */
@@ -133,7 +133,7 @@ export function replay(history: History): Outcome {
   const clock = new TestClock();
   const engines = new Map(makeCluster(history.members, clock).map((engine) => [engine.view.id, engine]));
   for (const one of engines.values()) {
-    for (const other of engines.values()) if (one.view.id < other.view.id) greet(one, other, clock);
+    for (const other of engines.values()) if (one.view.id < other.view.id) handshake(one, other, clock);
   }
   for (const engine of engines.values()) {
     setAny(engine, { key: TOPOLOGY_KEY, any: topologyOf(history), clock });

@@ -58,7 +58,7 @@ Deno.test("session: two requests in a row without an answer in time close the co
   await cluster.runUntil(() => peer.last("gossip") !== undefined);
   await cluster.runtime.settle();
   const handshakes = () => cluster.sentBy("a", "hello").length;
-  const failures = () => cluster.of("a").told("RequestFailed").length;
+  const failures = () => cluster.of("a").emitted("RequestFailed").length;
   const before = handshakes();
   unanswered = 1;
   await cluster.advance(2_000);
@@ -75,7 +75,7 @@ Deno.test("session: a reply after its timeout still counts (E5)", async () => {
   await cluster.runtime.settle();
   cluster.of("a").gossiper.setState("k", 1);
   cluster.network.setFaults({ delayMs: 150 });
-  await cluster.runUntil(() => cluster.of("a").told("RequestFailed").length > 0);
+  await cluster.runUntil(() => cluster.of("a").emitted("RequestFailed").length > 0);
   const pending = cluster.of("a").gossiper.setStateRequest("late", 1, { acknowledgedBy: 1 });
   await cluster.finish(pending);
   cluster.network.heal();

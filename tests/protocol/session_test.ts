@@ -42,7 +42,10 @@ Deno.test("session: any message before the handshake is refused, also a refusal 
   const { cluster, peer } = await withUnknownPeer();
   await peer.sayUngreeted("a", { type: "error", code: "busy", message: "" });
   await peer.sayUngreeted("a", { type: "reconcile", id: "d1", part: partOf({}) });
-  assertEquals(peer.heard.map((message) => message.type === "error" && message.code), ["invalid", "invalid"]);
+  assertEquals(peer.received.map((message) => message.type === "error" && message.code), [
+    "invalid",
+    "invalid",
+  ]);
   await end(cluster, peer);
 });
 
@@ -88,10 +91,10 @@ for (const [what, answer, code] of GREETED_BACK) {
     peer.greeting = ({ id }) => answer(peer.hello(id));
     const a = cluster.make("a");
     await a.gossiper.start();
-    await cluster.runUntil(() => a.told("RequestFailed").length > 0);
+    await cluster.runUntil(() => a.emitted("RequestFailed").length > 0);
     await cluster.advance(10);
     assertEquals(peer.last("error")?.code, code);
-    assertEquals(peer.heard.filter(({ type }) => type === "gossip"), []);
+    assertEquals(peer.received.filter(({ type }) => type === "gossip"), []);
     await end(cluster, peer);
   });
 }
@@ -100,7 +103,7 @@ Deno.test("session: an answer of another kind is refused as invalid, and the req
   const { cluster, peer } = await withScripted();
   peer.answer = (message) =>
     message.type === "gossip" ? { type: "reconcile", id: message.id, part: partOf({}) } : undefined;
-  await cluster.runUntil(() => cluster.of("a").told("RequestFailed").length > 0);
+  await cluster.runUntil(() => cluster.of("a").emitted("RequestFailed").length > 0);
   await cluster.advance(10);
   assertEquals(peer.last("error")?.code, "invalid");
   await end(cluster, peer);

@@ -45,7 +45,7 @@ async function startedWith(configs: { readonly [id: string]: PartialConfig }): P
 }
 
 function emittedDifferences(member: TestMember): [string, string, number, number, boolean][] {
-  return member.told("SettingsDiffer").map((
+  return member.emitted("SettingsDiffer").map((
     { peerId, setting, own, theirs, isRefused },
   ) => [peerId, setting, own, theirs, isRefused]);
 }
@@ -139,7 +139,7 @@ Deno.test("SettingsDiffer: members with different limits emit one event per sett
     ["c", "maxMessageBytes", 65_536, 1_048_576, false],
   ]);
   for (const member of cluster.members) {
-    assertEquals([member.told("MemberBlocked"), member.told("SelfBlocked")], [[], []]);
+    assertEquals([member.emitted("MemberBlocked"), member.emitted("SelfBlocked")], [[], []]);
   }
   assert(cluster.isConfirmed());
 });
@@ -168,7 +168,7 @@ Deno.test("maxMessageBytes: states that exceed the smaller member's message toge
   assert(parts.some((keys) => keys < 40), `${parts}`);
   await cluster.advance(60_000);
   for (const member of cluster.members) {
-    assertEquals([member.told("MemberBlocked"), member.told("ConflictDetected")], [[], []], member.id);
+    assertEquals([member.emitted("MemberBlocked"), member.emitted("ConflictDetected")], [[], []], member.id);
   }
 });
 
@@ -195,14 +195,14 @@ for (
     assertGreater(heldKeys(cluster.of("b"), "a"), count / 3);
     assertEquals([cluster.of("a").value("b", "k"), cluster.of("b").value("c", "k")], ["b", "c"]);
     for (const member of cluster.members) {
-      assertEquals([member.told("MemberBlocked"), member.told("SelfBlocked")], [[], []], member.id);
+      assertEquals([member.emitted("MemberBlocked"), member.emitted("SelfBlocked")], [[], []], member.id);
     }
     assertEquals(emittedDifferences(cluster.of("a")).map(([peerId, name]) => [peerId, name]), [[
       "b",
       setting,
     ]]);
     assertEquals(emittedDifferences(cluster.of("b")).map(([, name]) => name), [setting, setting]);
-    const reasons = cluster.of("b").told("ConflictDetected").map(({ memberId, reason }) =>
+    const reasons = cluster.of("b").emitted("ConflictDetected").map(({ memberId, reason }) =>
       `${memberId} ${reason}`
     );
     assertEquals([...new Set(reasons)], ["a limit"]);

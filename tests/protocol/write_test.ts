@@ -65,11 +65,11 @@ Deno.test("encode: writes a heartbeat as documented, with a vector of tags and w
 });
 
 Deno.test("encode: writes a push as documented (P2)", () => {
-  const told = memberDelta("a", [entry("load", 8, 0.7)], { after: 7 });
+  const delta = memberDelta("a", [entry("load", 8, 0.7)], { after: 7 });
   const text = `{"type":"push","request":{"state":{"members":{"a":{"values":{"load":{"sequenceNumber":"8",` +
     `"value":{"@type":"${ANY}google.protobuf.Value","value":0.7}}}}}}},"ranges":{"a":["${LIFE}",7]}`;
-  assertEquals(encode({ type: "push", delta: { members: [told] }, relay: false }), `${text}}`);
-  assertEquals(encode({ type: "push", delta: { members: [told] }, relay: true }), `${text},"relay":true}`);
+  assertEquals(encode({ type: "push", delta: { members: [delta] }, relay: false }), `${text}}`);
+  assertEquals(encode({ type: "push", delta: { members: [delta] }, relay: true }), `${text},"relay":true}`);
 });
 
 Deno.test("encode: writes an ack, a comparison, a refusal, a ping and a pong as documented (P2)", () => {

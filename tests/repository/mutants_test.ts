@@ -284,13 +284,13 @@ Deno.test("mutants: the runner says which are noticed by which test, leaves out 
     "first replace-value 1",
   ]
     .map((name) => mutants.find((mutant) => mutant.name === `code.ts ${name}`)!);
-  const told: string[] = [];
+  const printed: string[] = [];
   const { verdicts, red } = await runMutants(chosen, {
     root: tree.path,
     plan: () => [stepOf("red_test.ts", "code_test.ts")],
     parallel: 2,
     leastLimitMs: 5_000,
-    onVerdict: ({ name }) => void told.push(name),
+    onVerdict: ({ name }) => void printed.push(name),
   });
   assertEquals(verdicts.map(({ outcome, by }) => [outcome, by]), [
     ["failed", "code_test.ts: twice doubles"],
@@ -299,6 +299,6 @@ Deno.test("mutants: the runner says which are noticed by which test, leaves out 
     ["timed out", "code_test.ts"],
   ]);
   assertEquals(red, ["red_test.ts"]);
-  assertEquals(told.toSorted(), chosen.map(({ name }) => name).toSorted());
+  assertEquals(printed.toSorted(), chosen.map(({ name }) => name).toSorted());
   assertEquals(await Deno.readTextFile(`${tree.path}/code.ts`), tree.code);
 });

@@ -51,7 +51,7 @@ Deno.test("block: a blocked member gets handshakes and no gossip until it answer
   });
   assertEquals(["a", "b", "c"].map((id) => cluster.of(id).blocked), [{}, {}, {}]);
   assertEquals(cluster.of("c").values("k"), { a: "of a", c: "of c" });
-  assertEquals(cluster.of("a").told("MemberUnblocked").map(({ memberId }) => memberId), ["c"]);
+  assertEquals(cluster.of("a").emitted("MemberUnblocked").map(({ memberId }) => memberId), ["c"]);
 });
 
 Deno.test("block: gossip of a blocked member is refused with the reason, and nothing of it is merged (R10.2)", async () => {
@@ -65,7 +65,7 @@ Deno.test("block: gossip of a blocked member is refused with the reason, and not
   const refusals = cluster.sentBy("a", "error").map(({ text }) => JSON.parse(text));
   assert(refusals.length > 0);
   for (const { code, reason } of refusals) assertEquals([code, reason], ["blocked", "topology"]);
-  assertEquals(cluster.of("b").told("SelfBlocked").map(({ peerId, reason }) => [peerId, reason]), [[
+  assertEquals(cluster.of("b").emitted("SelfBlocked").map(({ peerId, reason }) => [peerId, reason]), [[
     "a",
     "topology",
   ]]);
@@ -88,7 +88,7 @@ Deno.test("block: a second block of a member emits no event, also with another r
   await cluster.publish(["a", "b", "c"], { blocked: ["c"], to: ["a"] });
   await cluster.advance(5_000);
   assertEquals(cluster.of("a").blocked, { c: "topology" });
-  assertEquals(cluster.of("a").told("MemberBlocked").map(({ memberId, reason }) => [memberId, reason]), [
+  assertEquals(cluster.of("a").emitted("MemberBlocked").map(({ memberId, reason }) => [memberId, reason]), [
     ["c", "expired"],
   ]);
 });

@@ -15,10 +15,10 @@ async function confirmed(): Promise<TestCluster> {
 Deno.test("consensus check: is reached when all members have one value, emits once, and is lost when a member has another (R11.1, R11.2, R11.3)", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
-  const told: unknown[] = [];
+  const emitted: unknown[] = [];
   const check = gossiper.registerConsensusCheck("version", (version) => version, {
-    onReached: (value) => told.push(value),
-    onLost: () => told.push("lost"),
+    onReached: (value) => emitted.push(value),
+    onLost: () => emitted.push("lost"),
   });
   const reached = check.reached();
   for (const id of ["a", "b"]) cluster.of(id).gossiper.setState("version", { major: 2, minor: 0 });
@@ -30,12 +30,12 @@ Deno.test("consensus check: is reached when all members have one value, emits on
   cluster.of("c").gossiper.setState("version", { minor: 0, major: 2 });
   assertEquals(await cluster.finish(reached), { major: 2, minor: 0 });
   await cluster.advance(2_000);
-  assertEquals(told, [{ major: 2, minor: 0 }]);
+  assertEquals(emitted, [{ major: 2, minor: 0 }]);
   assertEquals(check.dissenters(), []);
 
   cluster.of("b").gossiper.setState("version", { major: 3, minor: 0 });
-  await cluster.runUntil(() => told.length === 2);
-  assertEquals(told[1], "lost");
+  await cluster.runUntil(() => emitted.length === 2);
+  assertEquals(emitted[1], "lost");
   assertEquals([check.value, check.dissenters()], [undefined, ["b"]]);
 });
 
@@ -83,7 +83,7 @@ Deno.test("consensus check: the extractor decides what is compared; one that thr
   cluster.of("b").gossiper.setState("load", {});
   await cluster.runUntil(() => check.value === undefined);
   assertEquals(check.dissenters(), ["b"]);
-  assert(cluster.of("a").told("CallbackFailed").length > 0);
+  assert(cluster.of("a").emitted("CallbackFailed").length > 0);
   cluster.of("b").gossiper.setState("load", { zone: "eu" });
   await cluster.runUntil(() => check.value === "EU");
 });
@@ -98,11 +98,11 @@ Deno.test("consensus check: a callback that throws or rejects emits CallbackFail
     onLost: () => Promise.reject(new Error("no, later")),
   });
   for (const id of IDS) cluster.of(id).gossiper.setState("k", 1);
-  await cluster.runUntil(() => cluster.of("a").told("ConsensusReached").length === 1);
+  await cluster.runUntil(() => cluster.of("a").emitted("ConsensusReached").length === 1);
   gossiper.setState("k", 2);
-  await cluster.runUntil(() => cluster.of("a").told("ConsensusLost").length === 1);
+  await cluster.runUntil(() => cluster.of("a").emitted("ConsensusLost").length === 1);
   await cluster.runUntil(() => cluster.of("b").value("a", "k") === 2);
-  assertEquals(cluster.of("a").told("CallbackFailed").map(({ error }) => (error as Error).message), [
+  assertEquals(cluster.of("a").emitted("CallbackFailed").map(({ error }) => (error as Error).message), [
     "no",
     "no, later",
   ]);

@@ -8,12 +8,12 @@ Deno.test("disseminate: the engine decides what is sent, and emits an event (R3.
   await using cluster = await TestCluster.started(["a", "b"], { config: { spread: "interval" } });
   await cluster.advance(1_000);
   const a = cluster.of("a");
-  const before = a.told("Disseminated").length;
+  const before = a.emitted("Disseminated").length;
   a.gossiper.setState("one", "the first");
   a.gossiper.setState("two", "the second");
-  assertEquals(a.told("Disseminated").length, before);
+  assertEquals(a.emitted("Disseminated").length, before);
   await cluster.advance(300);
-  assertEquals(a.told("Disseminated")[before], {
+  assertEquals(a.emitted("Disseminated")[before], {
     type: "Disseminated",
     peerId: "b",
     members: 1,
@@ -48,7 +48,7 @@ Deno.test("disseminate: the reply to gossip has what the peer lacks (R3.2)", asy
   await cluster.advance(300);
   assertEquals(cluster.sentBy("a", "gossip"), []);
   assertEquals(cluster.of("b").values("k"), { a: 1 });
-  assertEquals(cluster.of("a").told("Disseminated").map(({ peerId }) => peerId), ["b"]);
+  assertEquals(cluster.of("a").emitted("Disseminated").map(({ peerId }) => peerId), ["b"]);
 });
 
 Deno.test("disseminate: in a cluster larger than a message, asks for members without state here (R3.2)", async () => {
@@ -57,7 +57,7 @@ Deno.test("disseminate: in a cluster larger than a message, asks for members wit
   await using peer = new ScriptedPeer(cluster, "b");
   await cluster.make("a").gossiper.start();
   const asked = () =>
-    peer.heard.flatMap((message) => message.type === "gossip" ? [...message.holds ?? []] : [])
+    peer.received.flatMap((message) => message.type === "gossip" ? [...message.holds ?? []] : [])
       .map(([id, { incarnation, number }]) => `${id} ${incarnation} ${number}`);
   await cluster.advance(3_000);
   const nothing = ["c", "d", "e", "f"].map((id) => `${id} ${NO_INCARNATION} 0`);
@@ -70,7 +70,7 @@ Deno.test("disseminate: in a cluster larger than a message, asks for members wit
       : undefined;
   await cluster.advance(1_000);
   assertEquals(cluster.of("a").values("k"), { c: 1, d: 1, e: 1, f: 1 });
-  peer.heard.length = 0;
+  peer.received.length = 0;
   await cluster.advance(3_000);
   assert(peer.last("gossip"));
   assertEquals(asked(), []);
@@ -120,7 +120,7 @@ Deno.test("applyIncoming: merges and answers gossip (R3.3)", async () => {
   const delta = deltaOf([deltaOfB, memberDelta("c", peer.incarnation, [entry("k", 7, "of c")])]);
   await peer.say("a", { type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "b", delta });
   assertEquals([a.values("k"), a.values("other")], [{ b: "of b", c: "of c" }, { b: [1, 2] }]);
-  const updates = a.told("GossipUpdate").filter(({ memberId }) => memberId !== "a");
+  const updates = a.emitted("GossipUpdate").filter(({ memberId }) => memberId !== "a");
   assertEquals(updates.map(({ memberId, key, sequenceNumber }) => [memberId, key, sequenceNumber]), [
     ["b", "k", 1],
     ["b", "other", 2],

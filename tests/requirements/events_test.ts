@@ -89,22 +89,22 @@ Deno.test("events: report the whole history of a cluster (R3.4)", async () => {
     { type: "PhaseChanged", from: "diffusing", to: "confirmed" },
     { type: "Confirmed", digest },
   ]);
-  assertEquals(new Set(a.told("Disseminated").map(({ peerId }) => peerId)), new Set(["b", "c"]));
+  assertEquals(new Set(a.emitted("Disseminated").map(({ peerId }) => peerId)), new Set(["b", "c"]));
   // The link to c breaks and heals.
   cluster.network.cut("memory://a:1", "memory://c:1");
   cluster.network.cut("memory://b:1", "memory://c:1");
-  const hasBlocked = (id: string) => cluster.of(id).told("MemberBlocked").length > 0;
+  const hasBlocked = (id: string) => cluster.of(id).emitted("MemberBlocked").length > 0;
   await cluster.runUntil(() => hasBlocked("a") && hasBlocked("c"));
   cluster.network.heal();
-  await cluster.runUntil(() => a.told("MemberUnblocked").length === 1);
-  assertEquals([a.told("MemberBlocked"), a.told("MemberUnblocked")], [
+  await cluster.runUntil(() => a.emitted("MemberUnblocked").length === 1);
+  assertEquals([a.emitted("MemberBlocked"), a.emitted("MemberUnblocked")], [
     [{ type: "MemberBlocked", memberId: "c", reason: "expired" }],
     [{ type: "MemberUnblocked", memberId: "c" }],
   ]);
-  assert(cluster.of("c").told("SelfBlocked").length + cluster.of("c").told("MemberBlocked").length > 0);
+  assert(cluster.of("c").emitted("SelfBlocked").length + cluster.of("c").emitted("MemberBlocked").length > 0);
   await cluster.stop("c");
-  await cluster.runUntil(() => a.told("MemberForgotten").length === 1);
-  assertEquals(a.told("MemberBlocked").at(-1), { type: "MemberBlocked", memberId: "c", reason: "left" });
+  await cluster.runUntil(() => a.emitted("MemberForgotten").length === 1);
+  assertEquals(a.emitted("MemberBlocked").at(-1), { type: "MemberBlocked", memberId: "c", reason: "left" });
 });
 
 /** The number of a member's own entry. */

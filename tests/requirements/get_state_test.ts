@@ -70,7 +70,7 @@ Deno.test("getState: every value is frozen at every depth, here and at the peers
     assertThrows(() => Object.assign(value, { more: 1 }), TypeError);
     assertThrows(() => value.deep.push(value.deep[1] as never), TypeError);
     assertThrows(() => value.deep[1].deeper[0] = "y", TypeError);
-    const [event] = cluster.of("b").told("GossipUpdate").filter(({ key }) => key === "k");
+    const [event] = cluster.of("b").emitted("GossipUpdate").filter(({ key }) => key === "k");
     assertThrows(() => Object.assign(event!.value as object, { more: 1 }), TypeError);
   }
 });

@@ -229,7 +229,7 @@ export class TestMember {
   }
 
   /** The events of one type, in order. */
-  told<T extends EventType>(type: T): EventOf<T>[] {
+  emitted<T extends EventType>(type: T): EventOf<T>[] {
     return this.events.filter((event): event is EventOf<T> => event.type === type);
   }
 

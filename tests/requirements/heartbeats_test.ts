@@ -90,7 +90,7 @@ Deno.test("actor counts: a function that throws emits an event, and the heartbea
   await cluster.advance(900);
   assertEquals(cluster.of("b").value("a", HEARTBEAT_KEY), {});
   assertEquals(
-    a.told("CallbackFailed"),
+    a.emitted("CallbackFailed"),
     Array(3).fill({ type: "CallbackFailed", where: "actorStatistics", error }),
   );
   broken = false;
@@ -114,11 +114,11 @@ Deno.test("actor counts: invalid counts emit an event, and no heartbeat is lost 
   for (const [index, value] of wrong.entries()) {
     given = value;
     const before = a.gossiper.getState(HEARTBEAT_KEY).get("a")!.sequenceNumber;
-    const failed = a.told("CallbackFailed").length;
+    const failed = a.emitted("CallbackFailed").length;
     await cluster.advance(300);
     const heartbeat = a.gossiper.getState(HEARTBEAT_KEY).get("a")!;
     assert(heartbeat.sequenceNumber > before);
-    assertEquals(a.told("CallbackFailed").length, failed + 1, `${index}: ${String(value)}`);
+    assertEquals(a.emitted("CallbackFailed").length, failed + 1, `${index}: ${String(value)}`);
     assertEquals(heartbeat.value, {});
   }
 });
@@ -140,7 +140,7 @@ Deno.test("actor counts: counts that a peer would refuse emit an event and do no
     await a.gossiper.start();
     await cluster.make("b").gossiper.start();
     await cluster.advance(900);
-    const [failed] = a.told("CallbackFailed");
+    const [failed] = a.emitted("CallbackFailed");
     assertEquals(failed?.where, "actorStatistics", `case ${index}`);
     assertEquals(cluster.of("b").value("a", HEARTBEAT_KEY), {}, `case ${index}`);
     assertEquals(cluster.of("b").values("k"), { a: 1 }, `case ${index}`);
@@ -161,7 +161,7 @@ Deno.test("actor counts: a function that calls the gossiper does no harm (R6.2)"
   await cluster.advance(300);
   assertEquals(cluster.of("b").value("a", "count"), 2);
   assertEquals(countsOf(cluster.of("b"), "a"), { asked: 2 });
-  assertEquals(a.told("CallbackFailed"), []);
+  assertEquals(a.emitted("CallbackFailed"), []);
 });
 
 Deno.test("expiration: a member without a heartbeat for longer than the limit is blocked, and no sooner (R6.3)", async () => {
@@ -173,7 +173,7 @@ Deno.test("expiration: a member without a heartbeat for longer than the limit is
   assertEquals(cluster.of("a").blocked, {});
   await cluster.advance(300);
   assertEquals(cluster.of("a").blocked, { c: "expired" });
-  assertEquals(cluster.of("a").told("MemberBlocked"), [
+  assertEquals(cluster.of("a").emitted("MemberBlocked"), [
     { type: "MemberBlocked", memberId: "c", reason: "expired" },
   ]);
   const [block] = cluster.of("a").gossiper.blockedMembers;
@@ -225,7 +225,7 @@ Deno.test("expiration: only a newer heartbeat is a sign of life, not other state
 Deno.test("expiration: a newer heartbeat that a peer forwards is a sign of life (R6.3)", async () => {
   const { cluster, peer, a } = await passingOn((answers) => answers);
   await cluster.advance(10_000);
-  assertEquals([a.blocked, a.told("MemberBlocked")], [{}, []]);
+  assertEquals([a.blocked, a.emitted("MemberBlocked")], [{}, []]);
   await peer[Symbol.asyncDispose]();
   await cluster[Symbol.asyncDispose]();
 });
@@ -303,7 +303,7 @@ Deno.test("expiration: a member never blocks itself: alone, isolated, or after a
     assertEquals([self?.status, self?.block], ["alive", undefined]);
   }
   // It emits no SelfBlocked either.
-  assertEquals(cluster.of("a").told("SelfBlocked"), []);
+  assertEquals(cluster.of("a").emitted("SelfBlocked"), []);
 });
 
 Deno.test("self-block: a member that a topology lists as blocked emits an event and does not block itself (R6.5)", async () => {
@@ -311,8 +311,8 @@ Deno.test("self-block: a member that a topology lists as blocked emits an event 
   const a = cluster.of("a");
   await cluster.publish(["a"], { blocked: ["a"] });
   await cluster.advance(1_000);
-  assertEquals(a.told("SelfBlocked"), [{ type: "SelfBlocked", reason: "topology" }]);
-  assertEquals([a.blocked, a.told("MemberBlocked")], [{}, []]);
+  assertEquals(a.emitted("SelfBlocked"), [{ type: "SelfBlocked", reason: "topology" }]);
+  assertEquals([a.blocked, a.emitted("MemberBlocked")], [{}, []]);
   // Its own heartbeat continues.
   const { localTimestampUnixMilliseconds } = a.gossiper.getState(HEARTBEAT_KEY).get("a")!;
   assertEquals(localTimestampUnixMilliseconds, a.runtime.wallMs() - 100);
@@ -333,8 +333,8 @@ for (
     // A heartbeat has no answer: a member sends a request only after silence for a quarter of the expiration.
     await cluster.advance(20_000 / 4 + 600);
     assertEquals([a.blocked, cluster.of("b").blocked], [{}, { a: "topology" }]);
-    assertEquals(a.told("SelfBlocked"), [{ type: "SelfBlocked", peerId: "b", reason: "topology" }]);
-    assertEquals(a.told("MemberBlocked"), []);
+    assertEquals(a.emitted("SelfBlocked"), [{ type: "SelfBlocked", peerId: "b", reason: "topology" }]);
+    assertEquals(a.emitted("MemberBlocked"), []);
   });
 }
 
@@ -348,8 +348,8 @@ Deno.test("self-block: a member that leaves, or that a peer lists as left, does 
   peer.answer = (message) =>
     message.type === "gossip" ? replyTo(message, { delta: { members: [left] } }) : undefined;
   await cluster.advance(900);
-  assert(peer.heard.length > 2);
-  assertEquals([a.blocked, a.told("MemberBlocked"), a.values(GRACEFULLY_LEFT_KEY)], [{}, [], {}]);
+  assert(peer.received.length > 2);
+  assertEquals([a.blocked, a.emitted("MemberBlocked"), a.values(GRACEFULLY_LEFT_KEY)], [{}, [], {}]);
   await cluster.stop("a");
   assertEquals([a.blocked, Object.keys(a.values(GRACEFULLY_LEFT_KEY))], [{}, ["a"]]);
 });

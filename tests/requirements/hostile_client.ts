@@ -62,14 +62,14 @@ export class Victims implements AsyncDisposable {
 /** A client with hand-written wire messages. */
 export class Raw {
   readonly socket: WebSocket;
-  readonly heard: { readonly type: string; readonly [field: string]: unknown }[] = [];
+  readonly received: { readonly type: string; readonly [field: string]: unknown }[] = [];
   readonly #closed = Promise.withResolvers<number>();
   #wake = Promise.withResolvers<void>();
 
   private constructor(socket: WebSocket) {
     this.socket = socket;
     socket.onmessage = ({ data }) => {
-      this.heard.push(JSON.parse(data));
+      this.received.push(JSON.parse(data));
       this.#wake.resolve();
       this.#wake = Promise.withResolvers();
     };
@@ -105,8 +105,8 @@ export class Raw {
   async hears(type: string): Promise<Record<string, unknown>> {
     const signal = AbortSignal.timeout(BOUND_MS);
     for (;;) {
-      const index = this.heard.findIndex((message) => message.type === type);
-      if (index >= 0) return this.heard.splice(index, 1)[0]!;
+      const index = this.received.findIndex((message) => message.type === type);
+      if (index >= 0) return this.received.splice(index, 1)[0]!;
       if (this.socket.readyState === WebSocket.CLOSED) throw new Error(`It was closed without a ${type}.`);
       await abortable(this.#wake.promise, signal);
     }

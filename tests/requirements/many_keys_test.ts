@@ -37,6 +37,6 @@ Deno.test("many keys: a new member receives the many keys of ten members, and no
   }
   assert(rounds > 15, `${rounds} rounds`);
   for (const member of cluster.members) {
-    assertEquals([member.told("MemberBlocked"), member.told("ConflictDetected")], [[], []], member.id);
+    assertEquals([member.emitted("MemberBlocked"), member.emitted("ConflictDetected")], [[], []], member.id);
   }
 });

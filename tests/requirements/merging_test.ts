@@ -3,6 +3,7 @@ import type { Engine } from "../../engine/engine.ts";
 import { makeIncarnation } from "../../engine/incarnation.ts";
 import { HEARTBEAT_KEY } from "../../engine/types.ts";
 import {
+  deliver,
   entry,
   eventsOf,
   exchange,
@@ -11,7 +12,6 @@ import {
   memberDelta,
   remove,
   set,
-  tell,
   TestClock,
   tombstone,
   valueOf,
@@ -36,7 +36,7 @@ function makeWithState() {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
-  tell(a, "b", memberDelta("b", incarnation, [entry("k", 5, "held"), entry("other", 6, 1)]), clock);
+  deliver(a, "b", memberDelta("b", incarnation, [entry("k", 5, "held"), entry("other", 6, 1)]), clock);
   eventsOf(a).clear();
   return { a, incarnation, clock };
 }
@@ -44,7 +44,7 @@ function makeWithState() {
 Deno.test("merge: takes only the entries of a message with newer numbers (R5.1)", () => {
   const { a, incarnation, clock } = makeWithState();
   const entries = [entry("older", 4, 1), entry("k", 5, "equal"), entry("newer", 7, 1)];
-  tell(a, "b", memberDelta("b", incarnation, entries), clock);
+  deliver(a, "b", memberDelta("b", incarnation, entries), clock);
   assertEquals(["older", "k", "newer", "other"].map((key) => valueOf(a, "b", key)), [
     undefined,
     "held",
@@ -56,16 +56,16 @@ Deno.test("merge: takes only the entries of a message with newer numbers (R5.1)"
 
 Deno.test("merge: compares numbers as numbers and not as text (R5.1)", () => {
   const { a, incarnation, clock } = makeWithState();
-  tell(a, "b", memberDelta("b", incarnation, [entry("k", 10, "ten")], { after: 6 }), clock);
-  tell(a, "b", memberDelta("b", incarnation, [entry("k", 9, "nine")], { after: 6 }), clock);
+  deliver(a, "b", memberDelta("b", incarnation, [entry("k", 10, "ten")], { after: 6 }), clock);
+  deliver(a, "b", memberDelta("b", incarnation, [entry("k", 9, "nine")], { after: 6 }), clock);
   assertEquals(valueOf(a, "b", "k"), "ten");
-  tell(a, "b", memberDelta("b", incarnation, [entry("k", 2 ** 52, "most")], { after: 10 }), clock);
+  deliver(a, "b", memberDelta("b", incarnation, [entry("k", 2 ** 52, "most")], { after: 10 }), clock);
   assertEquals(a.view.get("b", "k")?.number, 2 ** 52);
 });
 
 Deno.test("merge: a higher number overwrites the local value (R5.2)", () => {
   const { a, incarnation, clock } = makeWithState();
-  tell(a, "b", memberDelta("b", incarnation, [entry("k", 7, "remote")], { after: 6 }), clock);
+  deliver(a, "b", memberDelta("b", incarnation, [entry("k", 7, "remote")], { after: 6 }), clock);
   assertEquals([valueOf(a, "b", "k"), a.view.get("b", "k")?.number, a.view.state("k").size], [
     "remote",
     7,
@@ -85,20 +85,20 @@ Deno.test("merge: the last of two writes wins at every member, also within one m
 Deno.test("merge: a higher number wins with any value, also null or an equal one (R5.2)", () => {
   const { a, incarnation, clock } = makeWithState();
   for (const [number, value] of [[7, "held"], [8, null], [9, 0], [10, ""], [11, false]] as const) {
-    tell(a, "b", memberDelta("b", incarnation, [entry("k", number, value)], { after: number - 1 }), clock);
+    deliver(a, "b", memberDelta("b", incarnation, [entry("k", number, value)], { after: number - 1 }), clock);
     assertEquals([valueOf(a, "b", "k"), a.view.get("b", "k")?.number], [value, number]);
   }
 });
 
 Deno.test("merge: ignores a value with an equal number (R5.3)", () => {
   const { a, incarnation, clock } = makeWithState();
-  tell(a, "b", memberDelta("b", incarnation, [entry("k", 5, "remote"), entry("other", 6, 1)]), clock);
+  deliver(a, "b", memberDelta("b", incarnation, [entry("k", 5, "remote"), entry("other", 6, 1)]), clock);
   assertEquals([valueOf(a, "b", "k"), updatesOf(a)], ["held", []]);
 });
 
 Deno.test("merge: ignores a value with a lower number (R5.3)", () => {
   const { a, incarnation, clock } = makeWithState();
-  tell(a, "b", memberDelta("b", incarnation, [entry("k", 4, "remote")]), clock);
+  deliver(a, "b", memberDelta("b", incarnation, [entry("k", 4, "remote")]), clock);
   assertEquals([valueOf(a, "b", "k"), updatesOf(a)], ["held", []]);
 });
 
@@ -132,9 +132,9 @@ Deno.test("merge: a merged value has the receiver's time, whatever the sender's 
 Deno.test("merge: every merge sets the timestamp, and an ignored entry does not (R5.4)", () => {
   const { a, incarnation, clock } = makeWithState();
   clock.advance(100);
-  tell(a, "b", memberDelta("b", incarnation, [entry("k", 5, "held"), entry("other", 6, 1)]), clock);
+  deliver(a, "b", memberDelta("b", incarnation, [entry("k", 5, "held"), entry("other", 6, 1)]), clock);
   assertEquals(a.view.get("b", "k")?.timestampMs, WALL_START_MS);
-  tell(a, "b", memberDelta("b", incarnation, [entry("k", 7, "new")], { after: 6 }), clock);
+  deliver(a, "b", memberDelta("b", incarnation, [entry("k", 7, "new")], { after: 6 }), clock);
   assertEquals(a.view.get("b", "k")?.timestampMs, WALL_START_MS + 100);
   assertEquals(a.view.get("b", "other")?.timestampMs, WALL_START_MS);
 });
@@ -171,6 +171,6 @@ Deno.test("GossipUpdate: a merged deletion emits one too (R5.5)", () => {
 Deno.test("GossipUpdate: events come in the order of their numbers (R5.5)", () => {
   const { a, incarnation, clock } = makeWithState();
   const entries = [entry("z", 7, 1), tombstone("k", 8), entry("a", 9, 1)];
-  tell(a, "b", memberDelta("b", incarnation, entries, { after: 6 }), clock);
+  deliver(a, "b", memberDelta("b", incarnation, entries, { after: 6 }), clock);
   assertEquals(updatesOf(a).map(({ sequenceNumber }) => sequenceNumber), [7, 8, 9]);
 });

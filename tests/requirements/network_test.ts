@@ -41,9 +41,9 @@ Deno.test("gossipRequestTimeout: a request that takes longer fails with a timeou
   await cluster.runUntil(() => cluster.sentBy("a", "gossip").length > before);
   const sentMs = cluster.runtime.monotonicMs();
   await cluster.advance(899);
-  assertEquals(cluster.of("a").told("RequestFailed"), []);
+  assertEquals(cluster.of("a").emitted("RequestFailed"), []);
   await cluster.advance(2);
-  const [failed] = cluster.of("a").told("RequestFailed");
+  const [failed] = cluster.of("a").emitted("RequestFailed");
   assertEquals(failed?.peerId, "b");
   assertInstanceOf(failed?.error, HearsayError);
   assertEquals(failed.error.code, "timeout");
@@ -57,7 +57,10 @@ Deno.test("dial: to an unused address fails within the request timeout, and affe
   cluster.of("a").gossiper.setState("k", 1);
   await cluster.runUntil(() => cluster.of("b").value("a", "k") === 1, { withinMs: 2_000 });
   await cluster.advance(2_000);
-  assertEquals(new Set(cluster.of("a").told("RequestFailed").map(({ peerId }) => peerId)), new Set(["gone"]));
+  assertEquals(
+    new Set(cluster.of("a").emitted("RequestFailed").map(({ peerId }) => peerId)),
+    new Set(["gone"]),
+  );
 });
 
 for (const gossipFanOut of [1, 3, 5]) {

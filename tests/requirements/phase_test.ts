@@ -6,7 +6,7 @@ import { replyTo, ScriptedPeer } from "./scripted_peer.ts";
 
 /** The phases of a member in order, its present one first. */
 function phasesOf(cluster: TestCluster, id: string): Phase[] {
-  const changes = cluster.of(id).told("PhaseChanged");
+  const changes = cluster.of(id).emitted("PhaseChanged");
   for (const [index, { from }] of changes.entries()) {
     if (index > 0) assertEquals(from, changes[index - 1]!.to);
   }
@@ -48,7 +48,7 @@ Deno.test("phase: is diffusing while a peer lacks state of a third member, or on
 Deno.test("phase: heartbeats alone do not end confirmed (R3.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
-  const count = () => cluster.members.map((member) => member.told("PhaseChanged").length);
+  const count = () => cluster.members.map((member) => member.emitted("PhaseChanged").length);
   const before = count();
   await cluster.advance(10_000);
   assertEquals(count(), before);
@@ -60,7 +60,7 @@ Deno.test("phase: is reconciling while a peer lacks state that it had acknowledg
   const a = cluster.make("a");
   await a.gossiper.start();
   a.gossiper.setState("k", "kept");
-  await cluster.runUntil(() => a.gossiper.phase === "confirmed" && peer.heard.length > 1);
+  await cluster.runUntil(() => a.gossiper.phase === "confirmed" && peer.received.length > 1);
   const { incarnation } = a.gossiper.members.find(({ isSelf }) => isSelf)!;
   let gap = true;
   peer.answer = (message) => {
@@ -99,7 +99,7 @@ Deno.test("phase: is reconciling while digests still differ and members are comp
     return replyTo(message, { delta: { digest: digest ?? message.delta.digest, active, partial: false } });
   };
   await cluster.runUntil(() => peer.last("reconcile") !== undefined);
-  assertEquals(a.told("ReconcilingRequested"), [{ type: "ReconcilingRequested", peerId: "b" }]);
+  assertEquals(a.emitted("ReconcilingRequested"), [{ type: "ReconcilingRequested", peerId: "b" }]);
   assertEquals([...peer.last("reconcile")!.part.members.keys()], ["a"]);
   await cluster.runtime.settle();
   assertEquals(a.gossiper.phase, "reconciling");

@@ -65,7 +65,7 @@ Deno.test("heartbeat: is refreshed at every interval, and reaches the peers as o
   const [mine, theirs] = ["a", "b"].map((id) => cluster.of(id).gossiper.getState(HEARTBEAT_KEY).get("a")!);
   assertEquals(theirs!.sequenceNumber, mine!.sequenceNumber);
   assertEquals(mine!.localTimestampUnixMilliseconds, cluster.of("a").runtime.wallMs());
-  const merged = cluster.of("b").told("GossipUpdate")
+  const merged = cluster.of("b").emitted("GossipUpdate")
     .filter(({ memberId, key }) => memberId === "a" && key === HEARTBEAT_KEY)
     .map(({ sequenceNumber }) => sequenceNumber);
   assertEquals(merged.length, 10);
@@ -285,12 +285,12 @@ Deno.test("gossiper: skips ticks where peers do not answer, and never runs two r
   cluster.network.setFaults({ hang: true });
   // A change causes a request; an idle round sends heartbeats, which have no answer.
   a.gossiper.setState("k", 1);
-  await cluster.runUntil(() => a.told("RequestFailed").length === 1);
+  await cluster.runUntil(() => a.emitted("RequestFailed").length === 1);
   assertEquals(cluster.runtime.monotonicMs(), 1_500);
   // The rounds of 900 and 1,200 were skipped; that of 1,500 is due now.
   await cluster.runtime.settle();
   assertEquals([own, a.gossiper.skippedRounds], [[600, 1_500], 2]);
-  const [failed] = a.told("RequestFailed");
+  const [failed] = a.emitted("RequestFailed");
   assert(failed!.error instanceof HearsayError && failed!.error.code === "timeout");
 });
 
@@ -348,9 +348,9 @@ Deno.test("configuration: the defaults are those of protoactor-go (R2.6)", async
   // Without answers a request is given up after 500 ms, and a member is blocked after 20 s.
   cluster.network.setFaults({ hang: true });
   a.gossiper.setState("k", 1);
-  await cluster.runUntil(() => a.told("RequestFailed").length > 0);
+  await cluster.runUntil(() => a.emitted("RequestFailed").length > 0);
   assertEquals(cluster.runtime.monotonicMs(), 1_700);
-  await cluster.runUntil(() => a.told("MemberBlocked").length > 0);
+  await cluster.runUntil(() => a.emitted("MemberBlocked").length > 0);
   const blockedMs = cluster.runtime.monotonicMs();
   assert(blockedMs > 20_000 && blockedMs <= 21_500, `blocked after ${blockedMs} ms`);
 });
@@ -369,6 +369,8 @@ Deno.test("configuration: a message has the states of at most 50 members by defa
   const c = cluster.make("c");
   await c.gossiper.start();
   await cluster.runUntil(() => c.gossiper.getState("k").size === 60);
-  const sizes = a.told("Disseminated").filter(({ peerId }) => peerId === "c").map(({ members }) => members);
+  const sizes = a.emitted("Disseminated").filter(({ peerId }) => peerId === "c").map(({ members }) =>
+    members
+  );
   assertEquals(Math.max(...sizes), 50);
 });

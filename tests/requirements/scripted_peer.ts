@@ -23,7 +23,7 @@ export class ScriptedPeer implements AsyncDisposable {
   /** Answers every other message; a test may replace it. */
   answer: Answering = (message) => message.type === "gossip" ? replyTo(message) : undefined;
   /** All received messages, in order. */
-  readonly heard: Message[] = [];
+  readonly received: Message[] = [];
   readonly #cluster: TestCluster;
   readonly #transport: MemoryTransport;
   readonly #serving: Promise<void>;
@@ -38,7 +38,9 @@ export class ScriptedPeer implements AsyncDisposable {
 
   /** The last received message of a type. */
   last<T extends Message["type"]>(type: T): Extract<Message, { type: T }> | undefined {
-    return this.heard.findLast((message): message is Extract<Message, { type: T }> => message.type === type);
+    return this.received.findLast((message): message is Extract<Message, { type: T }> =>
+      message.type === type
+    );
   }
 
   /**
@@ -103,7 +105,7 @@ export class ScriptedPeer implements AsyncDisposable {
     writer.closed.catch(() => {});
     try {
       for await (const message of readable) {
-        this.heard.push(message);
+        this.received.push(message);
         const answer = message.type === "hello" ? this.greeting(message) : this.answer(message);
         if (answer) await writer.write(answer);
       }
@@ -115,7 +117,7 @@ export class ScriptedPeer implements AsyncDisposable {
 
   async #listen({ readable }: Connection): Promise<void> {
     try {
-      for await (const message of readable) this.heard.push(message);
+      for await (const message of readable) this.received.push(message);
     } catch {
       // The test does not check how it ends.
     }

@@ -17,14 +17,14 @@ Deno.test("sequence number: every set and delete of any key raises it by one, al
     }
     await cluster.advance(300);
   }
-  const updates = a.told("GossipUpdate").filter(({ memberId, key }) =>
+  const updates = a.emitted("GossipUpdate").filter(({ memberId, key }) =>
     memberId === "a" && key !== HEARTBEAT_KEY
   );
   assert(updates.length > 75 && updates.some(({ deleted }) => deleted));
   // The first number belongs to the heartbeat's statistics, which have not changed since.
   assertEquals(updates.map(({ sequenceNumber }) => sequenceNumber), updates.map((_, index) => index + 2));
   // At the peer they rise too, though not every one is emitted.
-  const merged = cluster.of("b").told("GossipUpdate")
+  const merged = cluster.of("b").emitted("GossipUpdate")
     .filter(({ memberId, key }) => memberId === "a" && key !== HEARTBEAT_KEY)
     .map(({ sequenceNumber }) => sequenceNumber);
   assert(merged.length > 0 && merged.every((number, index) => index === 0 || number > merged[index - 1]!));
@@ -39,7 +39,7 @@ Deno.test("sequence number: a heartbeat does not raise it; the heartbeat's own c
   await cluster.advance(3_000);
   a.gossiper.setState("k", 2);
   assertEquals(a.gossiper.getState("k").get("a")!.sequenceNumber, sequenceNumber + 1);
-  const counts = a.told("GossipUpdate").filter(({ key }) => key === HEARTBEAT_KEY)
+  const counts = a.emitted("GossipUpdate").filter(({ key }) => key === HEARTBEAT_KEY)
     .map((update) => update.sequenceNumber);
   assertEquals(counts, Array.from({ length: 11 }, (_, index) => index + 1));
 });

@@ -79,7 +79,7 @@ Deno.test("stop: a peer that received the departure from another member counts, 
   assertEquals(result, { acknowledgedBy: 4, wanted: 4, flushed: true });
   const refusals = cluster.sentBy("b", "error", { to: "e" }).map(({ text }) => JSON.parse(text).reason);
   assertEquals(new Set(refusals), new Set(["left"]));
-  assertEquals(cluster.of("e").told("SelfBlocked"), []);
+  assertEquals(cluster.of("e").emitted("SelfBlocked"), []);
 });
 
 Deno.test("stop: a member without peers leaves at once (R9.2)", async () => {

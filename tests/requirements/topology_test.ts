@@ -48,7 +48,7 @@ Deno.test("topology: a member that left it gets no more gossip, and its connecti
   assertEquals(cluster.of("c").values("later"), {});
   const statuses = cluster.of("a").gossiper.members.map(({ id, status }) => [id, status]);
   assertEquals(statuses, [["a", "alive"], ["b", "alive"], ["c", "left"]]);
-  assertEquals(cluster.of("a").told("RequestFailed"), []);
+  assertEquals(cluster.of("a").emitted("RequestFailed"), []);
   // It did not learn of the end, and has to dial again.
   assert(cluster.sentBy("c", "hello").length > handshakes);
 });
@@ -64,7 +64,7 @@ Deno.test("topology: gossip of a member that left it is refused and changes noth
   cluster.of("c").gossiper.setState("k", "unheard");
   await cluster.advance(3_000);
   assertEquals(cluster.of("a").values("k"), {});
-  const refusals = cluster.of("c").told("RequestFailed").filter(({ error }) =>
+  const refusals = cluster.of("c").emitted("RequestFailed").filter(({ error }) =>
     `${error}`.includes("no member")
   );
   assert(refusals.length > 0);
@@ -95,8 +95,8 @@ Deno.test("topology: an invalid one is refused with an event, and the one before
     cluster.of("a").stream.publish({ type: "ClusterTopology", blocked: [], ...topology } as never);
     await cluster.runtime.settle();
   }
-  const told = cluster.of("a").told("CallbackFailed");
-  assertEquals(told.map(({ where }) => where), broken.map(() => "ClusterTopology"));
+  const emitted = cluster.of("a").emitted("CallbackFailed");
+  assertEquals(emitted.map(({ where }) => where), broken.map(() => "ClusterTopology"));
   assertEquals(cluster.of("a").gossiper.members.map(({ id }) => id), ["a", "b"]);
 });
 

@@ -76,7 +76,7 @@ export interface WireOptions {
 export class Wire implements AsyncDisposable {
   readonly socket: WebSocket;
   /** Received messages, in order. */
-  readonly heard: Message[] = [];
+  readonly received: Message[] = [];
   readonly closed: Promise<{ readonly code: number; readonly reason: string; readonly error: string }>;
   readonly #opened: Promise<void>;
   #changed = Promise.withResolvers<void>();
@@ -130,7 +130,7 @@ export class Wire implements AsyncDisposable {
   /** The first message of a type; waits for it if none was received yet. */
   async hears<T extends Message["type"]>(type: T): Promise<Extract<Message, { type: T }>> {
     for (;;) {
-      const found = this.heard.find((message): message is Extract<Message, { type: T }> =>
+      const found = this.received.find((message): message is Extract<Message, { type: T }> =>
         message.type === type
       );
       if (found) return found;
@@ -146,7 +146,7 @@ export class Wire implements AsyncDisposable {
 
   #hear(text: string): void {
     const message = decode(text, { maxMessageBytes: 2 ** 20 });
-    if (message.type !== "ping" && message.type !== "pong") this.heard.push(message);
+    if (message.type !== "ping" && message.type !== "pong") this.received.push(message);
     this.#report();
   }
 
@@ -265,10 +265,10 @@ export class Insider implements AsyncDisposable {
 
   /** Replies to the last received gossip and acknowledges these versions. False if there is no gossip. */
   reply(holds: KnownVersions): boolean {
-    const gossip = this.wire.heard.findLast(({ type }) => type === "gossip");
+    const gossip = this.wire.received.findLast(({ type }) => type === "gossip");
     if (gossip?.type !== "gossip") return false;
     this.wire.say({ type: "reply", liveness: { count: 0 }, id: gossip.id, delta: deltaOf([]), holds });
-    this.wire.heard.splice(0);
+    this.wire.received.splice(0);
     return true;
   }
 

@@ -94,7 +94,7 @@ Deno.test("handshake: a member speaks as itself: a hello or gossip under another
   await using posing = await Wire.opened(ada.address, { token: await tokenFor(ada) });
   posing.say(helloOf("ben"));
   assertEquals((await posing.closed).code, 4401);
-  assertEquals(posing.heard, []);
+  assertEquals(posing.received, []);
   await using lying = await Wire.opened(ada.address, { token: await tokenFor(ada) });
   const hello = helloOf("mallory");
   lying.say(hello);
@@ -135,7 +135,7 @@ Deno.test("handshake: a handshake in a member's name does not silence it, for an
       { type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "mallory", delta: deltaOf([claim]) },
     );
     // Wait for a second answer: a refusal or a reply.
-    while (lying.heard.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (lying.received.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
   }
   ada.setState("k", "still here");
   await hears(ben, "ada", "still here");
@@ -167,14 +167,14 @@ const LEAKED = await newClusterKey();
 type Impostor = (options: { readonly hello: string; readonly token: string }) => Promise<string>;
 
 /** Lets a member dial an impostor; resolves with its error and the messages that it sent. */
-async function disbelief(answer: Impostor): Promise<{ readonly text: string; readonly heard: string[] }> {
-  const heard: string[] = [];
+async function disbelief(answer: Impostor): Promise<{ readonly text: string; readonly received: string[] }> {
+  const received: string[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
     const token = /^Bearer (.*)$/.exec(request.headers.get("authorization") ?? "")![1]!;
     const { socket, response } = Deno.upgradeWebSocket(request, { protocol: "hearsay.v2" });
     socket.onmessage = async ({ data }) => {
-      heard.push(data);
-      if (heard.length === 1) socket.send(await answer({ hello: data, token }));
+      received.push(data);
+      if (received.length === 1) socket.send(await answer({ hello: data, token }));
     };
     return response;
   });
@@ -186,7 +186,7 @@ async function disbelief(answer: Impostor): Promise<{ readonly text: string; rea
     ada.setState("k", "secret");
     const failed = await next(ada, "SeedFailed");
     assertEquals(ada.members.map(({ id }) => id), ["ada"]);
-    return { text: `${(failed.error as { code?: string }).code}: ${failed.error}`, heard };
+    return { text: `${(failed.error as { code?: string }).code}: ${failed.error}`, received };
   } finally {
     await server.shutdown();
   }
@@ -256,11 +256,11 @@ const IMPOSTORS: readonly (readonly [string, Impostor, RegExp])[] = [
 
 for (const [what, answer, why] of IMPOSTORS) {
   Deno.test(`handshake: an accepting side that ${what} receives no state`, async () => {
-    const { text, heard } = await disbelief(answer);
+    const { text, received } = await disbelief(answer);
     assertMatch(text, /^unauthorized/);
     assertMatch(text, why);
-    assertEquals(heard.map((each) => JSON.parse(each).type), heard.map(() => "hello"));
-    assert(heard.every((each) => !each.includes("secret")));
+    assertEquals(received.map((each) => JSON.parse(each).type), received.map(() => "hello"));
+    assert(received.every((each) => !each.includes("secret")));
   });
 }
 
@@ -353,7 +353,7 @@ Deno.test("setKeys: a key that is withdrawn ends the connections that it opened;
   ada.setKeys([other]);
   assertEquals((await old.closed).code, 4401);
   young.say(helloOf("young", { id: "d2" }));
-  while (young.heard.filter(({ type }) => type === "hello").length < 2) {
+  while (young.received.filter(({ type }) => type === "hello").length < 2) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   assertEquals(await Wire.status(ada.address, { token: await tokenFor(ada) }), 401);

@@ -93,12 +93,12 @@ async function costOf(make: Making): Promise<{ readonly sent: number; readonly m
   await cluster.runtime.advance(1_000);
   if (cluster.of("a").gossiper.members.length < MEMBERS) throw new Error("Not all are members.");
   const messages = Array.from({ length: TIMES }, (_, turn) => make(peer, `d${turn + 2}`, turn));
-  peer.heard.length = 0;
+  peer.received.length = 0;
   const startMs = performance.now();
   await peer.say("a", ...messages);
   const ms = performance.now() - startMs;
   const received = bytesOf(messages) + bytesOf([peer.hello("d1")]);
-  return { sent: bytesOf(peer.heard) / received, msPerByte: ms / received };
+  return { sent: bytesOf(peer.received) / received, msPerByte: ms / received };
 }
 
 function recordOf(id: string) {

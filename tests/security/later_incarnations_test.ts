@@ -53,7 +53,7 @@ for (const [what, claim] of Object.entries(LATER_LIVES)) {
     await claim({ insider, incarnation: incarnationAbove(incarnation!, Date.now() + 60_000, 0.5), own });
     // Messages are handled in order, so a reply to this gossip shows that the claim was handled.
     const asked = insider.gossip();
-    await eventually(() => insider.wire.heard.some((each) => each.type === "reply" && each.id === asked));
+    await eventually(() => insider.wire.received.some((each) => each.type === "reply" && each.id === asked));
     ada.setState("k", "unmoved");
     await hears(ben, id, "unmoved");
     over.abort();

@@ -287,7 +287,7 @@ Deno.test("maxKeysPerMember: a peer's keys above the limit are not merged, and C
   const a = cluster.of("a");
   assertEquals(a.value("b", "k24"), 0);
   assertEquals(a.value("b", "k25"), undefined);
-  assertEquals(a.told("ConflictDetected").map(({ reason, memberId }) => [reason, memberId]), [[
+  assertEquals(a.emitted("ConflictDetected").map(({ reason, memberId }) => [reason, memberId]), [[
     "limit",
     "b",
   ]]);

@@ -85,7 +85,7 @@ function heapUsed(): number {
 
 /** True if a request was answered before the connection ended. */
 async function isAnswered({ wire }: Insider, id: string): Promise<boolean> {
-  const isThere = () => wire.heard.some((message) => message.type === "reply" && message.id === id);
+  const isThere = () => wire.received.some((message) => message.type === "reply" && message.id === id);
   while (!isThere() && wire.socket.readyState === WebSocket.OPEN) {
     await new Promise((resolve) => setTimeout(resolve, 70));
   }

@@ -188,7 +188,7 @@ Deno.test("signatures: the heartbeat of a dead member cannot be forged: it is bl
     // All forms: a vector by tags or by order, a count beside the true state, and an entry.
     const ids = ada.members.filter(({ status }) => status === "alive").map((each) => each.id);
     const digit = DIGITS[number]!;
-    const { active } = insider.wire.heard.findLast((message) => message.type === "gossip")!.delta;
+    const { active } = insider.wire.received.findLast((message) => message.type === "gossip")!.delta;
     const byOrder = { active, stride: 1, counts: ids.sort().map(() => digit).join("") };
     const vector = number % 2 === 0 ? byOrder : { stride: 1, counts: `${tag}${digit}` };
     insider.liveness = { count: number, vector };

@@ -97,11 +97,11 @@ export async function fuzz(
     if (random.chance(0.9)) await peer.sayUngreeted("a", ...messages).catch(() => {});
     else await linger(peer, messages);
     await cluster.runtime.settle();
-    assertAnsweredOnce(peer.heard, `Seed ${seed}`);
+    assertAnsweredOnce(peer.received, `Seed ${seed}`);
     check("the end of the conversation");
     before = undefined;
     mostMembers = Math.max(mostMembers, gossiper.members.length);
-    peer.heard.length = 0;
+    peer.received.length = 0;
     cluster.sent.length = 0;
     if (++conversations % CHECKED_EVERY !== 0) continue;
     onProgress(sent);
@@ -140,7 +140,7 @@ async function leastKept(cluster: TestCluster): Promise<Kept> {
 /** Sends the messages and leaves the connection open: the member has to close it. */
 async function linger(peer: ScriptedPeer, messages: readonly Message[]): Promise<void> {
   const { readable, writable } = await peer.dial("a");
-  void readable.pipeTo(new WritableStream({ write: (message) => void peer.heard.push(message) })).catch(
+  void readable.pipeTo(new WritableStream({ write: (message) => void peer.received.push(message) })).catch(
     () => {},
   );
   const writer = writable.getWriter();

@@ -119,7 +119,7 @@ Deno.test("merge: a peer that sends the highest number for every key cannot stop
   });
   await cluster.runUntil(() => cluster.of("a").value("b", "k") === "true", { withinMs: 2_000 });
   await assertServed(cluster, 1);
-  assert(["a", "b"].every((id) => cluster.of(id).told("IncarnationRenewed").length <= 1));
+  assert(["a", "b"].every((id) => cluster.of(id).emitted("IncarnationRenewed").length <= 1));
   assertEquals(cluster.of("a").value("a", "k"), undefined);
   await end(both);
 });

@@ -6,17 +6,17 @@ import type { Engine } from "../../engine/engine.ts";
 import { PENDING_PER_MEMBER } from "../../engine/sync/peer_memory.ts";
 import { GRACEFULLY_LEFT_KEY } from "../../engine/types.ts";
 import {
+  deliver,
   entry,
   eventsOf,
   exchange,
-  greet,
+  handshake,
   heartbeat,
   makePair,
   memberDelta,
   note,
   remove,
   set,
-  tell,
   TestClock,
   tombstone,
   WALL_START_MS,
@@ -60,7 +60,7 @@ function churn(pair: readonly [Engine, Engine], clock: TestClock, from: number, 
     hearMute(pair, index, clock);
     const incarnation = makeIncarnation(clock.wallMs, (index % 1_000) / 1_000);
     note(b, b.applyHello({ id, incarnation, digest: "0".repeat(16), active: "0".repeat(16) }, clock.now));
-    tell(
+    deliver(
       b,
       id,
       memberDelta(id, incarnation, [
@@ -73,7 +73,7 @@ function churn(pair: readonly [Engine, Engine], clock: TestClock, from: number, 
     );
     const leaver = `m${index - PRESENT + 1}`;
     if (index % 2 === 0) {
-      tell(
+      deliver(
         b,
         leaver,
         memberDelta(leaver, incarnationAbove(incarnation, 0, 0.5), [entry(GRACEFULLY_LEFT_KEY, 5, {})]),
@@ -99,7 +99,7 @@ function change(engine: Engine, index: number, clock: TestClock): void {
 /** A mute member sends a heartbeat, receives a delta, and reports that it has no state at all. */
 function hearMute([a, b]: readonly [Engine, Engine], index: number, clock: TestClock): void {
   const id = MUTE[index % MUTE.length]!;
-  tell(
+  deliver(
     b,
     id,
     memberDelta(id, MUTE_INCARNATION, [heartbeat(index + 1)], {
@@ -132,7 +132,7 @@ Deno.test("memory: 100,000 departed members take no more of it than 5,000 (E6, E
     maxMembers: MAX_MEMBERS,
   };
   const pair = makePair(clock, { settings });
-  greet(pair[0], pair[1], clock);
+  handshake(pair[0], pair[1], clock);
   churn(pair, clock, 0, 5_000);
   for (const engine of pair) eventsOf(engine).clear();
   // Without this the bounds below would hold because they were never reached.

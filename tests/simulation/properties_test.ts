@@ -7,6 +7,7 @@ import type { JsonValue, MemberDelta, SentEntry } from "../../engine/types.ts";
 import type { Gossip } from "../../protocol/message.ts";
 import { decode, encode, MAX_KEY_BYTES } from "../../protocol/codec.ts";
 import {
+  deliver,
   entry,
   exchange,
   makeCluster,
@@ -18,7 +19,6 @@ import {
   remove,
   set,
   settle,
-  tell,
   TestClock,
   tombstone,
   WALL_START_MS,
@@ -95,14 +95,14 @@ Deno.test("merge: deltas in any order, repeated or lost, leave a prefix, and the
       for (const [one, other] of slices) {
         const [from, to] = [Math.min(one, other, acts.length), Math.min(Math.max(one, other), acts.length)];
         const delta = deltaOf(acts, { from, to });
-        tell(engine, "other", delta, clock);
+        deliver(engine, "other", delta, clock);
         const last = delta.entries.at(-1)?.number ?? 0;
         // Model: a delta with a gap is ignored, and nothing merged is removed.
         if (from <= held) held = Math.max(held, last);
         assertEquals(engine.view.versionOf("owner")?.number ?? 0, held);
         assertEquals(entriesOf(engine, "owner"), modelOf(modelAfter(acts, held)));
       }
-      tell(engine, "other", deltaOf(acts, { from: 0, to: acts.length }), clock);
+      deliver(engine, "other", deltaOf(acts, { from: 0, to: acts.length }), clock);
       assertEquals(entriesOf(engine, "owner"), modelOf(modelAfter(acts, acts.length)));
     }),
     { numRuns: 300 },
@@ -128,7 +128,7 @@ Deno.test("merge: is commutative, associative and idempotent over states of seve
       });
       const merged = (indices: readonly number[]) => {
         const { engine, clock } = receiver();
-        for (const index of indices) tell(engine, "third", deltas[index]!, clock);
+        for (const index of indices) deliver(engine, "third", deltas[index]!, clock);
         return {
           digest: engine.view.digest,
           held: ["owner", "other", "third"].map((id) => entriesOf(engine, id)),
@@ -155,7 +155,7 @@ Deno.test("merge: one message with three members and three messages in any order
       const apart = receiver();
       const turned = turn < 3 ? deltas.toReversed() : deltas;
       for (let index = 0; index < 3; index++) {
-        tell(apart.engine, "other", turned[(index + turn) % 3]!, apart.clock);
+        deliver(apart.engine, "other", turned[(index + turn) % 3]!, apart.clock);
       }
       assertEquals(apart.engine.view.digest, together.engine.view.digest);
     }),

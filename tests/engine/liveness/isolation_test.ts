@@ -1,9 +1,10 @@
 import { assertEquals, assertNotEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import {
+  deliver,
   entry,
   eventsOf,
-  greet,
+  handshake,
   makeCluster,
   makeEngine,
   makePair,
@@ -13,7 +14,6 @@ import {
   set,
   SETTINGS,
   settle,
-  tell,
   TestClock,
 } from "../harness.ts";
 
@@ -83,7 +83,7 @@ Deno.test("isolation: a member that has blocked all others as expired stays isol
   passSilently(a, clock, SETTINGS.heartbeatExpiration + 2_000);
   assertEquals([a.view.blockedMember("b")?.reason, a.view.isIsolated], ["expired", true]);
   assertNotEquals(a.view.phase, "confirmed");
-  greet(a, b, clock);
+  handshake(a, b, clock);
   assertEquals([a.view.isIsolated, isolationEvents(a)], [false, ["Isolated", "Rejoined"]]);
 });
 
@@ -108,8 +108,8 @@ Deno.test("isolation: a member that is alone is not isolated (L5)", () => {
 Deno.test("isolation: a member whose others all left or crashed is not isolated (L5)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
-  for (const other of [b!, c!]) greet(a, other, clock);
-  tell(a, "b", memberDelta("b", b!.view.incarnation, [entry("left", 1, {})]), clock);
+  for (const other of [b!, c!]) handshake(a, other, clock);
+  deliver(a, "b", memberDelta("b", b!.view.incarnation, [entry("left", 1, {})]), clock);
   note(a, a.suspect("c", clock.now));
   clock.advance(1_100);
   note(a, a.confirmCrash("c", { waitMs: 1_100 }, clock.now));

@@ -6,19 +6,19 @@ import { MemberState } from "../../../engine/state/member_state.ts";
 import type { LivenessVector } from "../../../engine/types.ts";
 import {
   count,
+  deliver,
   drawFrom,
   entry,
   eventsOf,
   exchange,
-  greet,
-  greetAll,
+  handshake,
+  handshakeAll,
   makeCluster,
   memberDelta,
   note,
   sendLiveness,
   set,
   settle,
-  tell,
   TestClock,
 } from "../harness.ts";
 import { EARLIER } from "../incarnations.ts";
@@ -36,13 +36,13 @@ function countOf(engine: Engine, id: string): number | undefined {
 /** Delivers a member's count of another, as beside a delta without state. */
 function sendCount(engine: Engine, by: string, claim: { id: string; count: number }, clock: TestClock): void {
   const { incarnation, number } = engine.view.versionOf(claim.id)!;
-  tell(engine, by, memberDelta(claim.id, incarnation, [], { after: number, count: claim.count }), clock);
+  deliver(engine, by, memberDelta(claim.id, incarnation, [], { after: number, count: claim.count }), clock);
 }
 
 /** Members with one count each that agree and know each other's state. */
 function makeAgreeing(ids: readonly string[], clock: TestClock, signs = false): Engine[] {
   const engines = makeCluster(ids, clock, { settings: SETTINGS, signs });
-  greetAll(engines, clock);
+  handshakeAll(engines, clock);
   for (const engine of engines) count(engine, 1, clock);
   if (!signs) settle(engines, { clock });
   return engines;
@@ -85,7 +85,7 @@ Deno.test("countHeartbeat: raises the own count by one an interval, and no other
     count(a!, 1, clock);
     assertEquals(countOf(a!, "a"), interval);
   }
-  tell(a!, "b", memberDelta("a", a!.view.incarnation, [], { after: 2, count: 900 }), clock);
+  deliver(a!, "b", memberDelta("a", a!.view.incarnation, [], { after: 2, count: 900 }), clock);
   note(a!, a!.applyCount("a", 900, clock.now));
   const { incarnationsHash: active, counts } = vectorFor(b!, "a", clock);
   for (const vector of [{ active: active!, counts: `P${counts.slice(1)}` }, { counts: `${tagOf(a!)}P` }]) {
@@ -136,12 +136,12 @@ Deno.test("liveness: a count of a member whose tag another shares is not sent (L
   }
   const [one, other] = pair as [string, string];
   const [a, b] = makeCluster(["a", "b", one, other], clock, { settings: SETTINGS });
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   // b has heard of one of the two only: to it the tag means that one.
   for (const engine of [a, b!]) {
-    tell(engine, "c", memberDelta(one, EARLIER, [entry("k", 1, 1)], { count: 10 }), clock);
+    deliver(engine, "c", memberDelta(one, EARLIER, [entry("k", 1, 1)], { count: 10 }), clock);
   }
-  tell(a, "c", memberDelta(other, EARLIER, [entry("k", 1, 1)], { count: 60 }), clock);
+  deliver(a, "c", memberDelta(other, EARLIER, [entry("k", 1, 1)], { count: 60 }), clock);
   count(a, 1, clock);
   assertEquals(vectorFor(a, "b", clock), { stride: STRIDE, counts: `${tagOf(a)}A` });
   sendVector(a, b!, clock);
@@ -163,7 +163,7 @@ function relayAtRandom(seed: number): void {
     return makeCluster([id], clock, { settings: { ...SETTINGS, gossipInterval } })[0];
   });
   for (const engine of engines) note(engine, engine.setTopology({ members: ids, blocked: [] }, clock.now));
-  greetAll(engines, clock);
+  handshakeAll(engines, clock);
   for (const engine of engines) count(engine, 1 + draw(400), clock);
   settle(engines, { clock });
   // In every third cluster one takes another as inactive, so that counts go by tags.
@@ -277,13 +277,13 @@ Deno.test("liveness: a later incarnation begins at 0, and counts of the earlier 
   sendLiveness(c!, b!, clock);
   assertEquals([countOf(a!, "c"), countOf(b!, "c")], [401, 401]);
   const later = makeIncarnation(clock.wallMs + 5, 0.5);
-  tell(a!, "b", memberDelta("c", later, [entry("k", 1, 1)]), clock);
+  deliver(a!, "b", memberDelta("c", later, [entry("k", 1, 1)]), clock);
   assertEquals(countOf(a!, "c"), undefined);
-  tell(a!, "b", memberDelta("c", c!.view.incarnation, [entry("k", 90, 1)], { count: 500 }), clock);
+  deliver(a!, "b", memberDelta("c", c!.view.incarnation, [entry("k", 90, 1)], { count: 500 }), clock);
   sendVector(b!, a!, clock);
   assertEquals([a!.view.incarnationOf("c"), countOf(a!, "c")], [later, undefined]);
   // Nor where it has counted since: the vector of b is about the earlier incarnation.
-  tell(a!, "b", memberDelta("c", later, [entry("k", 2, 1)], { after: 1, count: 300 }), clock);
+  deliver(a!, "b", memberDelta("c", later, [entry("k", 2, 1)], { after: 1, count: 300 }), clock);
   sendVector(b!, a!, clock);
   assertEquals(countOf(a!, "c"), 300);
 });
@@ -320,7 +320,7 @@ Deno.test("liveness: the count of a blocked member is not passed on (E10)", () =
   const clock = new TestClock();
   const [a, b] = makeAgreeing(["a", "b", "c", "d"], clock);
   const ofC = () => a!.disseminate("b").delta.members.find(({ id }) => id === "c");
-  tell(
+  deliver(
     a!,
     "d",
     memberDelta("c", a!.view.incarnationOf("c")!, [entry("k", 3, 1)], { after: 2, count: 7 }),
@@ -383,7 +383,7 @@ Deno.test("liveness: a late count from any peer does not free a member that left
 Deno.test("liveness: where members sign, only a member's own message raises its count (L4)", () => {
   const clock = new TestClock();
   const [a, , c] = makeAgreeing(["a", "b", "c"], clock, true);
-  tell(a!, "b", memberDelta("c", c!.view.incarnation, [entry("k", 1, 1)], { count: 40 }), clock);
+  deliver(a!, "b", memberDelta("c", c!.view.incarnation, [entry("k", 1, 1)], { count: 40 }), clock);
   assertEquals([a!.view.incarnationOf("c"), countOf(a!, "c")], [c!.view.incarnation, undefined]);
   sendLiveness(c!, a!, clock);
   assertEquals(countOf(a!, "c"), 1);

@@ -2,7 +2,7 @@ import { assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import type { EngineEvent } from "../../../engine/events.ts";
 import { Suspicions } from "../../../engine/liveness/suspicions.ts";
-import { eventsOf, greet, makeCluster, makePair, note, set, settle, TestClock } from "../harness.ts";
+import { eventsOf, handshake, makeCluster, makePair, note, set, settle, TestClock } from "../harness.ts";
 
 const WAIT_MS = 1_100;
 
@@ -138,7 +138,7 @@ Deno.test("Engine.applyCount: a newer count restarts the wait, an equal or older
   for (const count of [5, 4]) note(a, a.applyCount("b", count, clock.now));
   clock.advance(100);
   assertEquals(confirm(a, "b", clock), true);
-  greet(a, b, clock);
+  handshake(a, b, clock);
   suspect(a, "b", clock);
   clock.advance(1_000);
   note(a, a.applyCount("b", 6, clock.now));
@@ -152,13 +152,13 @@ Deno.test("handshake: ends a suspicion, and a block as crashed (C4, E10)", () =>
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   suspect(a, "b", clock);
-  greet(a, b, clock);
+  handshake(a, b, clock);
   clock.advance(WAIT_MS);
   assertEquals(confirm(a, "b", clock), false);
   suspect(a, "b", clock);
   clock.advance(WAIT_MS);
   assertEquals(confirm(a, "b", clock), true);
-  assertEquals(greet(a, b, clock), { byA: undefined, byB: undefined });
+  assertEquals(handshake(a, b, clock), { byA: undefined, byB: undefined });
   assertEquals(eventTypes(a), ["suspected b", "suspected b", "crashed b", "unblocked b"]);
 });
 

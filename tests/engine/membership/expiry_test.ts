@@ -3,17 +3,17 @@ import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY } from "../../../engine/types.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { incarnationAbove } from "../../../engine/incarnation.ts";
 import {
+  deliver,
   entry,
   eventsOf,
   exchange,
-  greet,
+  handshake,
   heartbeat,
   makeCluster,
   makePair,
   memberDelta,
   note,
   settle,
-  tell,
   TestClock,
   valueOf,
 } from "../harness.ts";
@@ -95,7 +95,7 @@ Deno.test("age: a count that another member repeats is not newer, and keeps no m
   const count = a.view.heartbeatOf("b")!.number;
   for (let seconds = 0; seconds < 6; seconds++) {
     live(a, clock, 1_000);
-    tell(a, "someone", memberDelta("b", incarnation, [], { after: number, count }), clock);
+    deliver(a, "someone", memberDelta("b", incarnation, [], { after: number, count }), clock);
   }
   assertEquals(blockedAt(a), { b: "expired" });
 });
@@ -107,7 +107,7 @@ Deno.test("age: new state of a member alone does not keep it alive (E9)", () => 
   for (let seconds = 0; seconds < 6; seconds++) {
     live(a, clock, 1_000);
     const after = number + seconds;
-    tell(a, "someone", memberDelta("b", incarnation, [entry("k", after + 1, 1)], { after }), clock);
+    deliver(a, "someone", memberDelta("b", incarnation, [entry("k", after + 1, 1)], { after }), clock);
   }
   assertEquals([blockedAt(a), valueOf(a, "b", "k")], [{ b: "expired" }, 1]);
 });
@@ -128,7 +128,7 @@ Deno.test("block: a newer heartbeat from any peer frees an expired member, and i
   live(a, clock, 6_000);
   const { incarnation, number } = b.view.versionOf("b")!;
   const count = a.view.heartbeatOf("b")!.number + 1;
-  tell(a, "someone", memberDelta("b", incarnation, [], { after: number, count }), clock);
+  deliver(a, "someone", memberDelta("b", incarnation, [], { after: number, count }), clock);
   assertEquals(blockedAt(a), {});
   assertEquals(eventsOf(a).of("MemberUnblocked").map(({ memberId }) => memberId), ["b"]);
   live(a, clock, 4_900);
@@ -139,7 +139,7 @@ Deno.test("block: an expired member's own handshake frees it (E10)", () => {
   const clock = new TestClock();
   const [a, b] = makePairWithHeartbeats(clock);
   live(a, clock, 6_000);
-  assertEquals(greet(a, b, clock).byA, undefined);
+  assertEquals(handshake(a, b, clock).byA, undefined);
   assertEquals(blockedAt(a), {});
 });
 
@@ -149,9 +149,9 @@ Deno.test("block: only a later incarnation frees a member that left, no handshak
   note(b, b.leave(clock.now));
   settle([b, a], { clock });
   assertEquals(blockedAt(a), { b: "left" });
-  assertEquals(greet(a, b, clock).byA, "blocked");
+  assertEquals(handshake(a, b, clock).byA, "blocked");
   const { incarnation, number } = b.view.versionOf("b")!;
-  tell(a, "someone", memberDelta("b", incarnation, [], { after: number, count: 900 }), clock);
+  deliver(a, "someone", memberDelta("b", incarnation, [], { after: number, count: 900 }), clock);
   note(a, a.applyLiveness("b", { count: 901 }, clock.now));
   assertEquals([blockedAt(a), a.view.heartbeatOf("b")?.number], [{ b: "left" }, 901]);
   const hello = {
@@ -171,7 +171,7 @@ Deno.test("block: left replaces expired without a second event (E10)", () => {
   const [a, b] = makePairWithHeartbeats(clock);
   live(a, clock, 6_000);
   const { incarnation, number } = b.view.versionOf("b")!;
-  tell(
+  deliver(
     a,
     "someone",
     memberDelta("b", incarnation, [entry(GRACEFULLY_LEFT_KEY, number + 1, {})], { after: number }),
@@ -187,7 +187,7 @@ Deno.test("block: the state of a blocked member is passed on, and its count is n
   const delta = memberDelta("b", EARLIER, [entry("k", 1, "old"), heartbeat(2), entry("j", 3, "new")], {
     count: 7,
   });
-  tell(a, "b", delta, clock);
+  deliver(a, "b", delta, clock);
   const ofB = () => a.disseminate("c").delta.members.find(({ id }) => id === "b");
   assertEquals(ofB()?.count, 7);
   live(a, clock, 6_000);
@@ -201,7 +201,7 @@ Deno.test("block: the state of a blocked member is passed on, and its count is n
 Deno.test("block: the departure of a blocked member is passed on (E10)", () => {
   const clock = new TestClock();
   const [a, , c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS });
-  tell(a, "b", memberDelta("b", EARLIER, [heartbeat(1), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
+  deliver(a, "b", memberDelta("b", EARLIER, [heartbeat(1), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
   exchange(a, c!, { clock });
   assertEquals(blockedAt(c!), { b: "left" });
 });
@@ -211,7 +211,7 @@ Deno.test("self-block: emits one event per peer until the next handshake with it
   const [a, b] = makePairWithHeartbeats(clock);
   for (let times = 0; times < 3; times++) note(a, a.onBlockedBy("b", "expired"));
   assertEquals(eventsOf(a).of("SelfBlocked"), [{ type: "SelfBlocked", peerId: "b", reason: "expired" }]);
-  greet(a, b, clock);
+  handshake(a, b, clock);
   note(a, a.onBlockedBy("b", "expired"));
   assertEquals(eventsOf(a).of("SelfBlocked").length, 2);
 });
@@ -229,7 +229,7 @@ Deno.test("forget: state of a departed member is passed on for half the retentio
   const [a, , c] = makeCluster(["a", "b", "c"], clock, {
     settings: { ...SETTINGS, heartbeatExpiration: 60_000 },
   });
-  tell(a, "b", memberDelta("b", EARLIER, [entry("k", 1, "v"), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
+  deliver(a, "b", memberDelta("b", EARLIER, [entry("k", 1, "v"), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
   live(a, clock, 9_900);
   const early = a.disseminate("someone").delta.members.map(({ id }) => id);
   assertEquals(early, ["a", "b"]);
@@ -249,7 +249,7 @@ Deno.test("forget: state of a departed member is passed on for half the retentio
 Deno.test("forget: a peer that has a part of a departed member's state gets the rest after half the retention (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { ...SETTINGS, heartbeatExpiration: 60_000 } });
-  tell(a, "b", memberDelta("b", EARLIER, [entry("k", 1, "v"), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
+  deliver(a, "b", memberDelta("b", EARLIER, [entry("k", 1, "v"), entry(GRACEFULLY_LEFT_KEY, 2, {})]), clock);
   live(a, clock, 9_900);
   const { sent } = note(a, a.disseminate("c"));
   note(a, a.handleAck(sent, new Map([["b", { incarnation: EARLIER, number: 1 }]]), clock.now));
@@ -261,27 +261,27 @@ Deno.test("forget: a peer that has a part of a departed member's state gets the 
 Deno.test("forget: a slower peer does not bring forgotten state back; a higher number does, from the beginning (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
-  tell(a, "p", memberDelta("x", EARLIER, [entry("k", 5, "v")]), clock);
+  deliver(a, "p", memberDelta("x", EARLIER, [entry("k", 5, "v")]), clock);
   live(a, clock, 20_300);
   assertEquals(a.view.versionOf("x"), undefined);
-  assertEquals(tell(a, "p", memberDelta("x", EARLIER, [entry("k", 5, "v")]), clock), new Map());
+  assertEquals(deliver(a, "p", memberDelta("x", EARLIER, [entry("k", 5, "v")]), clock), new Map());
   assertEquals(a.view.versionOf("x"), undefined);
 
   const above = memberDelta("x", EARLIER, [entry("k", 6, "w")], { after: 5 });
-  assertEquals(tell(a, "p", above, clock), new Map([["x", { incarnation: EARLIER, number: 0 }]]));
+  assertEquals(deliver(a, "p", above, clock), new Map([["x", { incarnation: EARLIER, number: 0 }]]));
   // The gap deleted nothing: old state is still refused.
-  assertEquals(tell(a, "p", memberDelta("x", EARLIER, [entry("k", 5, "v")]), clock), new Map());
+  assertEquals(deliver(a, "p", memberDelta("x", EARLIER, [entry("k", 5, "v")]), clock), new Map());
   assertEquals(a.view.versionOf("x"), undefined);
-  tell(a, "p", memberDelta("x", EARLIER, [entry("k", 6, "w")]), clock);
+  deliver(a, "p", memberDelta("x", EARLIER, [entry("k", 6, "w")]), clock);
   assertEquals(valueOf(a, "x", "k"), "w");
 });
 
 Deno.test("forget: state of a member in no topology is inactive, and forgotten from its first arrival (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a"], clock, { settings: SETTINGS });
-  tell(a, "p", memberDelta("x", EARLIER, [entry("k", 1, "v")]), clock);
+  deliver(a, "p", memberDelta("x", EARLIER, [entry("k", 1, "v")]), clock);
   live(a, clock, 10_000);
-  tell(a, "p", memberDelta("x", EARLIER, [entry("k", 2, "w")], { after: 1 }), clock);
+  deliver(a, "p", memberDelta("x", EARLIER, [entry("k", 2, "w")], { after: 1 }), clock);
   assertEquals([valueOf(a, "x", "k"), a.view.activeIds().has("x")], ["w", false]);
   live(a, clock, 10_300);
   assertEquals(valueOf(a, "x", "k"), undefined);
@@ -290,7 +290,7 @@ Deno.test("forget: state of a member in no topology is inactive, and forgotten f
 Deno.test("forget: a member that joins the topology in time is kept (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a"], clock, { settings: { ...SETTINGS, heartbeatExpiration: 60_000 } });
-  tell(a, "p", memberDelta("x", EARLIER, [entry("k", 1, "v")]), clock);
+  deliver(a, "p", memberDelta("x", EARLIER, [entry("k", 1, "v")]), clock);
   live(a, clock, 19_000);
   note(a, a.setTopology({ members: ["a", "x"], blocked: [] }, clock.now));
   live(a, clock, 30_000);
@@ -310,14 +310,14 @@ Deno.test("self-block: is forgotten with the peer, and emits an event again when
 Deno.test("merge: a later incarnation frees a member, a reset of the same one does not (E10)", () => {
   const clock = new TestClock();
   const [a] = makePairWithHeartbeats(clock);
-  tell(a, "someone", memberDelta("b", EARLIER, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
+  deliver(a, "someone", memberDelta("b", EARLIER, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
   const { incarnation, number } = a.view.versionOf("b")!;
   live(a, clock, 5_300);
   assertEquals(blockedAt(a), { b: "expired" });
-  tell(a, "someone", memberDelta("b", incarnation, [entry("k", number + 1, 1)], { reset: true }), clock);
+  deliver(a, "someone", memberDelta("b", incarnation, [entry("k", number + 1, 1)], { reset: true }), clock);
   assertEquals([a.view.versionOf("b")?.number, blockedAt(a)], [number + 1, { b: "expired" }]);
   const later = incarnationAbove(incarnation, clock.wallMs, 0.5);
-  tell(a, "someone", memberDelta("b", later, [entry("k", 1, 1)]), clock);
+  deliver(a, "someone", memberDelta("b", later, [entry("k", 1, 1)]), clock);
   assertEquals([a.view.incarnationOf("b"), blockedAt(a)], [later, {}]);
 });
 
@@ -325,7 +325,7 @@ Deno.test("merge: a later incarnation frees a member that left and was forgotten
   const clock = new TestClock();
   const [a] = makePairWithHeartbeats(clock);
   const { incarnation, number } = a.view.versionOf("b")!;
-  tell(
+  deliver(
     a,
     "b",
     memberDelta("b", incarnation, [entry(GRACEFULLY_LEFT_KEY, number + 1, {})], { after: number }),
@@ -333,25 +333,25 @@ Deno.test("merge: a later incarnation frees a member that left and was forgotten
   );
   live(a, clock, 20_300);
   assertEquals([a.view.versionOf("b"), blockedAt(a)], [undefined, { b: "left" }]);
-  tell(a, "someone", memberDelta("b", incarnation, [entry("k", number + 2, 1)]), clock);
+  deliver(a, "someone", memberDelta("b", incarnation, [entry("k", number + 2, 1)]), clock);
   assertEquals([a.view.incarnationOf("b"), blockedAt(a)], [incarnation, { b: "left" }]);
   live(a, clock, 20_300);
   const later = incarnationAbove(incarnation, clock.wallMs, 0.5);
-  tell(a, "someone", memberDelta("b", later, [entry("k", 1, 1)]), clock);
+  deliver(a, "someone", memberDelta("b", later, [entry("k", 1, 1)]), clock);
   assertEquals([a.view.incarnationOf("b"), blockedAt(a)], [later, {}]);
 });
 
 Deno.test("merge: a later incarnation frees a member that left, also where no memory of it remains (E10, E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { ...SETTINGS, maxMembers: 2 } });
-  tell(a, "b", memberDelta("b", EARLIER, [entry(GRACEFULLY_LEFT_KEY, 1, {})]), clock);
+  deliver(a, "b", memberDelta("b", EARLIER, [entry(GRACEFULLY_LEFT_KEY, 1, {})]), clock);
   for (const id of ["x", "y"]) {
     live(a, clock, 20_300);
-    tell(a, "c", memberDelta(id, EARLIER, [entry("k", 1, 1)]), clock);
+    deliver(a, "c", memberDelta(id, EARLIER, [entry("k", 1, 1)]), clock);
   }
   live(a, clock, 20_300);
   assertEquals([a.view.latestIncarnation("b"), a.view.blockedMember("b")?.reason], [undefined, "left"]);
-  tell(a, "c", memberDelta("b", incarnationAbove(EARLIER, clock.wallMs, 0.5), [entry("k", 1, 1)]), clock);
+  deliver(a, "c", memberDelta("b", incarnationAbove(EARLIER, clock.wallMs, 0.5), [entry("k", 1, 1)]), clock);
   assertEquals(a.view.blockedMember("b"), undefined);
 });
 
@@ -359,28 +359,28 @@ Deno.test("merge: the owner of a forgotten member's earlier incarnation learns o
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock, { settings: SETTINGS });
   const later = incarnationAbove(EARLIER, clock.wallMs, 0.5);
-  tell(a, "b", memberDelta("x", later, [entry("k", 4, 1)]), clock);
+  deliver(a, "b", memberDelta("x", later, [entry("k", 4, 1)]), clock);
   live(a, clock, 20_300);
   assertEquals(a.view.versionOf("x"), undefined);
   const earlier = memberDelta("x", EARLIER, [entry("k", 9, 1)]);
-  assertEquals(tell(a, "x", earlier, clock), new Map([["x", { incarnation: later, number: 0 }]]));
+  assertEquals(deliver(a, "x", earlier, clock), new Map([["x", { incarnation: later, number: 0 }]]));
   const old = memberDelta("x", later, [entry("k", 3, 1)]);
-  assertEquals([tell(a, "b", old, clock), a.view.versionOf("x")], [new Map(), undefined]);
+  assertEquals([deliver(a, "b", old, clock), a.view.versionOf("x")], [new Map(), undefined]);
 });
 
 Deno.test("merge: a forgotten member is not blocked when its state arrives again (E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock, { settings: SETTINGS });
-  tell(a, "b", memberDelta("x", EARLIER, [entry("k", 1, 1)]), clock);
+  deliver(a, "b", memberDelta("x", EARLIER, [entry("k", 1, 1)]), clock);
   live(a, clock, 20_300);
-  tell(a, "b", memberDelta("x", EARLIER, [entry("k", 2, 1)]), clock);
+  deliver(a, "b", memberDelta("x", EARLIER, [entry("k", 2, 1)]), clock);
   assertEquals([a.view.versionOf("x")?.number, a.view.blockedMember("x")], [2, undefined]);
 });
 
 Deno.test("disseminate: missing state of a departed member is no repair, and no wait needs it (E11)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { ...SETTINGS, departedRetention: 4_000 } });
-  tell(a, "someone", memberDelta("x", EARLIER, [entry("k", 1, 1)]), clock);
+  deliver(a, "someone", memberDelta("x", EARLIER, [entry("k", 1, 1)]), clock);
   const { sent } = note(a, a.disseminate("b"));
   note(a, a.handleAck(sent, new Map(), clock.now));
   note(

@@ -1,6 +1,6 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import { eventsOf, exchange, greet, makeEngine, note, set, TestClock } from "../harness.ts";
+import { eventsOf, exchange, handshake, makeEngine, note, set, TestClock } from "../harness.ts";
 
 /** A member of an open cluster that counts its first interval. */
 function member(id: string, clock: TestClock): Engine {
@@ -19,7 +19,7 @@ function follow(engine: Engine, ids: readonly string[], clock: TestClock): void 
 function newcomer({ expired }: { readonly expired: boolean }): { n: Engine; c: Engine; clock: TestClock } {
   const clock = new TestClock();
   const [a, c, n] = [member("a", clock), member("c", clock), member("n", clock)];
-  greet(a, c, clock);
+  handshake(a, c, clock);
   follow(a, ["a", "c"], clock);
   exchange(a, c, { clock });
   exchange(c, a, { clock });
@@ -30,7 +30,7 @@ function newcomer({ expired }: { readonly expired: boolean }): { n: Engine; c: E
     note(a, a.tick(clock.now));
   }
   assertEquals(a.view.blockedMember("c")?.reason, expired ? "expired" : undefined);
-  greet(n, a, clock);
+  handshake(n, a, clock);
   follow(a, ["a", "c", "n"], clock);
   follow(n, ["a", "n"], clock);
   exchange(n, a, { clock });
@@ -46,7 +46,7 @@ Deno.test("membership: a newcomer blocks a member that its peer has blocked, so 
   assertEquals(eventsOf(n).of("MemberFailed"), []);
   // It is probed, and a handshake frees it: only the way from a to c may be broken.
   assertEquals(n.takeDueProbes({ ...clock.now, monotonicMs: clock.monotonicMs + 60_000 }), ["c"]);
-  greet(n, c, clock);
+  handshake(n, c, clock);
   assertEquals([...n.view.activeIds()].sort(), ["a", "c", "n"]);
 });
 

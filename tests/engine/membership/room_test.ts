@@ -10,16 +10,16 @@ import { entryHeapBytes, MEMBER_HEAP_BYTES } from "../../../engine/state/heap_es
 import { makeIncarnation } from "../../../engine/incarnation.ts";
 import type { JsonValue } from "../../../engine/types.ts";
 import {
+  deliver,
   entry,
   eventsOf,
   exchange,
-  greet,
+  handshake,
   makeEngine,
   memberDelta,
   note,
   set,
   type SETTINGS,
-  tell,
   TestClock,
   valueOf,
   WALL_START_MS,
@@ -54,14 +54,14 @@ function meet(engine: Engine, id: string, value: JsonValue, clock: TestClock): v
     ),
   );
   assertEquals(refusal, undefined);
-  tell(engine, id, memberDelta(id, INCARNATION, [entry("k", 1, value)]), clock);
+  deliver(engine, id, memberDelta(id, INCARNATION, [entry("k", 1, value)]), clock);
 }
 
 /** A peer sends state of a member that it alone met, or invented. */
 function hearsay(engine: Engine, id: string, value: JsonValue, clock: TestClock, number = 1) {
-  return tell(
+  return deliver(
     engine,
-    "teller",
+    "relay",
     { ...memberDelta(id, INCARNATION, [entry("k", number, value)]), count: 1 },
     clock,
   );
@@ -90,7 +90,7 @@ Deno.test("room: counts what is held of others, and follows each change to the b
   assertEquals(a.view.room.bytes, costOf(1) + costOf("small"));
   // A later life takes the place of all of it.
   const later = makeIncarnation(WALL_START_MS + 1, 0.5);
-  tell(a, "teller", memberDelta("c", later, [entry("l", 1, 2), entry("m", 2, 3)]), clock);
+  deliver(a, "relay", memberDelta("c", later, [entry("l", 1, 2), entry("m", 2, 3)]), clock);
   assertEquals(a.view.room.bytes, costOf(1) + costOf(2) + entryHeapBytes(entry("m", 2, 3)));
   note(a, a.setTopology({ members: ["a"], blocked: [] }, clock.now));
   note(a, a.tick(clock.advance(700_000)));
@@ -138,7 +138,12 @@ Deno.test("room: a member that shook hands takes the place of hearsay, however s
   meet(a, "b", 1, clock);
   for (let index = 0; index < 600; index++) hearsay(a, `i${index}`, brackets(50), clock);
   assertGreater(a.view.room.refused, 0);
-  tell(a, "b", memberDelta("b", INCARNATION, [entry("large", 2, "x".repeat(30_000))], { after: 1 }), clock);
+  deliver(
+    a,
+    "b",
+    memberDelta("b", INCARNATION, [entry("large", 2, "x".repeat(30_000))], { after: 1 }),
+    clock,
+  );
   meet(a, "c", "x".repeat(20_000), clock);
   assertEquals([valueOf(a, "b", "large"), valueOf(a, "c", "k")], ["x".repeat(30_000), "x".repeat(20_000)]);
   assertLessOrEqual(a.view.room.bytes, 2 * MIB);
@@ -154,7 +159,7 @@ Deno.test("room: ids of one insider that shook hands do not keep out a smaller s
   follow(a, clock);
   const honest = Array.from({ length: 10 }, (_, index) => `c${index}`);
   for (const id of honest) meet(a, id, "x".repeat(30_000), clock);
-  tell(a, "b", memberDelta("b", INCARNATION, [entry("more", 2, "x".repeat(10_000))], { after: 1 }), clock);
+  deliver(a, "b", memberDelta("b", INCARNATION, [entry("more", 2, "x".repeat(10_000))], { after: 1 }), clock);
   assertEquals(honest.filter((id) => valueOf(a, id, "k") === undefined), []);
   assertEquals(typeof valueOf(a, "b", "more"), "string");
   assertLessOrEqual(a.view.room.bytes, 2 * MIB);
@@ -169,7 +174,7 @@ Deno.test("room: a state that was dropped for its size rests, so that it does no
   const keys = Array.from({ length: 10 }, (_, index) => entry(`k${index}`, index + 2, brackets(1_100)));
   const whole = memberDelta("large", INCARNATION, [entry("k", 1, 1), ...keys]);
   meet(a, "large", 1, clock);
-  const again = () => tell(a, "large", whole, clock).get("large")?.number;
+  const again = () => deliver(a, "large", whole, clock).get("large")?.number;
   again();
   follow(a, clock);
   for (let index = 0; index < 20; index++) meet(a, `b${index}`, "x".repeat(30_000), clock);
@@ -181,7 +186,7 @@ Deno.test("room: a state that was dropped for its size rests, so that it does no
   note(a, a.tick(clock.advance(20_000)));
   assertGreater(again()!, 5);
   for (let index = 0; index < 20; index++) {
-    tell(a, `b${index}`, memberDelta(`b${index}`, INCARNATION, [entry("k", 2, "x")], { after: 1 }), clock);
+    deliver(a, `b${index}`, memberDelta(`b${index}`, INCARNATION, [entry("k", 2, "x")], { after: 1 }), clock);
   }
   assertEquals([again(), a.view.versionOf("large")?.number], [undefined, 11]);
 });
@@ -200,7 +205,7 @@ Deno.test("room: a state of many keys is taken as far as it finds room (E15)", (
   const clock = new TestClock();
   const a = stranger("a", clock, { maxHeldBytes: MIB });
   const entries = Array.from({ length: 100 }, (_, index) => entry(`k${index}`, index + 1, brackets(500)));
-  const holds = tell(a, "teller", memberDelta("c", INCARNATION, entries), clock);
+  const holds = deliver(a, "relay", memberDelta("c", INCARNATION, entries), clock);
   const number = a.view.versionOf("c")!.number;
   assertEquals(holds.get("c"), { incarnation: INCARNATION, number });
   assertGreater(number, 5);
@@ -295,36 +300,36 @@ Deno.test("room: the first drop emits one event, and all in an expiration after 
     note(a, a.makePlace(clock.now));
     meet(a, `b${index}`, 1, clock);
   }
-  const told = () => eventsOf(a).of("StateDropped").map(({ memberId, count }) => [memberId, count]);
-  assertEquals([told(), a.view.room.dropped], [[["i9", 1]], 5]);
+  const emitted = () => eventsOf(a).of("StateDropped").map(({ memberId, count }) => [memberId, count]);
+  assertEquals([emitted(), a.view.room.dropped], [[["i9", 1]], 5]);
   note(a, a.tick(clock.advance(19_999)));
-  assertEquals(told().length, 1);
+  assertEquals(emitted().length, 1);
   note(a, a.tick(clock.advance(1)));
-  assertEquals(told(), [["i9", 1], ["i5", 4]]);
+  assertEquals(emitted(), [["i9", 1], ["i5", 4]]);
   note(a, a.tick(clock.advance(40_000)));
-  assertEquals(told().length, 2);
+  assertEquals(emitted().length, 2);
 });
 
 Deno.test("room: the refusal of a member emits one event in an expiration, whatever arrives (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxMembers: 2 });
   meet(a, "b", 1, clock);
-  const told = () =>
+  const emitted = () =>
     eventsOf(a).of("ConflictDetected").map(({ memberId, reason }) => `${memberId} ${reason}`);
   for (let number = 1; number < 100; number++) hearsay(a, "i", number, clock, number);
-  assertEquals([told(), a.view.room.refused], [["i limit"], 99]);
+  assertEquals([emitted(), a.view.room.refused], [["i limit"], 99]);
   clock.advance(20_000);
   hearsay(a, "i", 100, clock, 100);
-  assertEquals(told().length, 2);
+  assertEquals(emitted().length, 2);
   for (let index = 0; index < 3_000; index++) hearsay(a, `j${index}`, 1, clock);
-  assertEquals(told().length, 1_025);
+  assertEquals(emitted().length, 1_025);
 });
 
 Deno.test("room: hearsay that is removed to make a place is active no more, and no repair of its state begins (E12, E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxMembers: 3 });
   const b = stranger("b", clock);
-  greet(a, b, clock);
+  handshake(a, b, clock);
   set(a, "k", 1, clock);
   set(b, "k", 1, clock);
   for (const engine of [a, b]) hearsay(engine, "i", 1, clock);

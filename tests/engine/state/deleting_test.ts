@@ -3,10 +3,11 @@ import type { Engine } from "../../../engine/engine.ts";
 import { makeIncarnation } from "../../../engine/incarnation.ts";
 import { HEARTBEAT_KEY } from "../../../engine/types.ts";
 import {
+  deliver,
   entry,
   eventsOf,
   exchange,
-  greet,
+  handshake,
   incarnationAt,
   makeCluster,
   makeEngine,
@@ -16,7 +17,6 @@ import {
   remove,
   set,
   settle,
-  tell,
   TestClock,
   tombstone,
   valueOf,
@@ -91,7 +91,7 @@ Deno.test("tombstone: is forgotten after tombstoneRetention and not before, by e
   const clock = new TestClock();
   // While a member lacks the deletion, it is sent.
   const [a, b] = makeCluster(["a", "b", "away"], clock, OPTIONS) as [Engine, Engine, Engine];
-  greet(a, b, clock);
+  handshake(a, b, clock);
   set(a, "k", 1, clock);
   remove(a, "k", clock);
   set(a, "other", 1, clock);
@@ -141,7 +141,7 @@ Deno.test("tombstone: the latest entry of a member is not forgotten, whatever it
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock, OPTIONS);
   const incarnation = incarnationAt(clock);
-  tell(a, "b", memberDelta("b", incarnation, [entry("k", 1, 1), tombstone(HEARTBEAT_KEY, 2)]), clock);
+  deliver(a, "b", memberDelta("b", incarnation, [entry("k", 1, 1), tombstone(HEARTBEAT_KEY, 2)]), clock);
   note(a, a.tick(clock.advance(RETENTION_MS)));
   assertEquals([a.view.footprint.tombstones, a.view.versionOf("b")?.number], [1, 2]);
 });
@@ -166,7 +166,7 @@ Deno.test("tombstone: the latest one is kept through heartbeats, which are not e
   const late = makeEngine("b", clock, { incarnation: makeIncarnation(clock.wallMs, 0.9) });
   late.setTopology({ members: ["a", "b"], blocked: [] }, clock.now);
   note(late, late.countHeartbeat({}, clock.now));
-  greet(late, a, clock);
+  handshake(late, a, clock);
   settle([a, late], { clock });
   assertEquals([late.view.digest, a.view.phase], [a.view.digest, "confirmed"]);
 });
@@ -181,7 +181,7 @@ Deno.test("tombstone: an endlessly set and deleted key leaves one, and a removed
   assertEquals(a.view.footprint.tombstones, 1);
   set(a, "k", 0, clock);
   assertEquals(a.view.footprint.tombstones, 0);
-  tell(a, "b", memberDelta("x", incarnationAt(clock), [tombstone("k", 1), entry("l", 2, 0)]), clock);
+  deliver(a, "b", memberDelta("x", incarnationAt(clock), [tombstone("k", 1), entry("l", 2, 0)]), clock);
   assertEquals(a.view.footprint.tombstones, 1);
   clock.advance(1_001);
   note(a, a.tick(clock.now));

@@ -7,13 +7,14 @@ import {
 } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { deltaBytes } from "../../../engine/sync/selection.ts";
-import type { Delta } from "../../../engine/types.ts";
+import type { Delta, SentEntry } from "../../../engine/types.ts";
 import {
+  deliver,
   entry,
   eventsOf,
   exchange,
-  greet,
-  greetAll,
+  handshake,
+  handshakeAll,
   makeCluster,
   makeEngine,
   makePair,
@@ -25,7 +26,6 @@ import {
   set,
   SETTINGS,
   settle,
-  tell,
   TestClock,
   tombstone,
   valueOf,
@@ -52,7 +52,7 @@ function partsOf({ members }: Delta, id: string) {
 /** Three members with handshakes; each has five keys of the first. */
 function makeSettledThree(clock: TestClock): readonly [a: Engine, b: Engine, c: Engine] {
   const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
-  greetAll([a, b, c], clock);
+  handshakeAll([a, b, c], clock);
   setMany(a, 5, clock);
   settle([a, b, c], { clock });
   return [a, b, c];
@@ -156,13 +156,13 @@ Deno.test("many keys: states that differ under one number are repaired in parts 
   const [, c] = makePair(clock, { settings: SMALL });
   const twin = makeEngine("a", clock, { incarnation: a.view.incarnation, settings: SMALL });
   note(twin, twin.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
-  greet(twin, c, clock);
+  handshake(twin, c, clock);
   setMany(twin, 150, clock);
   set(twin, "false", 1, clock);
   for (let key = 150; key < 199; key++) set(twin, `k${key}`, 0, clock);
   settle([twin, c], { clock });
   assertEquals([valueOf(c, "a", "false"), c.view.get("a", "k198")?.number], [1, 200]);
-  greet(a, c, clock);
+  handshake(a, c, clock);
   for (let round = 0; c.view.digest !== a.view.digest; round++) {
     assert(round < 30, "The states still differ.");
     exchange(a, c, { clock });
@@ -325,7 +325,7 @@ Deno.test("settled: 100 deletions a second for an hour keep memory level, and no
   const engines = makeCluster(["a", "b", "c", "d"], clock, { settings: { maxKeysPerMember: 1_000 } });
   const [a] = engines as [Engine, ...Engine[]];
   for (const one of engines) {
-    for (const other of engines) if (one.view.id < other.view.id) greet(one, other, clock);
+    for (const other of engines) if (one.view.id < other.view.id) handshake(one, other, clock);
   }
   let [most, resets] = [0, 0];
   for (let round = 0, key = 0; round < 12_000; round++) {
@@ -363,7 +363,7 @@ Deno.test("many keys: of a state over the local limit the first part is stored, 
   const [a] = makeCluster(["a", "b"], clock);
   const b = makeEngine("b", clock, { settings: { maxKeysPerMember: 16 } });
   note(b, b.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
-  greet(a, b, clock);
+  handshake(a, b, clock);
   setMany(a, 100, clock);
   let sent = 0;
   for (let round = 0; round < 200; round++) {
@@ -401,27 +401,14 @@ Deno.test("Engine.set: names the limit that it would exceed, and changes nothing
 Deno.test("merge: a settled report makes room for the entries beside it, and also counts beside a gap (E7, E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
-  tell(
-    a,
-    "c",
-    memberDelta("b", a.view.incarnation, [entry("k", 1, 1), entry("l", 2, 1), entry("m", 3, 1)]),
-    clock,
-  );
-  tell(
-    a,
-    "c",
-    memberDelta("b", a.view.incarnation, [tombstone("k", 4), entry("l", 5, 2)], { after: 3 }),
-    clock,
-  );
-  tell(a, "c", memberDelta("b", a.view.incarnation, [entry("n", 6, 1)], { after: 5, ackedByAll: 5 }), clock);
+  const merge = (entries: readonly SentEntry[], options: { after?: number; ackedByAll?: number } = {}) =>
+    deliver(a, "c", memberDelta("b", a.view.incarnation, entries, options), clock);
+  merge([entry("k", 1, 1), entry("l", 2, 1), entry("m", 3, 1)]);
+  merge([tombstone("k", 4), entry("l", 5, 2)], { after: 3 });
+  merge([entry("n", 6, 1)], { after: 5, ackedByAll: 5 });
   assertEquals([valueOf(a, "b", "n"), eventsOf(a).of("ConflictDetected")], [1, []]);
-  tell(
-    a,
-    "c",
-    memberDelta("b", a.view.incarnation, [tombstone("l", 7), entry("m", 8, 1)], { after: 6 }),
-    clock,
-  );
-  tell(a, "c", memberDelta("b", a.view.incarnation, [entry("m", 10, 1)], { after: 9, ackedByAll: 8 }), clock);
+  merge([tombstone("l", 7), entry("m", 8, 1)], { after: 6 });
+  merge([entry("m", 10, 1)], { after: 9, ackedByAll: 8 });
   assertEquals([a.view.footprint.tombstones, a.view.versionOf("b")?.number], [0, 8]);
 });
 
@@ -429,7 +416,7 @@ Deno.test("disseminate: an active peer has settled entries by its owner's report
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c", "x"], clock);
   note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
-  tell(
+  deliver(
     a,
     "b",
     memberDelta("y", a.view.incarnation, [entry("k", 1, 1), entry("l", 2, 1)], { ackedByAll: 2 }),

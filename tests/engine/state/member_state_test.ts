@@ -118,13 +118,13 @@ Deno.test("MemberState: begins with nothing held, heard or settled", () => {
 
 Deno.test("MemberState.isCoveredBy: compares stored entries above a position with received ones", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 5, 1));
-  const told = (...numbers: readonly [key: string, number: number][]) =>
+  const entries = (...numbers: readonly [key: string, number: number][]) =>
     numbers.map(([key, number]) => entry(key, number, 1));
-  assertEquals(state.isCoveredBy(told(["a", 1], ["b", 2], ["c", 5]), 0), true);
-  assertEquals(state.isCoveredBy(told(["b", 3], ["c", 5]), 1), true);
-  assertEquals(state.isCoveredBy(told(["b", 2], ["c", 5]), 0), false);
-  assertEquals(state.isCoveredBy(told(["b", 1], ["c", 5]), 1), false);
-  assertEquals(state.isCoveredBy(told(["b", 2]), 2), false);
+  assertEquals(state.isCoveredBy(entries(["a", 1], ["b", 2], ["c", 5]), 0), true);
+  assertEquals(state.isCoveredBy(entries(["b", 3], ["c", 5]), 1), true);
+  assertEquals(state.isCoveredBy(entries(["b", 2], ["c", 5]), 0), false);
+  assertEquals(state.isCoveredBy(entries(["b", 1], ["c", 5]), 1), false);
+  assertEquals(state.isCoveredBy(entries(["b", 2]), 2), false);
   assertEquals(state.isCoveredBy([], 5), true);
 });
 

@@ -2,9 +2,10 @@ import { assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { makeIncarnation } from "../../../engine/incarnation.ts";
 import {
+  deliver,
   entry,
   exchange,
-  greet,
+  handshake,
   makeCluster,
   makeEngine,
   makePair,
@@ -12,7 +13,6 @@ import {
   note,
   set,
   settle,
-  tell,
   TestClock,
   valueOf,
 } from "../harness.ts";
@@ -173,8 +173,8 @@ Deno.test("acknowledgement: a repeated one counts once (E5)", () => {
 Deno.test("acknowledgement: state sent to one peer is not recorded for another (E5)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
-  greet(a, b!, clock);
-  greet(a, c!, clock);
+  handshake(a, b!, clock);
+  handshake(a, c!, clock);
   set(a, "x", 1, clock);
   note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
   assertEquals([nextDelta(a, "b"), nextDelta(a, "c"), a.view.acknowledgedBy(1), a.view.phase], [
@@ -220,10 +220,10 @@ Deno.test("acknowledgement: a peer that reports more than was sent is believed u
 Deno.test("acknowledgement: the rules hold for other members' state too (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const empty = a.disseminate("b").sent;
-  tell(a, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
+  deliver(a, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
   for (const number of [9, 2, 1]) {
     note(a, a.handleAck(empty, new Map([["c", { incarnation, number }]]), clock.now));
     assertEquals(nextDelta(a, "b"), "c>0:1,2", `${number}`);
@@ -233,10 +233,10 @@ Deno.test("acknowledgement: the rules hold for other members' state too (E5)", (
 Deno.test("acknowledgement: of several members, those without a reported version count as acknowledged (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
   set(a, "x", 1, clock);
-  tell(a, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
+  deliver(a, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
   const { sent } = a.disseminate("b");
   note(a, a.handleAck(sent, new Map([["c", { incarnation, number: 1 }]]), clock.now));
   assertEquals(nextDelta(a, "b"), "c>1:2");
@@ -251,7 +251,7 @@ Deno.test("acknowledgement: a number from the peer's earlier incarnation does no
   const { sent } = a.disseminate("b");
   assertEquals(a.view.acknowledgedBy(1), 1);
   const again = makeEngine("b", clock, { incarnation: makeIncarnation(clock.wallMs + 1, 0.5) });
-  greet(again, a, clock);
+  handshake(again, a, clock);
   // The reply of the earlier process arrives only now.
   note(a, a.handleAck(sent, new Map(), clock.now));
   assertEquals([nextDelta(a, "b"), a.view.acknowledgedBy(1)], ["a>0:1,2", 0]);
@@ -260,13 +260,13 @@ Deno.test("acknowledgement: a number from the peer's earlier incarnation does no
 Deno.test("acknowledgement: none of a peer's counts once a delta of another shows its later incarnation (E5)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
-  greet(a, b!, clock);
-  greet(a, c!, clock);
+  handshake(a, b!, clock);
+  handshake(a, c!, clock);
   const number = set(a, "k", 1, clock);
   exchange(a, b!, { clock });
   assertEquals(a.view.acknowledgedBy(number), 1);
   const again = makeIncarnation(clock.now.wallMs + 1_000, 0.5);
-  tell(a, "c", memberDelta("b", again, [entry("x", 1, 1)]), clock);
+  deliver(a, "c", memberDelta("b", again, [entry("x", 1, 1)]), clock);
   assertEquals([a.view.acknowledgedBy(number), a.view.isAcknowledgedBy("b", number)], [0, false]);
 });
 
@@ -276,23 +276,23 @@ Deno.test("handshake: a second one in one incarnation changes no known version (
   set(a, "x", 1, clock);
   exchange(a, b, { clock });
   set(a, "y", 1, clock);
-  greet(a, b, clock);
+  handshake(a, b, clock);
   assertEquals([nextDelta(a, "b"), a.view.acknowledgedBy(1)], ["a>1:2", 1]);
 });
 
 Deno.test("acknowledgement: state that a peer itself sent is not sent back to it (E5)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
-  tell(a, "b", memberDelta("c", incarnation, [entry("x", 1, 1)]), clock);
-  tell(a, "b", memberDelta("b", b!.view.incarnation, [entry("x", 1, 1)]), clock);
+  deliver(a, "b", memberDelta("c", incarnation, [entry("x", 1, 1)]), clock);
+  deliver(a, "b", memberDelta("b", b!.view.incarnation, [entry("x", 1, 1)]), clock);
   assertEquals(nextDelta(a, "b"), "");
   assertEquals(nextDelta(a, c!.view.id), "b>0:1");
   // Both are pending, and one of the peers sends it.
-  tell(a, "d", memberDelta("c", incarnation, [entry("y", 2, 1)], { after: 1 }), clock);
+  deliver(a, "d", memberDelta("c", incarnation, [entry("y", 2, 1)], { after: 1 }), clock);
   assertEquals(nextDelta(a, "b"), "c>1:2");
-  tell(a, "b", memberDelta("c", incarnation, [entry("y", 2, 1)], { after: 1 }), clock);
+  deliver(a, "b", memberDelta("c", incarnation, [entry("y", 2, 1)], { after: 1 }), clock);
   assertEquals(nextDelta(a, "b"), "");
 });
 
@@ -320,8 +320,8 @@ Deno.test("acknowledgement: state that a peer has no room for is not acknowledge
   for (const engine of [a, b, full]) {
     note(engine, engine.setTopology({ members: ["a", "b", "full"], blocked: [] }, clock.now));
   }
-  greet(a, full, clock);
-  greet(b, full, clock);
+  handshake(a, full, clock);
+  handshake(b, full, clock);
   set(a, "k", 1, clock);
   exchange(a, full, { clock });
   const number = set(b, "k", 2, clock);
@@ -337,9 +337,9 @@ Deno.test("acknowledgement: a forgotten pending member does not count as acknowl
   const newcomers = Array.from({ length: 15 }, (_, index) => `x${index}`);
   // Fewer may be pending than these peers lack together.
   const [a, ...others] = makeCluster(["a", ...peers], clock, { settings: { maxMembers: 30 } });
-  for (const peer of others) greet(a, peer, clock);
+  for (const peer of others) handshake(a, peer, clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.1);
-  tell(a, "p0", newcomers.map((id) => memberDelta(id, incarnation, [entry("k", 1, 1)])), clock);
+  deliver(a, "p0", newcomers.map((id) => memberDelta(id, incarnation, [entry("k", 1, 1)])), clock);
   const agree = (id: string) => {
     const equal = { members: [], digest: a.view.digest, active: a.view.activeHash, partial: false };
     note(a, a.applyIncoming(id, equal, clock.now));
@@ -350,7 +350,7 @@ Deno.test("acknowledgement: a forgotten pending member does not count as acknowl
   for (const id of [...peers, ...newcomers]) {
     if (id !== "p1") note(a, a.handleAck(a.disseminate(id).sent, new Map(), clock.now));
   }
-  tell(a, "p1", [], clock);
+  deliver(a, "p1", [], clock);
   assertEquals(nextDelta(a, "p1"), "");
   assertEquals([a.view.isAcknowledgedBy("p1", 1), a.view.phase], [false, "diffusing"]);
   // Its equal digest shows that it has the state.

@@ -3,15 +3,15 @@ import type { Engine } from "../../../engine/engine.ts";
 import { NO_INCARNATION } from "../../../engine/incarnation.ts";
 import type { Delta } from "../../../engine/types.ts";
 import {
+  deliver,
   entry,
   exchange,
-  greet,
+  handshake,
   makeCluster,
   memberDelta,
   note,
   set,
   settle,
-  tell,
   TestClock,
 } from "../harness.ts";
 import { EARLIER } from "../incarnations.ts";
@@ -21,7 +21,7 @@ function makeLine(ids: readonly string[], clock: TestClock, signs = false): Engi
   const engines = makeCluster(ids, clock, { signs });
   for (const [index, engine] of engines.entries()) {
     const next = engines[index + 1];
-    if (next) greet(engine, next, clock);
+    if (next) handshake(engine, next, clock);
     if (!signs) set(engine, "k", index, clock);
   }
   return engines;
@@ -99,12 +99,12 @@ Deno.test("agreeing: is sent to a peer that last sent the same state, where ther
 /** A member and four others with state, none of them known to agree. */
 function makeUnconfirmed(clock: TestClock, signs = false): Engine {
   const [a, b] = makeCluster(["a", "b", "c", "d", "e"], clock, { signs });
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   if (!signs) set(a, "k", 1, clock);
   const others = ["b", "c", "d", "e"].map((id) =>
     memberDelta(id, id === "b" ? b!.view.incarnation : EARLIER, [entry("k", 1, 1)])
   );
-  tell(a, "b", others, clock);
+  deliver(a, "b", others, clock);
   assertEquals(a.view.phase, "diffusing");
   return a;
 }
@@ -152,7 +152,7 @@ Deno.test("agreeing: a report about a member does not count for its later incarn
   const clock = new TestClock();
   const a = makeUnconfirmed(clock);
   note(a, a.applyIncoming("b", agreeingOf(a, "_"), clock.now));
-  tell(a, "b", memberDelta("c", "018bcfe56800-00000002", [entry("k", 1, 1)]), clock);
+  deliver(a, "b", memberDelta("c", "018bcfe56800-00000002", [entry("k", 1, 1)]), clock);
   assertEquals([a.view.phase, a.view.isAcknowledgedBy("c", 1)], ["diffusing", false]);
 });
 
@@ -171,7 +171,7 @@ Deno.test("agreeing: where members sign, sets are neither sent nor believed (L4)
 Deno.test("agreeing: an unversioned member counts by its own acknowledgement, and is then passed on (R3.5, E12)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "g"], clock);
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   for (const engine of [a, b!]) set(engine, "k", 1, clock);
   const hello = { id: "g", incarnation: NO_INCARNATION, digest: "0".repeat(16), active: "0".repeat(16) };
   note(a, a.applyHello(hello, clock.now));

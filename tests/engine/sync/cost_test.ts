@@ -10,9 +10,10 @@ import { SortedMembers } from "../../../engine/state/sorted_members.ts";
 import { Store } from "../../../engine/state/store.ts";
 import { HEARTBEAT_KEY } from "../../../engine/types.ts";
 import {
+  deliver,
   entry,
   exchange,
-  greet,
+  handshake,
   heartbeat,
   makeCluster,
   makeEngine,
@@ -23,7 +24,6 @@ import {
   set,
   SETTINGS,
   settle,
-  tell,
   TestClock,
 } from "../harness.ts";
 
@@ -125,10 +125,10 @@ function largeCluster(clock: TestClock): Engine {
   const a = makeEngine("a", clock, { settings: { gossipMaxSend: MANY } });
   const b = makeEngine("b", clock);
   a.setTopology({ members: ids, blocked: [] }, clock.now);
-  greet(a, b, clock);
+  handshake(a, b, clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const deltas = ids.slice(2).map((id) => memberDelta(id, incarnation, [entry("x", 1, 1), entry("y", 2, 2)]));
-  tell(a, "b", deltas, clock);
+  deliver(a, "b", deltas, clock);
   return a;
 }
 
@@ -201,7 +201,7 @@ Deno.test("cost: after one change one member is read, for any member and any pee
   const a = largeCluster(clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const work = workOf(() => {
-    tell(a, "m7", memberDelta("m7", incarnation, [entry("x", 3, 3)], { after: 2 }), clock);
+    deliver(a, "m7", memberDelta("m7", incarnation, [entry("x", 3, 3)], { after: 2 }), clock);
     const { delta, sent } = a.disseminate("b");
     assertEquals(delta.members.map(({ id, after }) => [id, after]), [["m7", 2]]);
     note(a, a.handleAck(sent, new Map(), clock.now));
@@ -210,7 +210,7 @@ Deno.test("cost: after one change one member is read, for any member and any pee
   // Its sender is new here, and everything else is pending for it: that is read once.
   assertLessOrEqual(work.changed, MANY + 2);
   const again = workOf(() => {
-    tell(a, "m7", memberDelta("m7", incarnation, [entry("x", 4, 4)], { after: 3 }), clock);
+    deliver(a, "m7", memberDelta("m7", incarnation, [entry("x", 4, 4)], { after: 3 }), clock);
     note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
     assertEquals(a.disseminate("b").delta.members, []);
   });
@@ -230,7 +230,7 @@ Deno.test("cost: that of a delta grows with the changes (E6)", () => {
       { length: changes },
       (_, index) => memberDelta(`m${index}`, incarnation, [entry("x", number, number)], { after: 2 }),
     );
-    tell(a, "b", memberDelta("b", makeIncarnation(clock.wallMs, 0.5), [heartbeat(number)]), clock);
+    deliver(a, "b", memberDelta("b", makeIncarnation(clock.wallMs, 0.5), [heartbeat(number)]), clock);
     note(
       a,
       a.applyIncoming("someone", { members: deltas, digest: "", active: "", partial: true }, clock.now),
@@ -276,7 +276,7 @@ Deno.test("cost: a block or a release reads no other member, at 10,000 members (
 Deno.test("cost: heartbeats need no delta, also after a forgotten tombstone or a reset (E6)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock, { settings: { tombstoneRetention: 1_000 } });
-  for (const [left, right] of [[a, b!], [b!, c!]] as const) greet(left, right, clock);
+  for (const [left, right] of [[a, b!], [b!, c!]] as const) handshake(left, right, clock);
   set(a, "lasts", 1, clock);
   set(a, "gone", 1, clock);
   remove(a, "gone", clock);
@@ -342,7 +342,7 @@ Deno.test("cost: entries that were dropped as pending are sent after the peer's 
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const empty = makeEngine("m0", clock, { incarnation });
   empty.setTopology({ members: [...a.view.activeIds()], blocked: [] }, clock.now);
-  tell(a, "b", memberDelta("m5000", incarnation, [entry("x", 3, 3)], { after: 2 }), clock);
+  deliver(a, "b", memberDelta("m5000", incarnation, [entry("x", 3, 3)], { after: 2 }), clock);
   const { request, reply } = exchange(a, empty, { clock });
   assertEquals(request.members.map(({ id, after }) => [id, after]), [["m5000", 2]]);
   assertEquals(reply?.holds.get("m5000")?.number, 0);

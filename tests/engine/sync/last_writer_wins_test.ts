@@ -3,13 +3,13 @@ import type { ConflictDetected } from "../../../engine/events.ts";
 import { makeIncarnation } from "../../../engine/incarnation.ts";
 import { type SentEntry, TYPE } from "../../../engine/types.ts";
 import {
+  deliver,
   entry,
   eventsOf,
   makeCluster,
   memberDelta,
   set,
   settle,
-  tell,
   TestClock,
   tombstone,
   valueOf,
@@ -21,7 +21,7 @@ const LIFE = makeIncarnation(clock.wallMs, 0.5);
 /** An engine with x under 3 and y under 5 of b. */
 function makeWithState() {
   const [a] = makeCluster(["a", "b", "c"], clock);
-  tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "held"), entry("y", 5, "held")]), clock);
+  deliver(a, "c", memberDelta("b", LIFE, [entry("x", 3, "held"), entry("y", 5, "held")]), clock);
   eventsOf(a).clear();
   return a;
 }
@@ -32,7 +32,7 @@ function conflicts(a: ReturnType<typeof makeWithState>): readonly ConflictDetect
 
 Deno.test("merge: for each key of a member the higher number wins (E3)", () => {
   const a = makeWithState();
-  tell(a, "c", memberDelta("b", LIFE, [entry("x", 6, "new")], { after: 5 }), clock);
+  deliver(a, "c", memberDelta("b", LIFE, [entry("x", 6, "new")], { after: 5 }), clock);
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], ["new", "held"]);
   assertEquals(a.view.get("b", "x")?.number, 6);
 });
@@ -40,21 +40,21 @@ Deno.test("merge: for each key of a member the higher number wins (E3)", () => {
 Deno.test("merge: ignores a lower number, without an event (E3)", () => {
   const a = makeWithState();
   const old = memberDelta("b", LIFE, [entry("x", 2, "old"), entry("y", 4, "old")]);
-  assertEquals(tell(a, "c", old, clock), new Map());
+  assertEquals(deliver(a, "c", old, clock), new Map());
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], ["held", "held"]);
   assertEquals([conflicts(a), eventsOf(a).of("GossipUpdate")], [[], []]);
 });
 
 Deno.test("merge: ignores an equal number with an equal value, without an event (E3)", () => {
   const a = makeWithState();
-  tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "held"), entry("y", 5, "held")]), clock);
+  deliver(a, "c", memberDelta("b", LIFE, [entry("x", 3, "held"), entry("y", 5, "held")]), clock);
   assertEquals(a.view.versionOf("b"), { incarnation: LIFE, number: 5 });
   assertEquals([conflicts(a), eventsOf(a).of("GossipUpdate")], [[], []]);
 });
 
 Deno.test("merge: ignores an equal number with another value, and emits ConflictDetected (E3)", () => {
   const a = makeWithState();
-  tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "other"), entry("y", 5, "held")]), clock);
+  deliver(a, "c", memberDelta("b", LIFE, [entry("x", 3, "other"), entry("y", 5, "held")]), clock);
   assertEquals(valueOf(a, "b", "x"), "held");
   assertEquals(conflicts(a), [
     { type: "ConflictDetected", memberId: "b", reason: "value", key: "x", sequenceNumber: 3, peerId: "c" },
@@ -66,7 +66,7 @@ Deno.test("merge: another type, or a deletion, under an equal number is another 
   const others: SentEntry[] = [{ ...entry("y", 5, "held"), type: TYPE.heartbeat }, tombstone("y", 5)];
   for (const other of others) {
     const a = makeWithState();
-    tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "held"), other]), clock);
+    deliver(a, "c", memberDelta("b", LIFE, [entry("x", 3, "held"), other]), clock);
     assertEquals(valueOf(a, "b", "y"), "held");
     assertEquals(conflicts(a).map(({ key }) => key), ["y"]);
   }
@@ -74,21 +74,21 @@ Deno.test("merge: another type, or a deletion, under an equal number is another 
 
 Deno.test("merge: takes the newer entries of a message that also has a conflicting one (E3)", () => {
   const a = makeWithState();
-  tell(a, "c", memberDelta("b", LIFE, [entry("x", 3, "other"), entry("y", 6, "new")]), clock);
+  deliver(a, "c", memberDelta("b", LIFE, [entry("x", 3, "other"), entry("y", 6, "new")]), clock);
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], ["held", "new"]);
   assertEquals(conflicts(a).map(({ key }) => key), ["x"]);
 });
 
 Deno.test("merge: equal numbers of different incarnations or members are no conflict (E3)", () => {
   const a = makeWithState();
-  tell(a, "c", memberDelta("c", LIFE, [entry("x", 3, "of c")]), clock);
-  tell(
+  deliver(a, "c", memberDelta("c", LIFE, [entry("x", 3, "of c")]), clock);
+  deliver(
     a,
     "c",
     memberDelta("b", makeIncarnation(clock.wallMs - 1, 0.5), [entry("x", 3, "earlier life")]),
     clock,
   );
-  tell(
+  deliver(
     a,
     "c",
     memberDelta("b", makeIncarnation(clock.wallMs + 1, 0.5), [entry("x", 3, "later life")]),
@@ -113,7 +113,7 @@ Deno.test("merge: ids and keys such as __proto__ are valid (E3)", () => {
   const [a] = makeCluster(ids, clock);
   for (const id of ids.slice(1)) {
     const entries = [entry("__proto__", 1, id), entry("hasOwnProperty", 2, id)];
-    tell(a, "c", memberDelta(id, LIFE, entries), clock);
+    deliver(a, "c", memberDelta(id, LIFE, entries), clock);
   }
   assertEquals(
     [...a.view.state("__proto__")].map(([id, { value }]) => [id, value]),

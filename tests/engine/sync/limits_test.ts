@@ -2,15 +2,15 @@ import { assert, assertEquals, assertLessOrEqual } from "../../../deps/std_asser
 import { makeIncarnation } from "../../../engine/incarnation.ts";
 import { ENVELOPE_BYTES, versionsBytes } from "../../../engine/state/size.ts";
 import {
+  deliver,
   drawFrom,
   entry,
   exchange,
-  greet,
+  handshake,
   heartbeat,
   makeCluster,
   memberDelta,
   set,
-  tell,
   TestClock,
 } from "../harness.ts";
 import { bytesOf, idsOf, Owners, pairAmong } from "../many_members.ts";
@@ -104,9 +104,9 @@ Deno.test("limits: a delta larger than the room left is cut after an entry (E7)"
   for (let key = 0; key < 10; key++) set(a, `k${key}`, "x".repeat(900), clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const entries = Array.from({ length: 10 }, (_, index) => entry(`k${index}`, index + 1, "x".repeat(900)));
-  tell(
+  deliver(
     a,
-    "teller",
+    "relay",
     [memberDelta("m0", incarnation, entries), memberDelta("m1", incarnation, entries)],
     clock,
   );
@@ -145,7 +145,7 @@ Deno.test("limits: where a message has room for a tenth of the cluster, all rece
     for (const one of engines) {
       const other = engines[draw(engines.length)]!;
       if (other === one) continue;
-      greet(one, other, clock);
+      handshake(one, other, clock);
       exchange(one, other, { clock });
     }
   }

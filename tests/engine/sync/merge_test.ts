@@ -2,12 +2,12 @@ import { assertEquals } from "../../../deps/std_assert.ts";
 import { makeIncarnation } from "../../../engine/incarnation.ts";
 import { entryBytes, ENVELOPE_BYTES, memberBytes, storedBytes } from "../../../engine/state/size.ts";
 import {
+  deliver,
   entry,
   eventsOf,
   makeCluster,
   memberDelta,
   type SETTINGS,
-  tell,
   TestClock,
   valueOf,
 } from "../harness.ts";
@@ -24,7 +24,7 @@ Deno.test("merge: takes half as much again of a new member as its owner may set,
   for (const [bytes, taken] of [[300, 2], [301, 1]] as const) {
     const clock = new TestClock();
     const [a] = makeCluster(["a", "b", "x"], clock, { settings: { maxStateBytes: 200 } });
-    tell(a, "b", memberDelta("x", makeIncarnation(clock.wallMs, 0.5), entriesOf(bytes)), clock);
+    deliver(a, "b", memberDelta("x", makeIncarnation(clock.wallMs, 0.5), entriesOf(bytes)), clock);
     assertEquals(a.view.versionOf("x")?.number, taken);
   }
 });
@@ -34,21 +34,21 @@ Deno.test("merge: takes half as many keys again of a new member as its owner may
     const clock = new TestClock();
     const [a] = makeCluster(["a", "b", "x"], clock, { settings: { maxKeysPerMember: 2 } });
     const entries = Array.from({ length: count }, (_, index) => entry(`k${index}`, index + 1, 1));
-    tell(a, "b", memberDelta("x", makeIncarnation(clock.wallMs, 0.5), entries), clock);
+    deliver(a, "b", memberDelta("x", makeIncarnation(clock.wallMs, 0.5), entries), clock);
     assertEquals(a.view.versionOf("x")?.number, taken);
   }
 });
 
 Deno.test("merge: takes a signed state that fits beside another one into a message, to the last byte (E7)", () => {
-  const told = entry("k", 1, "value");
-  const fits = 2 * ENVELOPE_BYTES + memberBytes("x") + entryBytes(told);
+  const added = entry("k", 1, "value");
+  const fits = 2 * ENVELOPE_BYTES + memberBytes("x") + entryBytes(added);
   for (const [maxMessageBytes, taken] of [[fits, 1], [fits - 1, undefined]] as const) {
     const clock = new TestClock();
     const [a] = makeCluster(["a", "b", "x"], clock, { signs: true, settings: { maxMessageBytes } });
-    tell(
+    deliver(
       a,
       "b",
-      { ...memberDelta("x", makeIncarnation(clock.wallMs, 0.5), [told]), signature: "proof" },
+      { ...memberDelta("x", makeIncarnation(clock.wallMs, 0.5), [added]), signature: "proof" },
       clock,
     );
     assertEquals(a.view.versionOf("x")?.number, taken);
@@ -59,9 +59,9 @@ Deno.test("limits: the state of a member that exceeds the limit is merged as far
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxStateBytes: 16_384 } });
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
-  tell(a, "c", memberDelta("b", incarnation, [entry("k", 1, "held")]), clock);
+  deliver(a, "c", memberDelta("b", incarnation, [entry("k", 1, "held")]), clock);
   const large = entry("x", 2, "x".repeat(1.5 * 16_384));
-  tell(a, "c", memberDelta("b", incarnation, [large], { after: 1 }), clock);
+  deliver(a, "c", memberDelta("b", incarnation, [large], { after: 1 }), clock);
   assertEquals([valueOf(a, "b", "k"), valueOf(a, "b", "x"), a.view.versionOf("b")?.number], [
     "held",
     undefined,
@@ -70,8 +70,8 @@ Deno.test("limits: the state of a member that exceeds the limit is merged as far
   assertEquals(eventsOf(a).of("ConflictDetected"), [
     { type: "ConflictDetected", memberId: "b", reason: "limit", peerId: "c" },
   ]);
-  tell(a, "c", memberDelta("b", incarnation, [entry("k", 1, "held"), large], { reset: true }), clock);
-  tell(a, "c", memberDelta("c", incarnation, [entry("k", 1, 1), large]), clock);
+  deliver(a, "c", memberDelta("b", incarnation, [entry("k", 1, "held"), large], { reset: true }), clock);
+  deliver(a, "c", memberDelta("c", incarnation, [entry("k", 1, 1), large]), clock);
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "c", "x"), valueOf(a, "c", "k")], [undefined, undefined, 1]);
 });
 
@@ -80,7 +80,7 @@ Deno.test("merge: of a new member, takes as many keys and bytes as fit, to the l
   const heldOf = (settings: Partial<typeof SETTINGS>, entries: readonly SentEntry[]) => {
     const clock = new TestClock();
     const [a] = makeCluster(["a", "b", "c"], clock, { settings });
-    tell(a, "c", memberDelta("b", incarnation, entries), clock);
+    deliver(a, "c", memberDelta("b", incarnation, entries), clock);
     return a.view.versionOf("b")?.number;
   };
   const keys = [1, 2, 3, 4].map((number) => entry(`k${number}`, number, 1));
@@ -98,12 +98,15 @@ Deno.test("merge: measures a repair by reset by the state after it, and refuses 
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const keys = (...numbers: number[]) => numbers.map((number) => entry(`k${number}`, number, 1));
-  tell(a, "c", memberDelta("b", incarnation, keys(1, 2, 3)), clock);
+  deliver(a, "c", memberDelta("b", incarnation, keys(1, 2, 3)), clock);
   // In place of k1 and k2, and then in place of one of them alone.
-  assertEquals(tell(a, "c", memberDelta("b", incarnation, keys(3, 4, 5), { reset: true }), clock), new Map());
+  assertEquals(
+    deliver(a, "c", memberDelta("b", incarnation, keys(3, 4, 5), { reset: true }), clock),
+    new Map(),
+  );
   assertEquals(a.view.entriesOf("b").map(({ key }) => key), ["k3", "k4", "k5"]);
   const tooMany = memberDelta("b", incarnation, keys(4, 5, 6, 7), { reset: true });
-  assertEquals(tell(a, "c", tooMany, clock), new Map([["b", { incarnation, number: 5 }]]));
+  assertEquals(deliver(a, "c", tooMany, clock), new Map([["b", { incarnation, number: 5 }]]));
   assertEquals(a.view.entriesOf("b").map(({ key }) => key), ["k3", "k4", "k5"]);
 });
 
@@ -112,8 +115,8 @@ Deno.test("merge: old entries of a delta take no room from the newer ones (E7)",
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
   const keys = [entry("k2", 2, 1), entry("k3", 3, 1), entry("k4", 4, 1)];
-  tell(a, "c", memberDelta("b", incarnation, keys), clock);
-  tell(a, "c", memberDelta("b", incarnation, [entry("k1", 1, 1), entry("k4", 5, 2)]), clock);
+  deliver(a, "c", memberDelta("b", incarnation, keys), clock);
+  deliver(a, "c", memberDelta("b", incarnation, [entry("k1", 1, 1), entry("k4", 5, 2)]), clock);
   assertEquals([valueOf(a, "b", "k4"), eventsOf(a).of("ConflictDetected")], [2, []]);
 });
 
@@ -121,9 +124,9 @@ Deno.test("merge: cuts a delta that begins below the version where it exceeds a 
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
-  tell(a, "c", memberDelta("b", incarnation, [entry("k1", 1, 1), entry("k2", 2, 1)]), clock);
+  deliver(a, "c", memberDelta("b", incarnation, [entry("k1", 1, 1), entry("k2", 2, 1)]), clock);
   const more = [entry("k2", 2, 1), entry("k1", 3, 2), entry("k3", 4, 1), entry("k4", 5, 1)];
-  tell(a, "c", memberDelta("b", incarnation, more), clock);
+  deliver(a, "c", memberDelta("b", incarnation, more), clock);
   assertEquals([a.view.versionOf("b")?.number, valueOf(a, "b", "k1"), valueOf(a, "b", "k4")], [
     4,
     2,

@@ -2,24 +2,33 @@ import { assertEquals } from "../../../deps/std_assert.ts";
 import { makeIncarnation, NO_INCARNATION } from "../../../engine/incarnation.ts";
 import { maxPulled } from "../../../engine/sync/selection.ts";
 import { versionBytes } from "../../../engine/state/size.ts";
-import { entry, greet, makeCluster, makePair, memberDelta, note, tell, TestClock } from "../harness.ts";
+import {
+  deliver,
+  entry,
+  handshake,
+  makeCluster,
+  makePair,
+  memberDelta,
+  note,
+  TestClock,
+} from "../harness.ts";
 
 Deno.test("PeerSync.recordReceived: received entries do not go back to the peer, though only a part had room (E4, E7)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { maxKeysPerMember: 2 } });
   note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
   const entries = [1, 2, 3, 4, 5, 6].map((number) => entry(`k${number}`, number, 1));
-  const holds = tell(a, "b", memberDelta("c", makeIncarnation(clock.wallMs, 0.5), entries), clock);
+  const holds = deliver(a, "b", memberDelta("c", makeIncarnation(clock.wallMs, 0.5), entries), clock);
   assertEquals(holds.get("c")?.number, a.view.versionOf("c")?.number);
   assertEquals(a.disseminate("b").delta.members.map(({ id }) => id), []);
 });
 
-Deno.test("Exchange.toAsk: asks for members of which nothing is held, where not all find room in a message (E7)", () => {
+Deno.test("PeerSync.membersToPull: pulls members of which nothing is held, where not all find room in a message (E7)", () => {
   const clock = new TestClock();
   const ids = ["a", "b", ...Array.from({ length: 20 }, (_, index) => `m${index}`)];
   const askedBy = (gossipMaxSend: number, maxMessageBytes = 1_048_576) => {
     const [a, b] = makeCluster(ids, clock, { settings: { gossipMaxSend, maxMessageBytes } });
-    greet(a, b!, clock);
+    handshake(a, b!, clock);
     return [...note(a, a.prepareGossip("b")).holds];
   };
   assertEquals(askedBy(22), []);

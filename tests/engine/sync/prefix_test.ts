@@ -3,11 +3,12 @@ import type { Engine } from "../../../engine/engine.ts";
 import { makeIncarnation } from "../../../engine/incarnation.ts";
 import type { MemberDelta } from "../../../engine/types.ts";
 import {
+  deliver,
   drawFrom,
   entry,
   eventsOf,
   exchange,
-  greet,
+  handshake,
   heartbeat,
   incarnationAt,
   makeCluster,
@@ -18,7 +19,6 @@ import {
   remove,
   set,
   settle,
-  tell,
   TestClock,
   tombstone,
   valueOf,
@@ -68,7 +68,7 @@ Deno.test("delta: without an entry below, it starts after the floor (E4)", () =>
   const clock = new TestClock();
   const options = { settings: { tombstoneRetention: 1_000 } };
   const [a, b] = makeCluster(["a", "b", "away"], clock, options) as [Engine, Engine, Engine];
-  greet(a, b, clock);
+  handshake(a, b, clock);
   set(a, "gone", 1, clock);
   remove(a, "gone", clock);
   set(a, "x", 1, clock);
@@ -83,9 +83,9 @@ Deno.test("delta: without an entry below, it starts after the floor (E4)", () =>
 Deno.test("version: becomes the last number of the merged delta (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  tell(a, "b", memberDelta("b", incarnationAt(clock), [entry("x", 2, 1), entry("y", 7, 1)]), clock);
+  deliver(a, "b", memberDelta("b", incarnationAt(clock), [entry("x", 2, 1), entry("y", 7, 1)]), clock);
   assertEquals(a.view.versionOf("b")?.number, 7);
-  tell(a, "b", memberDelta("b", incarnationAt(clock), [entry("x", 9, 1)], { after: 7 }), clock);
+  deliver(a, "b", memberDelta("b", incarnationAt(clock), [entry("x", 9, 1)], { after: 7 }), clock);
   assertEquals(a.view.versionOf("b")?.number, 9);
 });
 
@@ -93,15 +93,15 @@ Deno.test("version: is always the number of an entry (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   assertEquals(
-    tell(a, "b", memberDelta("b", incarnationAt(clock), [], { after: 40 }), clock),
+    deliver(a, "b", memberDelta("b", incarnationAt(clock), [], { after: 40 }), clock),
     new Map([["b", { incarnation: incarnationAt(clock), number: 0 }]]),
   );
   assertEquals(a.view.versionOf("b"), undefined);
-  tell(a, "b", memberDelta("b", incarnationAt(clock), [entry("x", 3, 1)]), clock);
-  tell(a, "b", memberDelta("b", incarnationAt(clock), [], { after: 3 }), clock);
-  tell(a, "b", memberDelta("b", incarnationAt(clock), [], { after: 2 }), clock);
-  tell(a, "b", memberDelta("b", incarnationAt(clock), [], { after: 90 }), clock);
-  tell(a, "b", memberDelta("b", incarnationAt(clock), [], { after: 90, reset: true }), clock);
+  deliver(a, "b", memberDelta("b", incarnationAt(clock), [entry("x", 3, 1)]), clock);
+  deliver(a, "b", memberDelta("b", incarnationAt(clock), [], { after: 3 }), clock);
+  deliver(a, "b", memberDelta("b", incarnationAt(clock), [], { after: 2 }), clock);
+  deliver(a, "b", memberDelta("b", incarnationAt(clock), [], { after: 90 }), clock);
+  deliver(a, "b", memberDelta("b", incarnationAt(clock), [], { after: 90, reset: true }), clock);
   assertEquals(a.view.versionOf("b"), { incarnation: incarnationAt(clock), number: 3 });
 });
 
@@ -109,10 +109,10 @@ Deno.test("gap: a receiver merges nothing of that member and answers with its ve
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
-  tell(a, "c", memberDelta("b", incarnation, [entry("x", 3, "held")]), clock);
+  deliver(a, "c", memberDelta("b", incarnation, [entry("x", 3, "held")]), clock);
   eventsOf(a).clear();
   const gap = memberDelta("b", incarnation, [entry("x", 6, "new"), heartbeat(7)], { after: 4 });
-  assertEquals(tell(a, "c", gap, clock), new Map([["b", { incarnation, number: 3 }]]));
+  assertEquals(deliver(a, "c", gap, clock), new Map([["b", { incarnation, number: 3 }]]));
   assertEquals([valueOf(a, "b", "x"), a.view.versionOf("b")?.number], ["held", 3]);
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
 });
@@ -120,9 +120,9 @@ Deno.test("gap: a receiver merges nothing of that member and answers with its ve
 Deno.test("gap: a version equal to `after` is none (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
-  tell(a, "b", memberDelta("b", incarnationAt(clock), [entry("x", 3, 1)]), clock);
+  deliver(a, "b", memberDelta("b", incarnationAt(clock), [entry("x", 3, 1)]), clock);
   assertEquals(
-    tell(a, "b", memberDelta("b", incarnationAt(clock), [entry("x", 4, 2)], { after: 3 }), clock),
+    deliver(a, "b", memberDelta("b", incarnationAt(clock), [entry("x", 4, 2)], { after: 3 }), clock),
     new Map(),
   );
   assertEquals(valueOf(a, "b", "x"), 2);
@@ -134,11 +134,11 @@ Deno.test("gap: for an unknown incarnation, a delta that does not start at 0 is 
   const incarnation = incarnationAt(clock);
   const later = makeIncarnation(clock.wallMs + 1, 0.5);
   const fromOne = (of: string) => memberDelta("b", of, [entry("x", 2, "new")], { after: 1 });
-  assertEquals(tell(a, "c", fromOne(incarnation), clock), new Map([["b", { incarnation, number: 0 }]]));
+  assertEquals(deliver(a, "c", fromOne(incarnation), clock), new Map([["b", { incarnation, number: 0 }]]));
   assertEquals(a.view.versionOf("b"), undefined);
-  tell(a, "c", memberDelta("b", incarnation, [entry("x", 5, "held")]), clock);
+  deliver(a, "c", memberDelta("b", incarnation, [entry("x", 5, "held")]), clock);
   // A version of an earlier incarnation does not count.
-  assertEquals(tell(a, "c", fromOne(later), clock), new Map([["b", { incarnation: later, number: 0 }]]));
+  assertEquals(deliver(a, "c", fromOne(later), clock), new Map([["b", { incarnation: later, number: 0 }]]));
   assertEquals(a.view.versionOf("b"), { incarnation, number: 5 });
 });
 
@@ -146,7 +146,7 @@ Deno.test("gap: one in a member does not stop the merge of others in the message
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c", "d"], clock);
   const incarnation = incarnationAt(clock);
-  const holds = tell(a, "b", [
+  const holds = deliver(a, "b", [
     memberDelta("b", incarnation, [entry("x", 1, "of b")]),
     memberDelta("c", incarnation, [entry("x", 9, "of c")], { after: 8 }),
     memberDelta("d", incarnation, [entry("x", 1, "of d")]),
@@ -159,16 +159,16 @@ Deno.test("gap: the next message repairs it, and starts from the receiver's vers
   const clock = new TestClock();
   const ids = ["a", "b", "c"];
   const [a, b] = makeCluster(ids, clock);
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   set(a, "own", 1, clock);
-  tell(a, "c", memberDelta("c", incarnationAt(clock), [entry("x", 4, 1), entry("y", 5, 1)]), clock);
+  deliver(a, "c", memberDelta("c", incarnationAt(clock), [entry("x", 4, 1), entry("y", 5, 1)]), clock);
   exchange(a, b!, { clock });
   // The peer lost everything without noticing: a process whose memory failed, in the same incarnation.
   const empty = makeEngine("b", clock, { incarnation: b!.view.incarnation });
   empty.setTopology({ members: ids, blocked: [] }, clock.now);
   set(a, "own", 2, clock);
   set(a, "more", 1, clock);
-  tell(a, "c", memberDelta("c", incarnationAt(clock), [entry("x", 6, 2)], { after: 5 }), clock);
+  deliver(a, "c", memberDelta("c", incarnationAt(clock), [entry("x", 6, 2)], { after: 5 }), clock);
   const { request, ack, reply } = exchange(a, empty, { clock });
   assertEquals(request.members.map(({ id, after }) => [id, after]), [["a", 0], ["c", 5]]);
   assertEquals(reply?.holds, new Map([["c", { incarnation: incarnationAt(clock), number: 0 }]]));
@@ -206,8 +206,8 @@ Deno.test("incarnation: a receiver with an earlier one is sent the present one f
 Deno.test("incarnation: a receiver with a later one is sent nothing of the earlier one (E4)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
-  greet(a, b!, clock);
-  tell(a, "c", memberDelta("c", incarnationAt(clock), [entry("x", 1, 1)]), clock);
+  handshake(a, b!, clock);
+  deliver(a, "c", memberDelta("c", incarnationAt(clock), [entry("x", 1, 1)]), clock);
   const { sent } = a.disseminate("b");
   const later = makeIncarnation(clock.wallMs + 5, 0.5);
   note(a, a.handleAck(sent, new Map([["c", { incarnation: later, number: 3 }]]), clock.now));
@@ -218,9 +218,9 @@ Deno.test("merge: of a delta that starts below the version, takes only the newer
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const incarnation = incarnationAt(clock);
-  tell(a, "b", memberDelta("b", incarnation, [entry("x", 2, "held"), entry("y", 4, "held")]), clock);
+  deliver(a, "b", memberDelta("b", incarnation, [entry("x", 2, "held"), entry("y", 4, "held")]), clock);
   eventsOf(a).clear();
-  tell(
+  deliver(
     a,
     "b",
     memberDelta("b", incarnation, [entry("y", 4, "held"), entry("x", 5, "new")], { after: 1 }),
@@ -239,13 +239,13 @@ Deno.test("merge: ignores an entry at or below the version also where its key is
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { tombstoneRetention: 1_000 } });
   const incarnation = incarnationAt(clock);
   const old = memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 1)]);
-  tell(a, "c", old, clock);
-  tell(a, "b", memberDelta("b", incarnation, [tombstone("x", 3), entry("y", 4, 2)], { after: 2 }), clock);
+  deliver(a, "c", old, clock);
+  deliver(a, "b", memberDelta("b", incarnation, [tombstone("x", 3), entry("y", 4, 2)], { after: 2 }), clock);
   for (const forgotten of [false, true]) {
     if (forgotten) note(a, a.tick(clock.advance(1_000)));
     assertEquals(a.view.footprint.tombstones, forgotten ? 0 : 1);
-    tell(a, "c", old, clock);
-    tell(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 4, 2)]), clock);
+    deliver(a, "c", old, clock);
+    deliver(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 4, 2)]), clock);
     assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], [undefined, 2]);
   }
 });
@@ -305,15 +305,15 @@ Deno.test("merge: a member that sends less of itself than it once sent receives 
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
-  tell(a, "b", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
+  deliver(a, "b", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
   const less = memberDelta("b", incarnation, [entry("x", 1, 1)]);
-  assertEquals(tell(a, "c", less, clock), new Map());
-  assertEquals(tell(a, "b", less, clock), new Map([["b", { incarnation, number: 2 }]]));
+  assertEquals(deliver(a, "c", less, clock), new Map());
+  assertEquals(deliver(a, "b", less, clock), new Map([["b", { incarnation, number: 2 }]]));
 });
 
 Deno.test("merge: a delta without entries of an unknown member changes nothing (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const empty = memberDelta("c", incarnationAt(clock), [], { count: 5, ackedByAll: 3 });
-  assertEquals([tell(a, "b", empty, clock), a.view.versionOf("c")], [new Map(), undefined]);
+  assertEquals([deliver(a, "b", empty, clock), a.view.versionOf("c")], [new Map(), undefined]);
 });

@@ -2,7 +2,7 @@ import { assertEquals, assertLessOrEqual } from "../../../deps/std_assert.ts";
 import { makeIncarnation, NO_INCARNATION } from "../../../engine/incarnation.ts";
 import { versionsBytes } from "../../../engine/state/size.ts";
 import type { KnownVersion } from "../../../engine/types.ts";
-import { entry, exchange, makeEngine, memberDelta, note, set, tell, TestClock } from "../harness.ts";
+import { deliver, entry, exchange, makeEngine, memberDelta, note, set, TestClock } from "../harness.ts";
 import { Owners, pairAmong } from "../many_members.ts";
 
 Deno.test("ask: names members without state here, by round-robin, where not all have room (E7)", () => {
@@ -91,7 +91,7 @@ Deno.test("disseminate: does not remember the versions in a peer's ask (E7)", ()
   const owners = new Owners(clock);
   // Neither next by round-robin nor among the latest.
   owners.change(a, others.slice(0, 5));
-  tell(a, "teller", memberDelta("m5", incarnation, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
+  deliver(a, "relay", memberDelta("m5", incarnation, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
   owners.change(a, others.slice(6));
   const afterOf = (asked: ReadonlyMap<string, KnownVersion>) =>
     note(a, a.disseminate("b", { asked })).delta.members.find(({ id }) => id === "m5")?.after;

@@ -3,12 +3,13 @@ import type { Engine } from "../../../engine/engine.ts";
 import { makeIncarnation, NO_INCARNATION } from "../../../engine/incarnation.ts";
 import type { MemberDelta, MemberDeltas } from "../../../engine/types.ts";
 import {
+  deliver,
   drawFrom,
   entry,
   eventsOf,
   exchange,
-  greet,
-  greetAll,
+  handshake,
+  handshakeAll,
   heartbeat,
   makeCluster,
   makeEngine,
@@ -21,7 +22,6 @@ import {
   set,
   settle,
   silence,
-  tell,
   TestClock,
   valueOf,
 } from "../harness.ts";
@@ -99,12 +99,12 @@ Deno.test("push: stays within the members and bytes of a message, and leaves the
   const [a, b] = makeCluster(["a", "b", ...ids], clock, {
     settings: { gossipMaxSend: 4, maxMessageBytes: 16_384 },
   });
-  greet(a, b!, clock);
-  for (const id of ids) tell(a, "teller", memberDelta(id, EARLIER, [entry("k", 1, 1)]), clock);
+  handshake(a, b!, clock);
+  for (const id of ids) deliver(a, "relay", memberDelta(id, EARLIER, [entry("k", 1, 1)]), clock);
   assertEquals(pushOf(a, "b", ids).members.map(({ id }) => id), ids.slice(0, 4));
   const text = "x".repeat(6_000);
   for (const id of ids) {
-    tell(a, "teller", memberDelta(id, EARLIER, [entry("l", 2, text)], { after: 1 }), clock);
+    deliver(a, "relay", memberDelta(id, EARLIER, [entry("l", 2, text)], { after: 1 }), clock);
   }
   // One whole, and as many of three that were never pushed as there is room for.
   assertEquals(show(pushOf(a, "b", ids)), "m0>1:2 m4>0:1 m5>0:1 m6>0:1");
@@ -170,8 +170,8 @@ Deno.test("disseminate: a gap shows with the second push as well where the first
 Deno.test("disseminate: a lost push of another member is repaired alike (S2, E4)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
-  greet(a, b!, clock);
-  tell(a, "c", memberDelta("c", EARLIER, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
+  handshake(a, b!, clock);
+  deliver(a, "c", memberDelta("c", EARLIER, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
   assertEquals(show(pushOf(a, "b", ["c"])), "c>0:1,2");
   assertEquals(roundOf(a, "b"), "c>2:");
   for (let round = 0; round < 2; round++) exchange(a, b!, { clock });
@@ -190,12 +190,12 @@ Deno.test("applyIncoming: an equal digest acknowledges pushed state (S2, E12)", 
 Deno.test("push: a member that needs a reset is left to a round, which sends the whole (E8, S2)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   for (const engine of [a, b!]) set(engine, "own", 1, clock);
   const entries = (key: string) => [entry(key, 1, key), entry("y", 2, 1)];
-  tell(a, "c", memberDelta("c", EARLIER, entries("one")), clock);
+  deliver(a, "c", memberDelta("c", EARLIER, entries("one")), clock);
   pushOf(a, "b", ["c"]);
-  tell(b!, "c", memberDelta("c", EARLIER, entries("other")), clock);
+  deliver(b!, "c", memberDelta("c", EARLIER, entries("other")), clock);
   for (let round = 0; round < 3; round++) exchange(a, b!, { clock });
   assertEquals(reconcile(a, b!), true);
   assertEquals([show(pushOf(a, "b", ["c"])), roundOf(a, "b")], ["", "c!>0:1,2"]);
@@ -221,10 +221,10 @@ Deno.test("push: a lost pushed reset is sent again, whole (E8, S2)", () => {
 Deno.test("push: state of an unversioned member, or to an unversioned peer, does not count as arrived (S2)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "g"], clock);
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   const hello = { id: "g", incarnation: NO_INCARNATION, digest: "0".repeat(16), active: "0".repeat(16) };
   note(a, a.applyHello(hello, clock.now));
-  tell(a, "g", memberDelta("g", NO_INCARNATION, [entry("x", 7, 1), heartbeat(8)]), clock);
+  deliver(a, "g", memberDelta("g", NO_INCARNATION, [entry("x", 7, 1), heartbeat(8)]), clock);
   set(a, "k", 1, clock);
   assertEquals([show(pushOf(a, "b", ["g"])), roundOf(a, "b")], ["g>0:7,8", "a>0:1 g>0:7,8"]);
   assertEquals([show(pushOf(a, "g", ["a", "g"])), roundOf(a, "g")], ["a>0:1", "a>0:1"]);
@@ -235,8 +235,8 @@ Deno.test("push: remembers at most 1,024 members of a peer, and a round sends th
   const ids = Array.from({ length: 1_030 }, (_, index) => `m${index}`);
   const [a, b] = makeCluster(["a", "b"], clock, { settings: { gossipMaxSend: 2_000 } });
   note(a, a.setTopology({ members: ["a", "b", ...ids], blocked: [] }, clock.now));
-  greet(a, b!, clock);
-  for (const id of ids) tell(a, "teller", memberDelta(id, EARLIER, [entry("k", 1, 1)]), clock);
+  handshake(a, b!, clock);
+  for (const id of ids) deliver(a, "relay", memberDelta(id, EARLIER, [entry("k", 1, 1)]), clock);
   assertEquals(pushOf(a, "b", ids).members.length, 1_030);
   const { members } = a.disseminate("b").delta;
   const sentAgain = members.filter(({ entries }) => entries.length > 0).map(({ id }) => id);
@@ -292,7 +292,7 @@ function pushAtRandom(seed: number): void {
   const engines = makeCluster(["a", "b", "c", "d"], clock, {
     settings: { tombstoneRetention: 2_000, gossipMaxSend: 1 + draw(4) },
   });
-  greetAll(engines, clock);
+  handshakeAll(engines, clock);
   const late: (() => void)[] = [];
   for (let step = 0; step < 150; step++) {
     const from = engines[draw(4)]!;
@@ -313,7 +313,7 @@ function pushAtRandom(seed: number): void {
     if (draw(5) === 0) {
       exchange(engines[draw(4)]!, from === engines[0] ? engines[1]! : engines[0]!, { clock });
     }
-    if (draw(20) === 0) greet(engines[0]!, engines[1 + draw(3)]!, clock);
+    if (draw(20) === 0) handshake(engines[0]!, engines[1 + draw(3)]!, clock);
     clock.advance(draw(200));
     for (const engine of engines) note(engine, engine.tick(clock.now));
   }
@@ -344,7 +344,7 @@ Deno.test("push: among new members a push is a whole state, and a process withou
   push(a, b, { clock });
   const again = makeEngine("b", clock, { incarnation: makeIncarnation(clock.wallMs + 1, 0.5) });
   note(again, again.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
-  greet(again, a, clock);
+  handshake(again, a, clock);
   assertEquals(show(push(a, again, { clock })), "a>0:1,2");
   assertEquals(valueOf(again, "a", "k"), 1);
 });

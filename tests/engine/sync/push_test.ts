@@ -2,9 +2,10 @@ import { assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { incarnationAbove, makeIncarnation, NO_INCARNATION } from "../../../engine/incarnation.ts";
 import {
+  deliver,
   entry,
   exchange,
-  greet,
+  handshake,
   makeCluster,
   makePair,
   memberDelta,
@@ -12,7 +13,6 @@ import {
   note,
   set,
   settle,
-  tell,
   TestClock,
   traveled,
   valueOf,
@@ -81,18 +81,23 @@ Deno.test("push: one that was lost with a connection is sent again after the nex
   const [a, b] = agreeing(clock);
   set(a, "k", 2, clock);
   push(a, b, ["a"], { clock, lose: true });
-  greet(a, b, clock);
+  handshake(a, b, clock);
   assertEquals(push(a, b, ["a"], { clock }), ["a 2"]);
 });
 
 Deno.test("push: a later incarnation of a member is pushed from its beginning (S2, E1)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
-  greet(a, b, clock);
+  handshake(a, b, clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
-  tell(a, "c", memberDelta("c", incarnation, [entry("k", 5, 1)]), clock);
+  deliver(a, "c", memberDelta("c", incarnation, [entry("k", 5, 1)]), clock);
   assertEquals(push(a, b, [c.view.id], { clock }), ["c 5"]);
-  tell(a, "c", memberDelta("c", incarnationAbove(incarnation, clock.wallMs, 0.5), [entry("k", 1, 2)]), clock);
+  deliver(
+    a,
+    "c",
+    memberDelta("c", incarnationAbove(incarnation, clock.wallMs, 0.5), [entry("k", 1, 2)]),
+    clock,
+  );
   assertEquals(push(a, b, [c.view.id], { clock }), ["c 1"]);
 });
 
@@ -142,7 +147,7 @@ Deno.test("takeChanges: has this member and others, each once, and is empty afte
   const [a] = agreeing(clock);
   set(a, "k", 2, clock);
   set(a, "k", 3, clock);
-  tell(a, "b", memberDelta("c", makeIncarnation(clock.wallMs, 0.5), [entry("k", 1, 1)]), clock);
+  deliver(a, "b", memberDelta("c", makeIncarnation(clock.wallMs, 0.5), [entry("k", 1, 1)]), clock);
   const { own, others } = a.takeChanges();
   assertEquals([own, [...others], a.view.hasChanges], [true, ["c"], false]);
   const empty = a.takeChanges();
@@ -160,7 +165,7 @@ Deno.test("takeChanges: leaves the members above 1,024 changed ones to the round
   const clock = new TestClock();
   const [a] = agreeing(clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
-  tell(
+  deliver(
     a,
     "b",
     Array.from({ length: 1_030 }, (_, index) => memberDelta(`m${index}`, incarnation, [entry("k", 1, 1)])),
@@ -173,7 +178,7 @@ Deno.test("applyPush: entries that the peer itself pushed are not sent to it (S2
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
-  tell(a, "someone", memberDelta("c", incarnation, [entry("k", 1, 1)]), clock);
+  deliver(a, "someone", memberDelta("c", incarnation, [entry("k", 1, 1)]), clock);
   push(a, b, ["c"], { clock, relay: true });
   assertEquals(push(b, a, ["c"], { clock }), []);
 });

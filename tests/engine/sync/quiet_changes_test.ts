@@ -2,17 +2,17 @@ import { assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { NO_INCARNATION } from "../../../engine/incarnation.ts";
 import {
+  deliver,
   entry,
   exchange,
-  greet,
-  greetAll,
+  handshake,
+  handshakeAll,
   makeCluster,
   memberDelta,
   note,
   remove,
   set,
   settle,
-  tell,
   TestClock,
 } from "../harness.ts";
 
@@ -21,7 +21,7 @@ const SETTINGS = { heartbeatExpiration: 20_000, departedRetention: 10_000 };
 /** Members with each other's state that agree and know it. */
 function makeQuiet(ids: readonly string[], clock: TestClock): Engine[] {
   const engines = makeCluster(ids, clock, { settings: SETTINGS });
-  greetAll(engines, clock);
+  handshakeAll(engines, clock);
   for (const engine of engines) note(engine, engine.countHeartbeat({}, clock.now));
   settle(engines, { clock });
   for (const a of engines) for (const b of engines) if (a !== b) exchange(a, b, { clock });
@@ -141,7 +141,7 @@ Deno.test("isQuiet: is false after a late answer that the peer has less (L1, E4)
 Deno.test("isQuiet: is false while the state of an inactive member is stored (E11)", () => {
   const clock = new TestClock();
   const [a, b] = makeQuiet(["a", "b"], clock);
-  tell(a!, "b", memberDelta("gone", a!.view.incarnation, [entry("k", 1, 1)]), clock);
+  deliver(a!, "b", memberDelta("gone", a!.view.incarnation, [entry("k", 1, 1)]), clock);
   exchange(a!, b!, { clock });
   exchange(a!, b!, { clock });
   assertEquals([a!.view.phase, a!.view.isQuiet("b")], ["confirmed", false]);
@@ -183,7 +183,7 @@ Deno.test("isQuiet: is false for a peer in a later incarnation, until that has t
   const [again] = makeCluster(["b"], clock, { settings: SETTINGS });
   note(again, again.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
   assertEquals(a!.view.isQuiet("b"), true);
-  greet(again, a!, clock);
+  handshake(again, a!, clock);
   assertEquals([a!.view.isQuiet("b"), b!.view.isQuiet("a")], [false, true]);
   note(again, again.countHeartbeat({}, clock.now));
   settle([a!, again], { clock });

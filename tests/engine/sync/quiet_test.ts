@@ -2,11 +2,12 @@ import { assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { NO_INCARNATION } from "../../../engine/incarnation.ts";
 import {
+  deliver,
   entry,
   eventsOf,
   exchange,
-  greet,
-  greetAll,
+  handshake,
+  handshakeAll,
   makeCluster,
   makeEngine,
   makePair,
@@ -15,7 +16,6 @@ import {
   sendLiveness,
   set,
   settle,
-  tell,
   TestClock,
 } from "../harness.ts";
 
@@ -62,7 +62,7 @@ Deno.test("isQuiet: is false while the peer lacks state of an inactive member (E
   const clock = new TestClock();
   const [a] = agreeing(clock);
   assertEquals(a.view.isQuiet("b"), true);
-  tell(a, "someone", memberDelta("stranger", a.view.incarnation, [entry("k", 1, 1)]), clock);
+  deliver(a, "someone", memberDelta("stranger", a.view.incarnation, [entry("k", 1, 1)]), clock);
   assertEquals([a.view.phase, a.view.isQuiet("b")], ["confirmed", false]);
 });
 
@@ -80,7 +80,7 @@ Deno.test("isSilent: is true for a peer that was not heard for a quarter of the 
 Deno.test("isIdle: is false once one member was silent for a third of the expiration, and where members sign (L4)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS }) as [Engine, Engine, Engine];
-  greetAll([a, b, c], clock);
+  handshakeAll([a, b, c], clock);
   for (const engine of [a, b, c]) note(engine, engine.countHeartbeat(undefined, clock.now));
   settle([a, b, c], { clock });
   live(a, clock, 3_900);
@@ -129,7 +129,7 @@ Deno.test("tick: a member that blocked all others as expired stays isolated (L5)
 Deno.test("disseminate: names the agreeing members to a peer with the same state, where there are more than two (E12)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
-  greetAll([a, b, c], clock);
+  handshakeAll([a, b, c], clock);
   set(a, "k", 1, clock);
   assertEquals(a.disseminate("b").delta.agreeing, undefined);
   settle([a, b, c], { clock });
@@ -146,7 +146,7 @@ Deno.test("applyIncoming: takes a set of agreeing members only from a peer with 
   for (const isSame of [true, false]) {
     const clock = new TestClock();
     const [a, b] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine];
-    greet(a, b, clock);
+    handshake(a, b, clock);
     const { digest, activeHash: active } = a.view;
     const state = isSame ? { digest, active } : { digest: "f".repeat(16), active };
     const delta = { members: [], partial: true, ...state, agreeing: "4" };
@@ -161,8 +161,8 @@ Deno.test("applyIncoming: a set of agreeing members counts again after a member 
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
   set(a, "k", 1, clock);
-  greet(a, b, clock);
-  greet(a, c, clock);
+  handshake(a, b, clock);
+  handshake(a, c, clock);
   settle([a, b], { clock });
   const agreeing = () => note(a, a.disseminate("b")).delta.agreeing;
   const { digest, activeHash: active } = a.view;
@@ -182,7 +182,7 @@ function three(clock: TestClock): [Engine, Engine, Engine] {
   const all = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS }) as [Engine, Engine, Engine];
   const [a, b, c] = all;
   for (const engine of all) note(engine, engine.countHeartbeat(undefined, clock.now));
-  greetAll([a, b, c], clock);
+  handshakeAll([a, b, c], clock);
   settle(all, { clock });
   return all;
 }

@@ -4,10 +4,11 @@ import { murmur32Pair, topologyHash } from "../../../engine/state/murmur3.ts";
 import { HEARTBEAT_KEY, type JsonValue, TOPOLOGY_KEY } from "../../../engine/types.ts";
 import {
   count,
+  deliver,
   entry,
   eventsOf,
   exchange,
-  greet,
+  handshake,
   heartbeat,
   makeCluster,
   makeEngine,
@@ -18,7 +19,6 @@ import {
   remove,
   set,
   settle,
-  tell,
   TestClock,
   traveled,
   valueOf,
@@ -49,8 +49,8 @@ Deno.test("EngineView.digest: is the sum over live entries and last sets or dele
   set(a, "k", 1, clock);
   set(a, "gone", 1, clock);
   remove(a, "gone", clock);
-  tell(a, "b", memberDelta("b", EARLIER, [entry("j", 4, "é"), heartbeat(5)]), clock);
-  tell(a, "b", memberDelta("stranger", EARLIER, [entry("j", 1, 1)]), clock);
+  deliver(a, "b", memberDelta("b", EARLIER, [entry("j", 4, "é"), heartbeat(5)]), clock);
+  deliver(a, "b", memberDelta("stranger", EARLIER, [entry("j", 1, 1)]), clock);
   const summands = [
     ["a", incarnation, "k", "1"],
     ["a", incarnation, "3"],
@@ -67,12 +67,12 @@ Deno.test("EngineView.activeHash: is a sum over the ids of active members, whate
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   assertEquals(a.view.activeHash, activeOf(["a", "b"]));
-  tell(a, "b", memberDelta("b", EARLIER, [entry("j", 1, 1)]), clock);
+  deliver(a, "b", memberDelta("b", EARLIER, [entry("j", 1, 1)]), clock);
   assertEquals(a.view.activeHash, activeOf(["a", "b"]));
-  tell(a, "b", memberDelta("b", EARLIER, [entry("j", 2, 1)], { reset: true }), clock);
+  deliver(a, "b", memberDelta("b", EARLIER, [entry("j", 2, 1)], { reset: true }), clock);
   assertEquals(a.view.activeHash, activeOf(["a", "b"]));
   const later = "018bcfe56800-00000002";
-  tell(a, "b", memberDelta("b", later, [entry("j", 1, 1)]), clock);
+  deliver(a, "b", memberDelta("b", later, [entry("j", 1, 1)]), clock);
   assertEquals(a.view.activeHash, activeOf(["a", "b"]));
   note(a, a.setTopology({ members: ["a", "b"], blocked: ["b"] }, clock.now));
   assertEquals(a.view.activeHash, activeOf(["a"]));
@@ -112,8 +112,8 @@ Deno.test("phase: becomes confirmed by acknowledgement or an equal digest, and a
 Deno.test("phase: the bitmap of another member shows that a third member has the state (E12)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
-  greet(a, b!, clock);
-  greet(b!, c!, clock);
+  handshake(a, b!, clock);
+  handshake(b!, c!, clock);
   set(a, "k", 1, clock);
   // a and c have no connection with each other.
   for (let rounds = 0; rounds < 6; rounds++) {
@@ -128,15 +128,18 @@ Deno.test("phase: the bitmap of another member shows that a third member has the
 Deno.test("digest: is not compared where a message is partial, or where other members are active (E12)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
-  const told = { members: [], digest: "f".repeat(16), active: a.view.activeHash, partial: false };
+  const delta = { members: [], digest: "f".repeat(16), active: a.view.activeHash, partial: false };
   for (let times = 0; times < 5; times++) {
-    note(a, a.applyIncoming("b", { ...told, partial: true }, clock.now));
-    note(a, a.applyIncoming("b", { ...told, active: "e".repeat(8) + a.view.activeHash.slice(8) }, clock.now));
+    note(a, a.applyIncoming("b", { ...delta, partial: true }, clock.now));
+    note(
+      a,
+      a.applyIncoming("b", { ...delta, active: "e".repeat(8) + a.view.activeHash.slice(8) }, clock.now),
+    );
   }
   assertEquals(a.requestReconcile("b").parts, []);
-  note(a, a.applyIncoming("b", told, clock.now));
+  note(a, a.applyIncoming("b", delta, clock.now));
   assertEquals(a.requestReconcile("b").parts, []);
-  note(a, a.applyIncoming("b", told, clock.now));
+  note(a, a.applyIncoming("b", delta, clock.now));
   assertEquals(note(a, a.requestReconcile("b")).parts.length, 1);
   assertEquals(a.view.phase, "reconciling");
 });
@@ -145,13 +148,13 @@ Deno.test("digest: is compared also where the peer has another incarnation, or n
   for (const held of ["nothing", "an earlier life"] as const) {
     const clock = new TestClock();
     const [a, b] = makeCluster(["a", "b", "c"], clock);
-    greet(a, b!, clock);
+    handshake(a, b!, clock);
     for (const engine of [a, b!]) set(engine, "own", 1, clock);
-    tell(a, "c", memberDelta("c", EARLIER, [entry("k", 1, "later")]), clock);
+    deliver(a, "c", memberDelta("c", EARLIER, [entry("k", 1, "later")]), clock);
     // b acknowledges it without storing it: as if it had forgotten c since, or the message to a was very old.
     note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
     if (held !== "nothing") {
-      tell(b!, "a", memberDelta("c", "018bcfe56800-00000000", [entry("k", 7, "earlier")]), clock);
+      deliver(b!, "a", memberDelta("c", "018bcfe56800-00000000", [entry("k", 7, "earlier")]), clock);
       note(b!, b!.handleAck(b!.disseminate("a").sent, new Map(), clock.now));
     }
     for (let round = 0; round < 4; round++) {
@@ -173,7 +176,7 @@ Deno.test("digest: a message of a process whose incarnation is over confirms not
   for (const engine of [a, b]) set(engine, "own", 1, clock);
   settle([a, b], { clock });
   assertEquals(a.view.phase, "confirmed");
-  tell(a, "c", memberDelta("b", makeIncarnation(clock.wallMs + 5, 0.5), [entry("own", 1, 2)]), clock);
+  deliver(a, "c", memberDelta("b", makeIncarnation(clock.wallMs + 5, 0.5), [entry("own", 1, 2)]), clock);
   assertEquals(a.view.phase, "diffusing");
   // Its last message was under way for long.
   note(a, a.applyIncoming("b", traveled(b.disseminate("a").delta), clock.now));
@@ -184,12 +187,12 @@ Deno.test("reconcile: where neither peer is the owner, the smaller id alone send
   const clock = new TestClock();
   for (const [self, other, resets] of [["a", "b", true], ["b", "a", false]] as const) {
     const [engine] = makeCluster([self, other, "x"], clock);
-    tell(engine, other, memberDelta("x", EARLIER, [entry("k", 3, "mine")]), clock);
+    deliver(engine, other, memberDelta("x", EARLIER, [entry("k", 3, "mine")]), clock);
     const summary = { incarnation: EARLIER, number: 3, sum: "0".repeat(16) };
     const part = { from: "x", until: undefined, members: new Map([["x", summary]]) };
     note(engine, engine.answerReconcile(other, part));
-    const told = engine.disseminate(other).delta.members.find(({ id }) => id === "x");
-    assertEquals([told?.reset ?? false, told?.entries.length ?? 0], resets ? [true, 1] : [false, 0]);
+    const sent = engine.disseminate(other).delta.members.find(({ id }) => id === "x");
+    assertEquals([sent?.reset ?? false, sent?.entries.length ?? 0], resets ? [true, 1] : [false, 0]);
   }
 });
 
@@ -198,7 +201,7 @@ function crowd(members: number) {
   const clock = new TestClock();
   const ids = Array.from({ length: members }, (_, index) => `m${index}`);
   const [a] = makeCluster(["a", "b", ...ids], clock);
-  for (const id of ids) tell(a, id, memberDelta(id, EARLIER, [entry("k", 1, id)]), clock);
+  for (const id of ids) deliver(a, id, memberDelta(id, EARLIER, [entry("k", 1, id)]), clock);
   return { a, clock, ids };
 }
 
@@ -212,12 +215,12 @@ Deno.test("answerReconcile: names only the members that the request names, so th
   const answer = note(a, a.answerReconcile("b", part)).part!;
   assertEquals([...answer.members.keys()], ids.slice(0, 3));
   // The others are sent all the same.
-  const told = new Set<string>();
+  const sentIds = new Set<string>();
   for (let message = a.disseminate("b"); message.delta.members.length > 0; message = a.disseminate("b")) {
-    for (const { id } of message.delta.members) told.add(id);
+    for (const { id } of message.delta.members) sentIds.add(id);
     note(a, a.handleAck(message.sent, new Map(), clock.now));
   }
-  assertEquals(ids.filter((id) => !told.has(id)), []);
+  assertEquals(ids.filter((id) => !sentIds.has(id)), []);
 });
 
 Deno.test("answerReconcile: in an interval a peer has all members compared twice and a part more, then no more, and then again (E12)", () => {
@@ -254,7 +257,7 @@ Deno.test("consensus: is evaluated after every change of the key or of the activ
   const reached = () => a.view.consensus("check").value;
   set(a, "k", "A", clock);
   assertEquals(reached(), undefined);
-  tell(a, "b", memberDelta("b", EARLIER, [entry("k", 1, "A")]), clock);
+  deliver(a, "b", memberDelta("b", EARLIER, [entry("k", 1, "A")]), clock);
   assertEquals(reached(), "A");
   note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
   assertEquals([reached(), a.view.dissenters("check")], [undefined, ["c"]]);
@@ -262,8 +265,8 @@ Deno.test("consensus: is evaluated after every change of the key or of the activ
   assertEquals(reached(), "A");
   set(a, "k", "B", clock);
   assertEquals(reached(), undefined);
-  const told = eventsOf(a).all.filter(({ type }) => type.startsWith("Consensus")).map(({ type }) => type);
-  assertEquals(told, ["ConsensusReached", "ConsensusLost", "ConsensusReached", "ConsensusLost"]);
+  const emitted = eventsOf(a).all.filter(({ type }) => type.startsWith("Consensus")).map(({ type }) => type);
+  assertEquals(emitted, ["ConsensusReached", "ConsensusLost", "ConsensusReached", "ConsensusLost"]);
   assert(a.removeCheck("check"));
   assertEquals(a.removeCheck("check"), false);
 });

@@ -2,10 +2,11 @@ import { assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { makeIncarnation } from "../../../engine/incarnation.ts";
 import {
+  deliver,
   entry,
   eventsOf,
   exchange,
-  greet,
+  handshake,
   heartbeat,
   incarnationAt,
   makeCluster,
@@ -16,7 +17,6 @@ import {
   remove,
   set,
   settle,
-  tell,
   TestClock,
   tombstone,
   valueOf,
@@ -59,10 +59,20 @@ Deno.test("reset: removes the keys that are not in it, with one deleted GossipUp
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
-  tell(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 2), entry("z", 3, 3)]), clock);
-  tell(a, "c", memberDelta("b", incarnation, [tombstone("z", 4)], { after: 3 }), clock);
+  deliver(
+    a,
+    "c",
+    memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 2), entry("z", 3, 3)]),
+    clock,
+  );
+  deliver(a, "c", memberDelta("b", incarnation, [tombstone("z", 4)], { after: 3 }), clock);
   eventsOf(a).clear();
-  tell(a, "c", memberDelta("b", incarnation, [entry("y", 2, 2), entry("new", 6, 4)], { reset: true }), clock);
+  deliver(
+    a,
+    "c",
+    memberDelta("b", incarnation, [entry("y", 2, 2), entry("new", 6, 4)], { reset: true }),
+    clock,
+  );
   assertEquals(["x", "y", "z", "new"].map((key) => valueOf(a, "b", key)), [undefined, 2, undefined, 4]);
   // No event of y, which is unchanged, nor of z, which was deleted before.
   assertEquals(
@@ -76,9 +86,14 @@ Deno.test("reset: a tombstone in it deletes a stored key, with one event (E8)", 
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
-  tell(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 2)]), clock);
+  deliver(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 2)]), clock);
   eventsOf(a).clear();
-  tell(a, "c", memberDelta("b", incarnation, [entry("y", 2, 2), tombstone("x", 5)], { reset: true }), clock);
+  deliver(
+    a,
+    "c",
+    memberDelta("b", incarnation, [entry("y", 2, 2), tombstone("x", 5)], { reset: true }),
+    clock,
+  );
   assertEquals(eventsOf(a).of("GossipUpdate").map(({ key, deleted }) => [key, deleted]), [["x", true]]);
 });
 
@@ -87,7 +102,7 @@ Deno.test("reset: begins from nothing where a delta would have a gap (E8)", () =
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
   assertEquals(
-    tell(a, "c", memberDelta("b", incarnation, [entry("x", 7, 1)], { reset: true }), clock),
+    deliver(a, "c", memberDelta("b", incarnation, [entry("x", 7, 1)], { reset: true }), clock),
     new Map(),
   );
   assertEquals([valueOf(a, "b", "x"), a.view.versionOf("b")?.number], [1, 7]);
@@ -97,9 +112,9 @@ Deno.test("reset: one that ends below the version of the same incarnation is ign
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
-  tell(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 9, 2)]), clock);
+  deliver(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 9, 2)]), clock);
   eventsOf(a).clear();
-  const holds = tell(a, "c", memberDelta("b", incarnation, [entry("z", 8, 1)], { reset: true }), clock);
+  const holds = deliver(a, "c", memberDelta("b", incarnation, [entry("z", 8, 1)], { reset: true }), clock);
   assertEquals(holds, new Map([["b", { incarnation, number: 9 }]]));
   assertEquals(["x", "y", "z"].map((key) => valueOf(a, "b", key)), [1, 2, undefined]);
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
@@ -109,17 +124,17 @@ Deno.test("reset: one that ends exactly at the version is merged (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
-  tell(a, "c", memberDelta("b", incarnation, [entry("wrong", 1, 1), entry("y", 9, 2)]), clock);
-  tell(a, "c", memberDelta("b", incarnation, [entry("y", 9, 2)], { reset: true }), clock);
+  deliver(a, "c", memberDelta("b", incarnation, [entry("wrong", 1, 1), entry("y", 9, 2)]), clock);
+  deliver(a, "c", memberDelta("b", incarnation, [entry("y", 9, 2)], { reset: true }), clock);
   assertEquals(["wrong", "y"].map((key) => valueOf(a, "b", key)), [undefined, 2]);
 });
 
 Deno.test("reset: one of a later incarnation that ends below the version of an earlier one is merged (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
-  tell(a, "c", memberDelta("b", incarnationAt(clock), [entry("x", 900, 1)]), clock);
+  deliver(a, "c", memberDelta("b", incarnationAt(clock), [entry("x", 900, 1)]), clock);
   const later = makeIncarnation(clock.wallMs + 1, 0.5);
-  tell(a, "c", memberDelta("b", later, [entry("y", 3, 1)], { reset: true }), clock);
+  deliver(a, "c", memberDelta("b", later, [entry("y", 3, 1)], { reset: true }), clock);
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y"), a.view.versionOf("b")?.number], [
     undefined,
     1,
@@ -130,13 +145,18 @@ Deno.test("reset: one of a later incarnation that ends below the version of an e
 Deno.test("reset: its last number is the floor of its receiver, and not of its owner (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock, OPTIONS);
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   const incarnation = incarnationAt(clock);
-  tell(a, "c", memberDelta("c", incarnation, [entry("x", 4, 1), entry("y", 6, 2)], { reset: true }), clock);
+  deliver(
+    a,
+    "c",
+    memberDelta("c", incarnation, [entry("x", 4, 1), entry("y", 6, 2)], { reset: true }),
+    clock,
+  );
   const { sent } = a.disseminate("b");
   for (const [number, reset] of [[4, true], [5, true], [6, false]] as const) {
     note(a, a.handleAck(sent, new Map([["c", { incarnation, number: 0 }]]), clock.now));
-    tell(a, "c", memberDelta("c", incarnation, [entry("x", 7, 3)], { after: 6 }), clock);
+    deliver(a, "c", memberDelta("c", incarnation, [entry("x", 7, 3)], { after: 6 }), clock);
     const first = a.disseminate("b");
     note(a, a.handleAck(first.sent, new Map([["c", { incarnation, number }]]), clock.now));
     const [delta] = a.disseminate("b").delta.members;
@@ -147,14 +167,14 @@ Deno.test("reset: its last number is the floor of its receiver, and not of its o
 Deno.test("reset: one that changes nothing is not passed on, and raises no floor (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   const incarnation = incarnationAt(clock);
   const entries = [entry("x", 4, 1), tombstone("gone", 5), entry("y", 6, 2)];
-  tell(a, "c", memberDelta("c", incarnation, entries), clock);
+  deliver(a, "c", memberDelta("c", incarnation, entries), clock);
   note(a, a.handleAck(a.disseminate("b").sent, new Map(), clock.now));
   eventsOf(a).clear();
-  tell(a, "c", memberDelta("c", incarnation, entries, { reset: true }), clock);
-  tell(a, "c", memberDelta("c", incarnation, [entries[0]!, entries[2]!], { reset: true }), clock);
+  deliver(a, "c", memberDelta("c", incarnation, entries, { reset: true }), clock);
+  deliver(a, "c", memberDelta("c", incarnation, [entries[0]!, entries[2]!], { reset: true }), clock);
   assertEquals([eventsOf(a).of("GossipUpdate"), a.disseminate("b").delta.members], [[], []]);
 });
 
@@ -163,9 +183,9 @@ Deno.test("reset: one with only a later tombstone is a change, since its number 
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
   const entries = [entry("x", 4, 1), tombstone("gone", 5)];
-  tell(a, "c", memberDelta("c", incarnation, entries.slice(0, 1)), clock);
-  tell(b!, "c", memberDelta("c", incarnation, entries), clock);
-  tell(a, "b", memberDelta("c", incarnation, entries, { reset: true }), clock);
+  deliver(a, "c", memberDelta("c", incarnation, entries.slice(0, 1)), clock);
+  deliver(b!, "c", memberDelta("c", incarnation, entries), clock);
+  deliver(a, "b", memberDelta("c", incarnation, entries, { reset: true }), clock);
   assertEquals([a.view.versionOf("c"), a.view.digest], [b!.view.versionOf("c"), b!.view.digest]);
 });
 
@@ -173,10 +193,15 @@ Deno.test("reset: an unchanged entry keeps its merge time (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
-  tell(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 2)]), clock);
+  deliver(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 2)]), clock);
   const before = clock.wallMs;
   clock.advance(5_000);
-  tell(a, "c", memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 3, 3)], { reset: true }), clock);
+  deliver(
+    a,
+    "c",
+    memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 3, 3)], { reset: true }),
+    clock,
+  );
   assertEquals([a.view.get("b", "x")?.timestampMs, a.view.get("b", "y")?.timestampMs], [
     before,
     clock.wallMs,
@@ -188,9 +213,9 @@ Deno.test("reset: an old delta brings no removed key back (E8)", () => {
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
   const old = memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 2)]);
-  tell(a, "c", old, clock);
-  tell(a, "c", memberDelta("b", incarnation, [entry("y", 5, 3)], { reset: true }), clock);
-  tell(a, "c", old, clock);
+  deliver(a, "c", old, clock);
+  deliver(a, "c", memberDelta("b", incarnation, [entry("y", 5, 3)], { reset: true }), clock);
+  deliver(a, "c", old, clock);
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], [undefined, 3]);
 });
 
@@ -238,12 +263,12 @@ Deno.test("reset: a lost one is sent again (E8)", () => {
  */
 function pairThatDiffers(clock: TestClock): { a: Engine; b: Engine; incarnation: string } {
   const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
-  greet(a, b, clock);
+  handshake(a, b, clock);
   // Incarnations are part of the comparison: each has to know the other's.
   for (const engine of [a, b]) set(engine, "own", 1, clock);
   const { incarnation } = c.view;
-  tell(a, "c", memberDelta("c", incarnation, [entry("x", 1, "one"), entry("y", 2, 1)]), clock);
-  tell(b, "c", memberDelta("c", incarnation, [entry("z", 1, "other"), entry("y", 2, 1)]), clock);
+  deliver(a, "c", memberDelta("c", incarnation, [entry("x", 1, "one"), entry("y", 2, 1)]), clock);
+  deliver(b, "c", memberDelta("c", incarnation, [entry("z", 1, "other"), entry("y", 2, 1)]), clock);
   for (let round = 0; round < 3; round++) exchange(a, b, { clock });
   return { a, b, incarnation };
 }
@@ -253,7 +278,7 @@ Deno.test("reset: a repair continues through other acknowledgements (E8)", () =>
   const { a, b, incarnation } = pairThatDiffers(clock);
   assertEquals(reconcile(a, b), true);
   // Before the repair is sent, b sends a heartbeat of c, and an old message is acknowledged.
-  tell(a, "b", memberDelta("c", incarnation, [heartbeat(3)], { after: 2 }), clock);
+  deliver(a, "b", memberDelta("c", incarnation, [heartbeat(3)], { after: 2 }), clock);
   assertEquals(a.disseminate("b").delta.members.map(({ id, reset }) => [id, reset]), [["c", true]]);
   exchange(a, b, { clock });
   assertEquals([valueOf(b, "c", "x"), valueOf(b, "c", "z"), b.view.digest], [
@@ -266,23 +291,23 @@ Deno.test("reset: a repair continues through other acknowledgements (E8)", () =>
 Deno.test("merge: a reset that only adds entries raises the floor, because it may omit deletions (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   const incarnation = incarnationAt(clock);
-  tell(a, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
-  tell(
+  deliver(a, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("y", 2, 1)]), clock);
+  deliver(
     a,
     "c",
     memberDelta("c", incarnation, [entry("x", 1, 1), entry("y", 2, 1), entry("z", 5, 1)], { reset: true }),
     clock,
   );
-  const [told] = a.disseminate("b").delta.members;
-  assertEquals([told?.reset, told?.entries.length], [true, 3]);
+  const [sent] = a.disseminate("b").delta.members;
+  assertEquals([sent?.reset, sent?.entries.length], [true, 3]);
 });
 
 Deno.test("disseminate: a repair by reset is sent whole, also where some of it was just pushed (E8, E12, S2)", () => {
   const clock = new TestClock();
   const { a, b, incarnation } = pairThatDiffers(clock);
-  tell(a, "c", memberDelta("c", incarnation, [entry("w", 3, 1)], { after: 2 }), clock);
+  deliver(a, "c", memberDelta("c", incarnation, [entry("w", 3, 1)], { after: 2 }), clock);
   const { delta } = note(a, a.push("b", ["c"]));
   note(b, b.applyPush("a", { delta, relay: false }, clock.now));
   assertEquals([b.view.versionOf("c")?.number, reconcile(a, b)], [3, true]);
@@ -297,14 +322,14 @@ Deno.test("disseminate: a repair by reset is sent whole, also where some of it w
 Deno.test("applyIncoming: a part of a reset ends no repair of its sender, which may have wrong entries above it (E8)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
-  greet(a, b!, clock);
+  handshake(a, b!, clock);
   for (const engine of [a, b!]) set(engine, "own", 1, clock);
   const incarnation = c!.view.incarnation;
-  tell(a, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("y", 2, "one")]), clock);
-  tell(b!, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("z", 2, "other")]), clock);
+  deliver(a, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("y", 2, "one")]), clock);
+  deliver(b!, "c", memberDelta("c", incarnation, [entry("x", 1, 1), entry("z", 2, "other")]), clock);
   for (let round = 0; round < 3; round++) exchange(a, b!, { clock });
   assertEquals(reconcile(a, b!), true);
-  tell(a, "b", memberDelta("c", incarnation, [entry("x", 1, 1)], { reset: true, end: 2 }), clock);
+  deliver(a, "b", memberDelta("c", incarnation, [entry("x", 1, 1)], { reset: true, end: 2 }), clock);
   const sent = a.disseminate("b").delta.members.find(({ id }) => id === "c");
   assertEquals([sent?.reset, sent?.after], [true, 0]);
 });

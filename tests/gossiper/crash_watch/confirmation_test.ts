@@ -142,7 +142,7 @@ Deno.test("CrashWatch: a crashed member that comes back is freed by its handshak
   await cluster.make("c").gossiper.start();
   await cluster.advance(1_000);
   assertEquals(withOtherEvents(cluster, "c", ["suspected", "crashed", "unblocked"]), []);
-  assertEquals(cluster.of("c").told("SelfBlocked"), []);
+  assertEquals(cluster.of("c").emitted("SelfBlocked"), []);
   await cluster.runUntil(() => cluster.isConfirmed());
 });
 
@@ -158,7 +158,7 @@ Deno.test("CrashWatch: a living member that was blocked as crashed is freed by i
     withinMs: 3 * FEW_ROUNDS.gossipInterval,
   });
   const { gossiper } = cluster.of("c");
-  assertEquals([cluster.of("c").told("SelfBlocked"), cluster.of("c").told("RequestFailed")], [[], []]);
+  assertEquals([cluster.of("c").emitted("SelfBlocked"), cluster.of("c").emitted("RequestFailed")], [[], []]);
   assertEquals(cluster.sentBy("a", "refused"), []);
   assertEquals(gossiper.members.find(({ isSelf }) => isSelf)?.incarnation, incarnation);
   await cluster.runUntil(() => cluster.isConfirmed());

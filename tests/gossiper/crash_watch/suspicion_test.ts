@@ -22,10 +22,10 @@ Deno.test("CrashWatch: with detectCrashes false a suspicion of a peer is ignored
   await cluster.make("a").gossiper.start();
   await cluster.advance(100);
   const before = countOf(cluster.of("a"), "a");
-  peer.heard.length = 0;
+  peer.received.length = 0;
   await peer.say("a", suspectOf("a", { incarnation: incarnationOf(cluster.of("a")), count: 1_000 }));
   assertEquals(countOf(cluster.of("a"), "a"), before);
-  assertEquals(peer.heard.filter(({ type }) => type !== "hello"), []);
+  assertEquals(peer.received.filter(({ type }) => type !== "hello"), []);
 });
 
 Deno.test("CrashWatch: a suspicion is sent to connected peers, with the known count (C2)", async () => {
@@ -45,7 +45,7 @@ Deno.test("CrashWatch: a member that heard the suspect later answers with its co
   const count = countOf(cluster.of("a"), "b");
   await peer.say("a", suspectOf("b", { incarnation, count: count - 1 }));
   assertEquals(peer.last("suspect"), { type: "suspect", memberId: "b", incarnation, count, isAlive: true });
-  peer.heard.length = 0;
+  peer.received.length = 0;
   await peer.say("a", suspectOf("b", { incarnation, count }));
   assertEquals(peer.last("suspect"), undefined);
   assertEquals(eventsAbout(cluster.of("a"), "b"), []);
@@ -59,7 +59,7 @@ Deno.test("CrashWatch: a suspect answers its suspicion with a new count (C2)", a
   await peer.say("a", suspectOf("a", { incarnation, count }));
   assertEquals(peer.last("heartbeat")?.liveness.count, count + 1);
   // A count that the peer has not seen is an answer too.
-  peer.heard.length = 0;
+  peer.received.length = 0;
   await peer.say("a", suspectOf("a", { incarnation, count }));
   assertEquals(peer.last("heartbeat")?.liveness.count, count + 1);
 });
@@ -71,7 +71,7 @@ Deno.test("CrashWatch: a suspicion of an earlier incarnation is ignored (C2)", a
   const count = countOf(cluster.of("a"), "b");
   cluster.breakConnections("b");
   cluster.network.stopProxy(memoryAddress("b", 1));
-  peer.heard.length = 0;
+  peer.received.length = 0;
   await peer.say("a", suspectOf("b", { incarnation: "010000000000-00000000", count: count + 50 }));
   assertEquals(countOf(cluster.of("a"), "b"), count);
   assertEquals(dials.length, 1);

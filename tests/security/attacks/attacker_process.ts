@@ -90,7 +90,7 @@ async function ownState(insider: Insider, turn: number, value: unknown = turn): 
 
 /** The other members in the last received gossip. */
 function others(insider: Insider): readonly MemberDelta[] {
-  const gossip = insider.wire.heard.findLast(({ type }) => type === "gossip");
+  const gossip = insider.wire.received.findLast(({ type }) => type === "gossip");
   return gossip?.type === "gossip" ? gossip.delta.members.filter(({ id }) => id !== insider.id) : [];
 }
 
