@@ -31,7 +31,7 @@ export interface MemberView {
    * `alive`: it takes part. `suspected`: its connection broke and its address refuses new ones; it still takes part.
    * `failed`: it crashed, sent no heartbeat for `heartbeatExpiration`, or is blocked by the topology; this member itself
    * is `failed` if another process uses its id. `left`: it left in good order, or the discovery does not name it; this
-   * member itself from the moment it begins to leave.
+   * member itself once it has stopped.
    */
   readonly status: "alive" | "suspected" | "failed" | "left";
   /** The reason and time of its block by this member; `undefined` if it is not blocked. */

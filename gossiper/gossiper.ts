@@ -59,6 +59,8 @@ export class Gossiper implements GossiperLike {
   #running: Lifecycle | undefined;
   readonly #leaving = new AbortController();
   #isStopping = false;
+  /** This member's own status, once it has ended. */
+  #ownEnd: "failed" | "left" | undefined;
   #failure: { readonly error: unknown } | undefined;
   #unfollow: () => void = () => {};
 
@@ -377,11 +379,6 @@ export class Gossiper implements GossiperLike {
     };
   }
 
-  get #ownEnd(): "failed" | "left" | undefined {
-    if (!this.#isStopping) return undefined;
-    return this.#failure ? "failed" : "left";
-  }
-
   #set(key: string, value: unknown): number {
     this.#assertNotStopped();
     assertOwnKey(key);
@@ -422,6 +419,7 @@ export class Gossiper implements GossiperLike {
     this.#watches.end();
     this.#engineHost.end(new HearsayError("stopped", "This member has stopped."));
     if (this.#cluster.ownsTransport) await this.#cluster.transport.close();
+    this.#ownEnd = this.#failure ? "failed" : "left";
     this.#closed.resolve({
       reason: this.#failure ? "failed" : reason,
       ...(this.#failure ?? {}),

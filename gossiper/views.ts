@@ -17,7 +17,7 @@ export interface Viewed {
   readonly topology: Topology;
   /** The cluster's name. */
   readonly cluster: string;
-  /** The status of this member itself once it leaves or has ended. */
+  /** The status of this member itself, once it has ended. */
   readonly ownEnd: "failed" | "left" | undefined;
   readonly seeds: readonly SeedStatus[];
 }

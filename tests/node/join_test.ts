@@ -308,6 +308,8 @@ Deno.test("stop: a second call returns the same promise, during the stop and aft
   const node = await join({ cluster: "c", id: "a", listen: LISTEN });
   const first = node.stop();
   assert(node.stop() === first);
+  // Its peers know it as alive until they have its departure.
+  assertEquals(node.members.map(({ status }) => status), ["alive"]);
   assertEquals(await first, { acknowledgedBy: 0, wanted: 0, flushed: true });
   assert(node.stop() === first);
   assertEquals(node.members.map(({ id, status }) => [id, status]), [["a", "left"]]);
