@@ -154,7 +154,10 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     if (refusal) dismiss?.();
     if (refusal === "blocked") return this.#blocked(member.id);
     if (refusal === "invalid") {
-      return refuse("invalid", "The incarnation is more than a year ahead of this clock.");
+      return refuse(
+        "invalid",
+        `${member.id} began more than a year ahead of ${view.id}'s clock: one of the two clocks is wrong.`,
+      );
     }
     if (refusal) return this.#conflict(member.id, hello.settings?.maxMessageBytes);
     this.#options.signatures?.meet(hello);
