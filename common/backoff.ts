@@ -4,6 +4,8 @@
  * @module
  */
 
+import { BoundedMap } from "./bounded_map.ts";
+
 /** The bounds of a random wait. */
 export interface BackoffOptions {
   /** The longest wait after one failure, in milliseconds. */
@@ -26,18 +28,19 @@ export function jitteredDelay(failures: number, { base, cap, random }: BackoffOp
 export interface BackoffsOptions extends Omit<BackoffOptions, "random"> {
   /** The failures in a row without a wait; 0 by default. */
   readonly tolerated?: number;
-  /** The most peers with a backoff; the one that failed first is dropped for a new one. No limit by default. */
+  /** The most peers with a backoff; the one whose last failure is the oldest is dropped for a new one. No limit by default. */
   readonly most?: number;
 }
 
 /** The backoff of each peer. */
 export class Backoffs {
   readonly #options: BackoffsOptions;
-  readonly #byId = new Map<string, { failures: number; untilMs: number }>();
+  readonly #byId: BoundedMap<string, { readonly failures: number; readonly untilMs: number }>;
 
   /** Makes a list without peers. */
   constructor(options: BackoffsOptions) {
     this.#options = options;
+    this.#byId = new BoundedMap(options.most ?? Infinity);
   }
 
   /** True if a peer is in its backoff. */
@@ -48,8 +51,7 @@ export class Backoffs {
 
   /** Records a failure of a peer. */
   failed(id: string, { nowMs, random }: { readonly nowMs: number; readonly random: number }): void {
-    const { tolerated = 0, most = Infinity, ...options } = this.#options;
-    if (this.#byId.size >= most && !this.#byId.has(id)) this.#byId.delete(this.#byId.keys().next().value!);
+    const { tolerated = 0, ...options } = this.#options;
     const failures = (this.#byId.get(id)?.failures ?? 0) + 1;
     const untilMs = failures > tolerated
       ? nowMs + jitteredDelay(failures - tolerated, { ...options, random })

@@ -6,6 +6,7 @@
 
 import type { ClusterTopology } from "./cluster.ts";
 import type { EventOf, EventType, HearsayEvent, SeedFailed } from "./events.ts";
+import { BoundedMap } from "../common/bounded_map.ts";
 import { Fifo } from "../common/fifo.ts";
 import { heapBytes } from "../common/heap_bytes.ts";
 import { printableError } from "../common/printable.ts";
@@ -128,7 +129,7 @@ export class EventStream {
   readonly #subscribers = new Set<Subscriber>();
   #topology: ClusterTopology | undefined;
   /** The last failure of each seed that has not recovered, by address. */
-  readonly #failedSeeds = new Map<string, SeedFailed>();
+  readonly #failedSeeds = new BoundedMap<string, SeedFailed>(MAX_FAILED_SEEDS);
   #closed = false;
 
   /**
@@ -207,12 +208,7 @@ export class EventStream {
     if (event.type === "ClusterTopology") this.#topology = event;
     if (event.type === "SeedRecovered") this.#failedSeeds.delete(event.address);
     if (event.type !== "SeedFailed") return;
-    // Delete first, so that the latest failure is last.
-    this.#failedSeeds.delete(event.address);
     this.#failedSeeds.set(event.address, event);
-    if (this.#failedSeeds.size > MAX_FAILED_SEEDS) {
-      this.#failedSeeds.delete(this.#failedSeeds.keys().next().value!);
-    }
   }
 
   /** Ends every subscriber's stream at once, without its unread events; later events are ignored. */

@@ -12,7 +12,7 @@ import type { Runtime } from "../common/runtime.ts";
 
 /** The most concurrent dials to one host and port. 4: a default round makes three, and one is spare. */
 const MAX_DIALS_AT_ONCE = 4;
-/** The most hosts and ports with a backoff; the one that failed first is dropped for a new one. */
+/** The most hosts and ports with a backoff; the one whose last failure is the oldest is dropped for a new one. */
 const MAX_AUTHORITIES = 1_024;
 
 /** The dependencies of {@linkcode DialLimits}. */

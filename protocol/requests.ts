@@ -5,6 +5,7 @@
  */
 
 import type { Sent } from "../engine/engine.ts";
+import { BoundedMap } from "../common/bounded_map.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { Hello, Reconcile, Reply } from "./message.ts";
 
@@ -35,7 +36,7 @@ export interface Request {
 /** The requests of one side. The first letter of their ids names the side. */
 export class Requests {
   readonly #prefix: string;
-  readonly #late = new Map<string, Request>();
+  readonly #late = new BoundedMap<string, Request>(MAX_LATE_REQUESTS);
   #made = 0;
   /** The number in the peer's latest request. */
   #latestOfPeer = -1;
@@ -122,7 +123,6 @@ export class Requests {
   expire(request: Request): boolean {
     if (this.#underWay !== request) return false;
     this.#late.set(request.id, request);
-    if (this.#late.size > MAX_LATE_REQUESTS) this.#late.delete(this.#late.keys().next().value!);
     this.#release();
     return true;
   }
@@ -141,12 +141,11 @@ export class Requests {
 
 /** This side's latest replies that the peer has not acknowledged. */
 export class Replies {
-  readonly #sent = new Map<string, Sent>();
+  readonly #sent = new BoundedMap<string, Sent>(MAX_UNACKNOWLEDGED);
 
   /** Adds a reply under the id of the peer's request; drops the oldest above the limit. */
   add(id: string, sent: Sent): void {
     this.#sent.set(id, sent);
-    if (this.#sent.size > MAX_UNACKNOWLEDGED) this.#sent.delete(this.#sent.keys().next().value!);
   }
 
   /** Removes and returns the content of a reply. */

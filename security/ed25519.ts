@@ -4,6 +4,7 @@
  * @module
  */
 
+import { BoundedMap } from "../common/bounded_map.ts";
 import type { Signing } from "../contracts/signing.ts";
 
 /** The most imported keys of other members. */
@@ -27,7 +28,7 @@ class Ed25519Signing implements Signing {
   readonly publicKey: string;
   readonly #privateKey: CryptoKey;
   /** The keys by last use, the latest last. */
-  readonly #ready = new Map<string, Promise<CryptoKey>>();
+  readonly #ready = new BoundedMap<string, Promise<CryptoKey>>(MAX_READY_KEYS);
 
   constructor(publicKey: string, privateKey: CryptoKey) {
     this.publicKey = publicKey;
@@ -54,9 +55,7 @@ class Ed25519Signing implements Signing {
 
   #key(publicKey: string): Promise<CryptoKey> {
     const ready = this.#ready.get(publicKey) ?? importKey(publicKey);
-    this.#ready.delete(publicKey);
     this.#ready.set(publicKey, ready);
-    if (this.#ready.size > MAX_READY_KEYS) this.#ready.delete(this.#ready.keys().next().value!);
     return ready;
   }
 }

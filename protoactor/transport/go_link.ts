@@ -5,6 +5,7 @@
  * @module
  */
 
+import { BoundedMap } from "../../common/bounded_map.ts";
 import { unbracketed } from "../../common/host_names.ts";
 import type { CloseInfo, Connection, Member } from "../../contracts/cluster.ts";
 import { CLOSE, HearsayError } from "../../common/errors.ts";
@@ -64,7 +65,7 @@ export class GoLink implements GoSide {
   readonly #context: LinkContext;
   readonly #connections = new Set<GoConnection>();
   /** Callbacks of pending requests by the sender's actor name, oldest first. */
-  readonly #asked = new Map<string, (state: GossipState | undefined) => void>();
+  readonly #asked = new BoundedMap<string, (state: GossipState | undefined) => void>(MAX_ASKED);
   #outbound: Outbound | undefined;
   #connecting: Promise<Outbound> | undefined;
   #isPresenting = false;
@@ -130,7 +131,6 @@ export class GoLink implements GoSide {
     const { self, actorName } = this.#context;
     const name = this.#context.nextName();
     this.#asked.set(name, onAnswer);
-    if (this.#asked.size > MAX_ASKED) this.#asked.delete(this.#asked.keys().next().value!);
     this.#outbound?.send({
       target: { address: this.address, id: actorName },
       sender: { address: self.address, id: name },

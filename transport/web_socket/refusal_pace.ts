@@ -4,6 +4,7 @@
  * @module
  */
 
+import { BoundedMap } from "../../common/bounded_map.ts";
 import { TokenBucket } from "../../common/token_bucket.ts";
 import type { Runtime } from "../../common/runtime.ts";
 
@@ -43,7 +44,7 @@ export class RefusalPace {
   /** A function for each delayed refusal that answers it, the oldest first. */
   readonly #paused = new Set<() => void>();
   /** Refused connections, by the client's address, the oldest first. */
-  readonly #refused = new Set<string>();
+  readonly #refused = new BoundedMap<string, true>(MAX_REFUSED_CONNECTIONS);
   #isOver = false;
 
   constructor(runtime: Runtime) {
@@ -82,10 +83,7 @@ export class RefusalPace {
     if (remote?.transport !== "tcp") return true;
     const connection = `${remote.hostname} ${remote.port}`;
     if (this.#refused.has(connection)) return false;
-    this.#refused.add(connection);
-    if (this.#refused.size > MAX_REFUSED_CONNECTIONS) {
-      this.#refused.delete(this.#refused.values().next().value!);
-    }
+    this.#refused.set(connection, true);
     return true;
   }
 
