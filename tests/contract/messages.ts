@@ -53,7 +53,7 @@ export function everyMessage(): Message[] {
     incarnation: LIFE,
     number: 2 ** 52,
   }]]);
-  const vector = { active: DIGEST, stride: 5, counts: "A-_.z" };
+  const vector = { incarnationsHash: DIGEST, stride: 5, counts: "A-_.z" };
   const summary = { incarnation: LIFE, number: 5, sum: DIGEST };
   return [
     {

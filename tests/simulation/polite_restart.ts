@@ -13,7 +13,6 @@ import { POLITE_PAUSE_MS, type Supervisor } from "./supervisor.ts";
 const RETURN_BOUND_MS = 2_000;
 /** The members that dial the address of a member that left, on average, in a cluster of any size. */
 const RETURN_DIALERS = 8;
-
 /** Options of a {@linkcode PoliteRestart}. */
 export interface PoliteRestartOptions {
   readonly supervisor: Supervisor;
@@ -69,10 +68,25 @@ export class PoliteRestart {
     return possible.slice(0, circumstances.whole(1, most));
   }
 
-  /** 2 s. In a cluster of more than eight members not all dial the address: the others hear of it in rounds. */
+  /**
+   * 2 s. In a cluster of more than eight members not all dial the address: the others hear of it in rounds. If the states
+   * take several messages, each peer sends a part of them in a round, and parts of several peers overlap.
+   */
   #boundFor(members: number): number {
     if (members <= RETURN_DIALERS) return RETURN_BOUND_MS;
-    return Math.max(RETURN_BOUND_MS, RETURN_BOUND_MS / 2 + 6 * this.#run.scenario.config.gossipInterval);
+    const { gossipInterval, gossipFanOut } = this.#run.scenario.config;
+    // Parts come at random, so that the last one is late: after the logarithm of their number times as many.
+    const parts = (Math.log(members) + 3) * (this.#messagesForAll() - 1);
+    const partsMs = parts / gossipFanOut * gossipInterval;
+    return Math.max(RETURN_BOUND_MS, RETURN_BOUND_MS / 2 + 6 * gossipInterval) + partsMs;
+  }
+
+  /** The number of messages that the states of all members take. Half of a message is for state. */
+  #messagesForAll(): number {
+    const { processes, scenario: { config } } = this.#run;
+    const { members } = processes.alive[0]!.gossiper.snapshot();
+    const bytes = JSON.stringify(members.map(({ entries }) => entries)).length;
+    return Math.ceil(Math.max(members.length / config.gossipMaxSend, 2 * bytes / config.maxMessageBytes));
   }
 
   async #stop(hosts: readonly string[]): Promise<void> {

@@ -143,10 +143,11 @@ export class StateChecks {
     this.#context.fail(process, `it exceeds its bounds: ${JSON.stringify({ ...kept, shown })}`);
   }
 
-  /** A process has the last value of each of its keys, and is active to itself. */
+  /** A process has the last value of each of its keys, and is active to itself until it has stopped. */
   #checkOwn(process: Process, { members, self }: Snapshot): void {
     const own = members.find(({ isSelf }) => isSelf)!;
-    if (own.block !== null || own.status !== "alive") this.#context.fail(process, "it blocks itself");
+    const status = process.hasStopped ? "left" : "alive";
+    if (own.block !== null || own.status !== status) this.#context.fail(process, "it blocks itself");
     const { incarnation } = this.#context.of(process);
     if (incarnation === undefined) return;
     const stored = new Map(own.entries.map(({ key, value }) => [key, JSON.stringify(value)]));
