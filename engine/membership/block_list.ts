@@ -19,6 +19,12 @@ export function endsWithProofOfLife(reason: BlockReason | undefined): boolean {
   return reason === "crashed" || reason === "expired";
 }
 
+/**
+ * The most probes at a time. 16: fewer than the first answers of a healed partition, whose counts free the others. Lower:
+ * a newcomer checks blocked members later. Higher: a peer that invents members causes more dials at once.
+ */
+const MAX_PROBES = 16;
+
 interface Block {
   readonly reason: BlockReason;
   readonly sinceMs: number;
@@ -39,12 +45,19 @@ export class BlockList {
 
   /**
    * Blocks a member; returns false if it was blocked before. A graver reason replaces another: a member that left gets no
-   * probes, and a block by the topology ends only with the topology.
+   * probes, and a block by the topology ends only with the topology. With `isHearsay` the first probe is due at once: the
+   * member was never silent to this one.
    */
-  block(id: string, reason: BlockReason, now: Instant): boolean {
+  block(
+    id: string,
+    reason: BlockReason,
+    now: Instant,
+    { isHearsay = false }: { readonly isHearsay?: boolean } = {},
+  ): boolean {
     const before = this.#blocks.get(id);
     if (before && GRAVITY[reason] <= GRAVITY[before.reason]) return false;
-    const probeAtMs = endsWithProofOfLife(reason) ? now.monotonicMs + this.#probeIntervalMs : Infinity;
+    const firstProbeMs = isHearsay ? now.monotonicMs : now.monotonicMs + this.#probeIntervalMs;
+    const probeAtMs = endsWithProofOfLife(reason) ? firstProbeMs : Infinity;
     if (before?.reason === "expired") this.#expired--;
     if (reason === "expired") this.#expired++;
     this.#blocks.set(id, { reason, sinceMs: before?.sinceMs ?? now.wallMs, probeAtMs });
@@ -81,18 +94,18 @@ export class BlockList {
     return [...this.#blocks.keys()];
   }
 
-  /** The ids with a probe due; each is returned once per probe interval. */
+  /** The ids with a probe due, at most so many at a time; each is returned once per probe interval. */
   takeDueProbes(nowMs: number): string[] {
     if (nowMs < this.#nextProbeMs) return [];
-    const due: string[] = [];
+    const due = [...this.#blocks].filter(([, { probeAtMs }]) => probeAtMs <= nowMs);
+    // The longest due first, so that none starves.
+    if (due.length > MAX_PROBES) due.sort(([, one], [, other]) => one.probeAtMs - other.probeAtMs);
+    const probed = due.slice(0, MAX_PROBES);
+    for (const [, block] of probed) block.probeAtMs = nowMs + this.#probeIntervalMs;
     this.#nextProbeMs = Infinity;
-    for (const [id, block] of this.#blocks) {
-      if (block.probeAtMs <= nowMs) {
-        due.push(id);
-        block.probeAtMs = nowMs + this.#probeIntervalMs;
-      }
-      this.#nextProbeMs = Math.min(this.#nextProbeMs, block.probeAtMs);
+    for (const { probeAtMs } of this.#blocks.values()) {
+      this.#nextProbeMs = Math.min(this.#nextProbeMs, probeAtMs);
     }
-    return due;
+    return probed.map(([id]) => id);
   }
 }

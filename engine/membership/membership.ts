@@ -106,7 +106,7 @@ export class Membership {
       if (before.has(id) || id === this.#selfId) continue;
       if (!this.#openMembership) this.#store.held.meet(id);
       else if (this.#isWithoutLife(id)) {
-        this.block(id, "expired", now);
+        this.block(id, "expired", now, { isHearsay: true });
         continue;
       }
       this.#detector.heartbeat(id, now.monotonicMs);
@@ -131,13 +131,18 @@ export class Membership {
       !this.#store.held.hasMet(id);
   }
 
-  /** Blocks a member, but never this one itself (R6.5). */
-  block(id: string, reason: BlockReason, now: Instant): void {
+  /** Blocks a member, but never this one itself (R6.5). For the options see {@linkcode BlockList.block}. */
+  block(
+    id: string,
+    reason: BlockReason,
+    now: Instant,
+    options: { readonly isHearsay?: boolean } = {},
+  ): void {
     if (id === this.#selfId) {
       this.#emit({ type: "SelfBlocked", reason });
       return;
     }
-    if (!this.blocks.block(id, reason, now)) return;
+    if (!this.blocks.block(id, reason, now, options)) return;
     this.#updateActive(id, now);
     this.#emit({ type: "MemberBlocked", memberId: id, reason });
   }
