@@ -9,7 +9,8 @@ import type { EventOf, EventType, HearsayEvent, SeedFailed } from "./events.ts";
 import { BoundedMap } from "../common/bounded_map.ts";
 import { Fifo } from "../common/fifo.ts";
 import { heapBytes } from "../common/heap_bytes.ts";
-import { printableError } from "../common/printable.ts";
+import { errorText } from "../common/error_text.ts";
+import { printable, printableError } from "../common/printable.ts";
 import {
   assertNone,
   assertOptions,
@@ -87,6 +88,8 @@ const SUBSCRIBE: Rules<SubscribeOptions> = { ...STREAM, signal: SIGNAL };
  * of 1,024 updates of 4 KiB fits. The latest event is kept at any size.
  */
 export const MAX_BUFFERED_BYTES = 16_777_216;
+/** The stack of an error, about. */
+const STACK_BYTES = 2_048;
 
 /** Events dropped last from a full buffer: a change of membership is emitted once, while updates follow updates. */
 const MEMBERSHIP_EVENTS: ReadonlySet<EventType> = new Set<EventType>([
@@ -151,7 +154,7 @@ export class EventStream {
     const event = fitForPrint(given);
     this.#keepForLater(event);
     if (!this.isSubscribed(event.type)) return;
-    const bytes = heapBytes(event, MAX_BUFFERED_BYTES);
+    const bytes = bytesOf(event);
     for (const subscriber of this.#byType.get(event.type) ?? []) subscriber.take(event, bytes);
     for (const subscriber of this.#toAll) subscriber.take(event, bytes);
   }
@@ -189,7 +192,7 @@ export class EventStream {
       for (const set of sets) set.add(subscriber);
       const present = [...this.#failedSeeds.values(), ...(this.#topology ? [this.#topology] : [])];
       for (const event of present) {
-        if (wanted?.has(event.type) ?? true) subscriber.take(event, heapBytes(event, MAX_BUFFERED_BYTES));
+        if (wanted?.has(event.type) ?? true) subscriber.take(event, bytesOf(event));
       }
       subscriber.endWith(signal);
     }
@@ -237,8 +240,20 @@ interface SubscriberOptions {
 /** Makes errors printable, because a peer or server may choose their text. An error of a user's callback stays. */
 function fitForPrint(event: HearsayEvent): HearsayEvent {
   if (!("error" in event) || event.type === "CallbackFailed") return event;
-  const error = printableError(event.error);
-  return error === event.error ? event : { ...event, error };
+  try {
+    const error = printableError(event.error);
+    return error === event.error ? event : { ...event, error };
+  } catch {
+    // The error of a user's discovery may have fields that throw.
+    return { ...event, error: new Error(printable(errorText(event.error))) };
+  }
+}
+
+/** The size of an event. An error counts by its text: its fields may lead back to itself, or throw. */
+function bytesOf(event: HearsayEvent): number {
+  if (!("error" in event)) return heapBytes(event, MAX_BUFFERED_BYTES);
+  const { error, ...rest } = event;
+  return heapBytes(rest, MAX_BUFFERED_BYTES) + STACK_BYTES + 2 * errorText(error).length;
 }
 
 /** One subscriber: its buffer and its stream. */

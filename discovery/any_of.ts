@@ -80,7 +80,10 @@ class Union {
 
   async #shareMetPeers(): Promise<void> {
     for await (const member of this.#context.metPeers) {
-      for (const stream of this.#metPeers) stream.push(member);
+      // The other sources never read their stream, which would grow with each member that ever shook hands.
+      for (const [at, stream] of this.#metPeers.entries()) {
+        if (this.#sources[at]!.openMembership) stream.push(member);
+      }
     }
   }
 

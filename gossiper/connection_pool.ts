@@ -229,7 +229,11 @@ export class ConnectionPool {
   }
 
   async #dialFor(address: string, memberId: string | undefined): Promise<Member> {
-    if (memberId === undefined) return await this.#dialOnce(address, memberId);
+    if (memberId === undefined) {
+      const found = await this.#dialOnce(address, memberId);
+      this.#dialLimits.recordFound({ memberId: found.id, address });
+      return found;
+    }
     try {
       const found = await this.#dialLimits.dial(
         { memberId, address },

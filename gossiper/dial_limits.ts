@@ -79,6 +79,11 @@ export class DialLimits {
     }
   }
 
+  /** Records that a member answered at an address, as the address of a seed. */
+  recordFound({ memberId, address }: Dialed): void {
+    this.#foundAt.set(memberId, authorityIn(address));
+  }
+
   /** Drops the notes of all other members. */
   retain(ids: ReadonlySet<string>): void {
     for (const id of this.#foundAt.keys()) if (!ids.has(id)) this.#foundAt.delete(id);

@@ -6,6 +6,7 @@
 
 import type { AddressShared, Alone, CallbackFailed, EventOf, SelfUnreachable } from "../contracts/events.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
+import { errorText } from "../common/error_text.ts";
 import { warn } from "../common/log.ts";
 import { ReportOnce } from "../common/report_once.ts";
 import type { Runtime } from "../common/runtime.ts";
@@ -23,6 +24,7 @@ const LOGGED = [
   "Alone",
   "CallbackFailed",
   "ConflictDetected",
+  "DiscoveryFailed",
   "SelfBlocked",
   "SelfUnreachable",
 ] as const;
@@ -49,8 +51,8 @@ export async function logEvents(eventStream: EventStream, member: LoggedMember):
 
 class EventLog {
   readonly #member: LoggedMember;
-  /** The callbacks with a logged error. */
-  readonly #callbacks = new ReportOnce();
+  /** The callbacks and discoveries with a logged error. */
+  readonly #reported = new ReportOnce();
   #conflictMs = -Infinity;
 
   constructor(member: LoggedMember) {
@@ -69,6 +71,8 @@ class EventLog {
       case "ConflictDetected":
         if (event.memberId !== this.#member.id || event.reason !== "identity") return undefined;
         return this.#isNewConflict() ? this.#idInUse() : undefined;
+      case "DiscoveryFailed":
+        return this.#discoveryFailed(event);
       case "SelfBlocked":
         return event.reason === "identity" ? this.#fenced() : undefined;
       case "SelfUnreachable":
@@ -86,11 +90,21 @@ class EventLog {
 
   /** A callback may fail for each event, so only its first error is logged. */
   #callbackFailed({ where, error }: CallbackFailed): string | undefined {
-    if (!this.#callbacks.shouldReport(where, "")) return undefined;
-    this.#callbacks.add(where, "");
+    if (!this.#reported.shouldReport(where, "")) return undefined;
+    this.#reported.add(where, "");
     return `${where} threw ${
-      withoutDot(String(error))
+      withoutDot(errorText(error))
     }. Its later errors are \`CallbackFailed\` events only.`;
+  }
+
+  /** A source fails at every attempt, so only its first failure is logged. */
+  #discoveryFailed({ source, error }: EventOf<"DiscoveryFailed">): string | undefined {
+    if (!this.#reported.shouldReport(source, "")) return undefined;
+    this.#reported.add(source, "");
+    return `${source} failed: ${
+      withoutDot(messageOf(error))
+    }. It is asked again, and the members that it named ` +
+      "last stay. Its later failures are `DiscoveryFailed` events only.";
   }
 
   #idInUse(): string {
@@ -123,7 +137,7 @@ class EventLog {
   #unreachable({ address, error }: SelfUnreachable): string {
     const { pathname } = new URL(address);
     const path = pathname === "/" ? this.#member.path : pathname;
-    const why = withoutDot(error instanceof Error ? error.message : String(error));
+    const why = withoutDot(messageOf(error));
     return `no member answers at ${address}, the address of ${
       JSON.stringify(this.#member.id)
     } itself: ${why}. ` +
@@ -137,6 +151,10 @@ class EventLog {
     return `${who}. With \`deno serve --parallel\`, with several workers that mount a handler, or behind a load ` +
       "balancer, each member needs an address of its own: else requests for one reach another.";
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : errorText(error);
 }
 
 /** A sentence as a part of another one. */

@@ -7,6 +7,8 @@
 
 import type { Discovery, DiscoveryContext, Member } from "../contracts/cluster.ts";
 import { HearsayError } from "../common/errors.ts";
+import { bracketed } from "../common/host_names.ts";
+import { assertMayConnect } from "../common/permission.ts";
 import { assertNone, HOST, LISTENING_PORT, listOf, optionsOf, rule } from "../options/rules.ts";
 import { sleep } from "../common/runtime.ts";
 import { duration } from "../discovery/checks.ts";
@@ -156,6 +158,7 @@ class AutoManaged {
     const { hostname, port } = this.#options;
     const source = `/_health server at ${hostname}:${port}`;
     await retryForever(async ({ succeeded }) => {
+      assertMayConnect(new URL(`http://${bracketed(hostname)}:${port}`));
       const server = Deno.serve({ hostname, port, signal, onListen: () => {} }, (request) => {
         const isHealth = request.method === "GET" && URL.parse(request.url)?.pathname === "/_health";
         return isHealth ? Response.json(this.#health()) : new Response("Not found.\n", { status: 404 });

@@ -68,13 +68,16 @@ function membershipOf(
   { self, cluster }: DiscoveryContext,
 ): EtcdMembershipOptions {
   const { prefix: base = "/hearsay", leaseTtl = 10_000, grace = leaseTtl, resyncInterval = 60_000 } = options;
-  const { id, host, port, kinds } = self;
+  const { id, host, port, kinds, url } = self;
   // Encoded, a cluster name with a slash cannot reach the keys of another cluster.
   const prefix = `${base}/${encodeURIComponent(cluster)}/`;
   return {
     etcd: options,
     prefix,
-    own: { key: prefix + encodeURIComponent(id), value: JSON.stringify({ id, host, port, kinds }) },
+    own: {
+      key: prefix + encodeURIComponent(id),
+      value: JSON.stringify({ id, host, port, kinds, ...(url !== undefined && { url }) }),
+    },
     read: readRecord,
     leaseTtl,
     grace,

@@ -272,7 +272,8 @@ export class DeltaPlanner {
     { id, heartbeatCount: count, ackedByAll, isUnversioned }: MemberState,
     delta: MemberDelta,
   ): MemberDelta {
-    if (this.#store.active.has(id)) {
+    // Until the discovery names a member here, it is neither active nor blocked.
+    if (!this.#membership.blocks.has(id)) {
       return {
         ...delta,
         ...(count > 0 && { count }),

@@ -334,3 +334,27 @@ function abortable(): { signal: AbortSignal; abort: () => void; listeners: () =>
   signal.removeEventListener = (...args: Parameters<typeof remove>) => (count--, remove(...args));
   return { signal, abort: () => controller.abort(), listeners: () => count };
 }
+
+Deno.test("event stream: takes an error that leads back to itself, throws when it is read, or has no text", async () => {
+  const cyclic = Object.assign(new Error("Cyclic."), { request: {} as object });
+  Object.assign(cyclic.request, { error: cyclic, again: cyclic.request });
+  const throwing = Object.defineProperty({}, "field", {
+    enumerable: true,
+    get: () => {
+      throw new Error("Never.");
+    },
+  });
+  const nameless = Object.defineProperty(new Error("x"), "message", {
+    get: () => {
+      throw new Error("Never.");
+    },
+  });
+  for (const error of [cyclic, throwing, Object.create(null), nameless, null]) {
+    const events = new EventStream();
+    const reader = events.subscribe(["CallbackFailed", "DiscoveryFailed"]).getReader();
+    events.publish({ type: "CallbackFailed", where: "onReached", error });
+    events.publish({ type: "DiscoveryFailed", source: "mine", error });
+    assertEquals((await reader.read()).value?.type, "CallbackFailed");
+    assertEquals((await reader.read()).value?.type, "DiscoveryFailed");
+  }
+});

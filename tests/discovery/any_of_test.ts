@@ -119,3 +119,17 @@ Deno.test("anyOf: removes a member that left from every source that needs handsh
   await cluster.stop("b");
   await cluster.runUntil(() => namedAt("a") === "a,c" && namedAt("c") === "a,c");
 });
+
+Deno.test("anyOf: only sources with open membership receive handshakes, because the others read none", async () => {
+  const closed = new Source();
+  const open = Object.assign(new Source(), { openMembership: true });
+  await using context = new TestContext(anyOf(closed, open), { self: memberOf("a") });
+  context.meet(memberOf("b"));
+  const readers = [open, closed].map(({ context }) => context.metPeers.getReader());
+  const [met, unmet] = readers.map((reader) => reader.read());
+  assertEquals((await met!).value?.id, "b");
+  // The closed source comes first in the list, so its handshake would be there by now.
+  const turn = new Promise((resolve) => setTimeout(() => resolve("none"), 0));
+  const first = await Promise.race([unmet!.then(() => "a handshake"), turn]);
+  assertEquals(first, "none");
+});

@@ -217,3 +217,16 @@ etcdTest(
 Deno.test("etcd: refuses invalid endpoints", () => {
   assertThrows(() => etcd({ endpoints: ["127.0.0.1:2379"] }), ConfigurationError, "http://127.0.0.1:2379");
 });
+
+etcdTest("etcd: the record of a member behind a proxy has its URL, so that others can dial it", async () => {
+  await using server = await EtcdServer.start();
+  const self = { ...memberOf("a"), url: "ws://10.0.0.9:80/orders/a" };
+  await using a = new TestContext(etcd({ endpoints: [server.endpoint], grace: 0 }), {
+    self,
+    cluster: "orders",
+  });
+  await using b = member("b", server.endpoint);
+  await b.untilIds("a", "b");
+  assertEquals(b.members[0], self);
+  await a.untilIds("a", "b");
+});

@@ -127,3 +127,16 @@ Deno.test("DialLimits: one address is dialed for few members at once", async () 
   await Promise.all(dials);
   assert(all.isFree({ memberId: "m0", address: "ws://10.0.0.5:1" }));
 });
+
+Deno.test("DialLimits: a member that answered at a seed's address is dialed there, whatever failed for others", async () => {
+  const { limits: all } = limits();
+  all.recordFound({ memberId: "v", address: "ws://10.0.0.5:1/gossip" });
+  for (let n = 0; n < 8; n++) {
+    await assertRejects(
+      () => all.dial({ memberId: `m${n}`, address: `ws://10.0.0.5:1/path${n}` }, failing),
+      HearsayError,
+    );
+  }
+  assert(all.isFree({ memberId: "v", address: "ws://10.0.0.5:1/gossip" }));
+  assert(!all.isFree({ memberId: "w", address: "ws://10.0.0.5:1/gossip" }));
+});

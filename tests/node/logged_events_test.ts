@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes } from "../../deps/std_assert.ts";
 import { EventStream } from "../../contracts/event_stream.ts";
 import type { HearsayEvent } from "../../contracts/events.ts";
+import { HearsayError } from "../../common/errors.ts";
 import { join } from "../../node/join.ts";
 import { logEvents } from "../../node/logged_events.ts";
 import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
@@ -179,4 +180,22 @@ Deno.test("join: logs the first error of an extractor, and of each callback of a
     'Hearsay: the extractor of the consensus check consensus-2 (key "k") threw Error: again.',
   ]);
   await failures.cancel();
+});
+
+Deno.test("logEvents: the first failure of a source of members is one line, and one that has no text too", async () => {
+  await using log = logged();
+  const error = new HearsayError("connection", "http://10.0.0.9:2379 could not be reached.");
+  for (const source of ["etcd", "etcd", "mine"]) {
+    await log.publish({
+      type: "DiscoveryFailed",
+      source,
+      error: source === "mine" ? Object.create(null) : error,
+    });
+  }
+  const rest = ". It is asked again, and the members that it named last stay. Its later failures are " +
+    "`DiscoveryFailed` events only.";
+  assertEquals(log.lines, [
+    `Hearsay: etcd failed: http://10.0.0.9:2379 could not be reached${rest}`,
+    `Hearsay: mine failed: an error without a text${rest}`,
+  ]);
 });

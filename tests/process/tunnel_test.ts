@@ -34,3 +34,19 @@ dnsTest(
     assertEquals((await program.ended()).code, 0, program.errors);
   },
 );
+
+Deno.test("wss: a tunnel without a free descriptor fails its dial at once, and the process goes on", async () => {
+  await using program = new Program({
+    args: [
+      "run",
+      "--no-prompt",
+      "--no-check",
+      "--allow-net",
+      "--allow-read=/dev/null",
+      "tests/process/tunnel_full.ts",
+    ],
+    maxDescriptors: 64,
+  });
+  assertEquals((await program.ended()).code, 0, program.errors);
+  assertEquals(program.lines, ["first connection", "second connection at once", "closed"]);
+});

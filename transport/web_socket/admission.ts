@@ -4,6 +4,7 @@
  * @module
  */
 
+import { errorText } from "../../common/error_text.ts";
 import type { Runtime } from "../../common/runtime.ts";
 import type { Admitted, Authentication, Rejection } from "../../contracts/authentication.ts";
 import { isDialersToken } from "../../security/token_check.ts";
@@ -95,7 +96,7 @@ export class Admission {
     };
     const fail = (error: unknown) => {
       place.leave();
-      this.#refusals.report(remote, `The check of this client failed: ${String(error)}`);
+      this.#refusals.report(remote, `The check of this client failed: ${errorText(error)}`);
       return busy("The check of this client failed.");
     };
     try {

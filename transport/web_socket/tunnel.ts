@@ -57,7 +57,13 @@ export class Tunnel {
         basicAuth: { username: "hearsay", password },
       },
     });
-    this.#carrying = this.#accept();
+    // Without descriptors no connection can be accepted. The dial through the tunnel then fails at once.
+    this.#carrying = this.#accept().catch((error) => {
+      this.failure ??= error;
+      this.#ending.abort();
+      this.stopListening();
+      this.client.close();
+    });
   }
 
   /** Accepts no more connections when the dial is over; open ones stay. */
@@ -77,11 +83,14 @@ export class Tunnel {
 
   async #accept(): Promise<void> {
     const carried: Promise<void>[] = [];
-    for await (const inner of this.#listener) {
-      carried.push(this.#carry(inner));
-      if (carried.length === MAX_CONNECTIONS) this.stopListening();
+    try {
+      for await (const inner of this.#listener) {
+        carried.push(this.#carry(inner));
+        if (carried.length === MAX_CONNECTIONS) this.stopListening();
+      }
+    } finally {
+      await Promise.all(carried);
     }
-    await Promise.all(carried);
   }
 
   async #carry(inner: Deno.TcpConn): Promise<void> {

@@ -55,3 +55,19 @@ Deno.test("membership: a newcomer takes a member as active that its peer takes a
   assertEquals([...n.view.activeIds()].sort(), ["a", "c", "n"]);
   assertEquals(eventsOf(n).of("MemberBlocked"), []);
 });
+
+Deno.test("membership: a relay whose discovery has not named a member yet passes its count on (E10)", () => {
+  const clock = new TestClock();
+  const [a, c, n] = [member("a", clock), member("c", clock), member("n", clock)];
+  for (const other of [c, n]) {
+    handshake(a, other, clock);
+    follow(a, ["a", other.view.id], clock);
+    follow(other, ["a", other.view.id], clock);
+  }
+  // a has the state of c, and its topology names only n.
+  exchange(c, a, { clock });
+  exchange(a, n, { clock });
+  exchange(a, n, { clock });
+  follow(n, ["a", "c", "n"], clock);
+  assertEquals([...n.view.activeIds()].sort(), ["a", "c", "n"]);
+});
