@@ -218,3 +218,13 @@ Deno.test("registerConsensusCheck: the end of the scope of its handle removes th
   }
   assertEquals(gossiper.removeConsensusCheck(id), false);
 });
+
+Deno.test("whenMembers: a suspected member counts, and is among the members that it resolves with", async () => {
+  await using cluster = await TestCluster.started(["a", "b"]);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const a = cluster.of("a");
+  cluster.crash("b");
+  await cluster.runUntil(() => a.emitted("MemberSuspected").length > 0);
+  const members = await a.gossiper.whenMembers(2);
+  assertEquals(members.map(({ id, status }) => `${id} ${status}`), ["a alive", "b suspected"]);
+});

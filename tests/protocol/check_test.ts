@@ -1,6 +1,7 @@
-import { assertLessOrEqual, assertThrows } from "../../deps/std_assert.ts";
+import { assertEquals, assertLessOrEqual, assertThrows } from "../../deps/std_assert.ts";
 import { TYPE } from "../../engine/types.ts";
 import { ConnectionClosed } from "../../common/errors.ts";
+import { JsonPath, readNumber, readWhole, wholeOf } from "../../protocol/check.ts";
 import { ANY, gossipOf, HELLO, read } from "./messages.ts";
 
 Deno.test("decode: an error never repeats a peer's text at length (P6)", () => {
@@ -12,4 +13,11 @@ Deno.test("decode: an error never repeats a peer's text at length (P6)", () => {
   );
   const deep = assertThrows(() => read(text.replace('"HERE"', "1e999")), ConnectionClosed);
   assertLessOrEqual(deep.message.length, 1000);
+});
+
+Deno.test("readWhole, wholeOf: a negative zero is read as zero, so that each number has one form (P3)", () => {
+  const place = new JsonPath("number");
+  assertEquals(Object.is(readWhole(-0, place, { min: 0, max: 9 }), 0), true);
+  assertEquals(Object.is(readNumber(-0, place), 0), true);
+  assertEquals(Object.is(wholeOf(-0, 0), 0), true);
 });
