@@ -44,6 +44,8 @@ export class StateChecks {
       }
       this.#checkFootprint(process, snapshot);
       this.#checkOwn(process, snapshot);
+      // A member that has stopped is not among its own active members, and takes part in nothing any more.
+      if (process.hasStopped) continue;
       this.#checkConsensus(process, snapshot);
       const { name, state } = describeState(snapshot);
       const [other, theirs] = byName.get(name) ?? [];
