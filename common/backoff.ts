@@ -28,7 +28,10 @@ export function jitteredDelay(failures: number, { base, cap, random }: BackoffOp
 export interface BackoffsOptions extends Omit<BackoffOptions, "random"> {
   /** The failures in a row without a wait; 0 by default. */
   readonly tolerated?: number;
-  /** The most peers with a backoff; the one whose last failure is the oldest is dropped for a new one. No limit by default. */
+  /**
+   * The most peers with a backoff; the one whose last failure is the oldest is dropped for a new one. No limit by
+   * default.
+   */
   readonly most?: number;
 }
 

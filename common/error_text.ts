@@ -1,5 +1,5 @@
 /**
- * The text of an error that a user's code threw.
+ * The text of an error. A callback or a custom discovery may throw anything.
  *
  * @module
  */
@@ -11,4 +11,9 @@ export function errorText(error: unknown): string {
   } catch {
     return "an error without a text";
   }
+}
+
+/** The message of an error, or the text of another value. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : errorText(error);
 }

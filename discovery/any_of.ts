@@ -70,7 +70,7 @@ class Union {
 
   async #runOne(source: Discovery, at: number): Promise<void> {
     try {
-      await source.run(this.#siteOf(at), { signal: this.#signal });
+      await source.run(this.#contextOf(at), { signal: this.#signal });
     } catch (error) {
       if (this.#signal.aborted) return;
       const { eventStream } = this.#context;
@@ -88,7 +88,7 @@ class Union {
   }
 
   /** A context for one source. Its topologies go into the union, and it receives every handshake. */
-  #siteOf(at: number): DiscoveryContext {
+  #contextOf(at: number): DiscoveryContext {
     const context = this.#context;
     return {
       self: context.self,

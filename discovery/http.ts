@@ -4,6 +4,7 @@
  * @module
  */
 
+import { messageOf } from "../common/error_text.ts";
 import { HearsayError } from "../common/errors.ts";
 import { withoutKeys } from "../common/key_material.ts";
 import { assertMayConnect } from "../common/permission.ts";
@@ -154,6 +155,6 @@ function tooLarge(url: string, maxBytes: number): HearsayError {
 function faultOf(url: string, { error, signal }: { readonly error: unknown; readonly signal: AbortSignal }) {
   if (signal.aborted) return signal.reason;
   if (error instanceof HearsayError) return error;
-  const words = error instanceof Error ? error.message : String(error);
+  const words = messageOf(error);
   return new HearsayError("connection", `The request to ${url} failed: ${words}`, { cause: error });
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { messageOf } from "../common/error_text.ts";
 import { canonicalAddress } from "../common/canonical_address.ts";
 import {
   type Discovery,
@@ -348,6 +349,6 @@ function seedAt(address: string): SeedAddress {
 
 /** An error's text on one line; it may come from a peer. */
 function textOf(error: unknown): string {
-  return printable(error instanceof Error ? error.message : String(error)).slice(0, MAX_REASON_LENGTH)
+  return printable(messageOf(error)).slice(0, MAX_REASON_LENGTH)
     .toWellFormed();
 }

@@ -150,7 +150,8 @@ export class ConnectionPool {
 
   /**
    * Returns the session with a member, and dials first if there is none. Rejects with code `busy` during the backoff of
-   * its address, except with `ignoreBackoff`. With `fresh`, a dial under way does not count, because its handshake may just have been refused.
+   * its address, except with `ignoreBackoff`. With `fresh`, a dial under way does not count, because its handshake may
+   * just have been refused.
    */
   async reach(
     member: Member,

@@ -14,8 +14,8 @@ import { WAIT } from "./validation.ts";
 
 /**
  * Reads the part of a member's value to compare. It must return a JSON value, or `undefined` if the member has none.
- * An error counts as no value, and emits a `CallbackFailed` event; `join` logs the first one. The result must depend on the arguments alone, and
- * the extractor must not call the gossiper.
+ * An error counts as no value, and emits a `CallbackFailed` event; `join` logs the first one. The result must depend on
+ * the arguments alone, and the extractor must not call the gossiper.
  */
 export type ConsensusExtractor = (value: JsonValue, memberId: string) => unknown;
 

@@ -78,7 +78,7 @@ export class CrashWatch {
 
   /** Dials no more; resolves once no dial is under way. */
   async end(): Promise<void> {
-    this.#ending.abort(new HearsayError("stopped", "The gossiper has stopped."));
+    this.#ending.abort(new HearsayError("stopped", "This member has stopped."));
     await Promise.all(this.#watched.values());
   }
 

@@ -22,6 +22,9 @@ export interface FlushResult {
   readonly flushed: boolean;
 }
 
+/** The result where no departure was sent. */
+export const NOTHING_SENT: FlushResult = Object.freeze({ acknowledgedBy: 0, wanted: 0, flushed: false });
+
 /** Options of {@linkcode flushDeparture}. */
 export interface DepartureOptions {
   readonly rounds: Rounds;

@@ -26,7 +26,7 @@ import type {
   WaitOptions,
 } from "./contract.ts";
 import { EngineHost } from "./engine_host.ts";
-import type { FlushResult } from "./departure.ts";
+import { type FlushResult, NOTHING_SENT } from "./departure.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 import { MemberWatches } from "./member_watches.ts";
@@ -403,8 +403,7 @@ export class Gossiper implements GossiperLike {
 
   /** Ends once, however often it is called; does not reject. */
   async #end(reason: GossiperClosed["reason"]): Promise<FlushResult> {
-    const nothingSent: FlushResult = { acknowledgedBy: 0, wanted: 0, flushed: false };
-    if (this.#isStopping) return nothingSent;
+    if (this.#isStopping) return NOTHING_SENT;
     this.#isStopping = true;
     this.#unfollow();
     this.#leaving.abort(new HearsayError("stopped", "This member has stopped."));
@@ -425,6 +424,6 @@ export class Gossiper implements GossiperLike {
       ...(this.#failure ?? {}),
       ...(flush ? { flush } : {}),
     });
-    return flush ?? nothingSent;
+    return flush ?? NOTHING_SENT;
   }
 }

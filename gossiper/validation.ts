@@ -6,6 +6,7 @@
 
 import { copyJson, type JsonCopy, JsonValueError, utf8Length } from "../engine/json.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY } from "../engine/types.ts";
+import { errorText } from "../common/error_text.ts";
 import type { Cluster } from "../contracts/cluster.ts";
 import {
   ConfigurationError,
@@ -133,7 +134,7 @@ export function copied(key: string, value: unknown): JsonCopy {
   } catch (cause) {
     const why = cause instanceof JsonValueError
       ? cause.message
-      : `reading it threw ${String(cause)}. Nothing was changed.`;
+      : `reading it threw ${errorText(cause)}. Nothing was changed.`;
     throw new HearsayError("invalid_value", `The key ${describe(key)} cannot take this value: ${why}`, {
       cause,
     });

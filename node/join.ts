@@ -19,7 +19,7 @@ import type { GossiperConfig } from "../options/configuration.ts";
 import { EventStream } from "../contracts/event_stream.ts";
 import { idOfKey } from "../contracts/signing.ts";
 import { TIMEOUTS_PER_DIAL } from "../gossiper/connection_pool.ts";
-import type { FlushResult } from "../gossiper/departure.ts";
+import { type FlushResult, NOTHING_SENT } from "../gossiper/departure.ts";
 import { Gossiper } from "../gossiper/gossiper.ts";
 import { realRuntime, type Runtime } from "../common/runtime.ts";
 import { warn } from "../common/log.ts";
@@ -61,9 +61,8 @@ export class Node extends Gossiper {
    * way, each call returns the same promise with the result.
    */
   override stop(): Promise<FlushResult> {
-    const nothingSent: FlushResult = { acknowledgedBy: 0, wanted: 0, flushed: false };
     if (this.signal.aborted) {
-      return this.#departure ??= this.closed.then(({ flush }) => flush ?? nothingSent);
+      return this.#departure ??= this.closed.then(({ flush }) => flush ?? NOTHING_SENT);
     }
     const stopping = super.stop();
     // A call within an extractor is refused, and the member does not leave.

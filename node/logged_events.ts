@@ -6,7 +6,7 @@
 
 import type { AddressShared, Alone, CallbackFailed, EventOf, SelfUnreachable } from "../contracts/events.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
-import { errorText } from "../common/error_text.ts";
+import { errorText, messageOf } from "../common/error_text.ts";
 import { warn } from "../common/log.ts";
 import { ReportOnce } from "../common/report_once.ts";
 import type { Runtime } from "../common/runtime.ts";
@@ -88,10 +88,15 @@ class EventLog {
     return isNew;
   }
 
+  #isFirst(about: string): boolean {
+    const isFirst = this.#reported.shouldReport(about, "");
+    if (isFirst) this.#reported.add(about, "");
+    return isFirst;
+  }
+
   /** A callback may fail for each event, so only its first error is logged. */
   #callbackFailed({ where, error }: CallbackFailed): string | undefined {
-    if (!this.#reported.shouldReport(where, "")) return undefined;
-    this.#reported.add(where, "");
+    if (!this.#isFirst(where)) return undefined;
     return `${where} threw ${
       withoutDot(errorText(error))
     }. Its later errors are \`CallbackFailed\` events only.`;
@@ -99,8 +104,7 @@ class EventLog {
 
   /** A source fails at every attempt, so only its first failure is logged. */
   #discoveryFailed({ source, error }: EventOf<"DiscoveryFailed">): string | undefined {
-    if (!this.#reported.shouldReport(source, "")) return undefined;
-    this.#reported.add(source, "");
+    if (!this.#isFirst(source)) return undefined;
     return `${source} failed: ${
       withoutDot(messageOf(error))
     }. It is asked again, and the members that it named ` +
@@ -151,10 +155,6 @@ class EventLog {
     return `${who}. With \`deno serve --parallel\`, with several workers that mount a handler, or behind a load ` +
       "balancer, each member needs an address of its own: else requests for one reach another.";
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : errorText(error);
 }
 
 /** A sentence as a part of another one. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { messageOf } from "../common/error_text.ts";
 import { bracketed } from "../common/host_names.ts";
 import { HearsayError } from "../common/errors.ts";
 import { withoutKeys } from "../common/key_material.ts";
@@ -188,7 +189,7 @@ async function drop({ server }: Served): Promise<void> {
 }
 
 function warnOf({ address, error }: ListenFailure): void {
-  const why = error instanceof Error ? error.message : String(error);
+  const why = messageOf(error);
   warn(`Hearsay: ${address} accepts no connections: ${why}. It listens again in ${LISTEN_AGAIN_MS} ms.`);
 }
 

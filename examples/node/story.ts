@@ -4,6 +4,7 @@
  * @module
  */
 
+import { messageOf } from "../../common/error_text.ts";
 import { bold, dim, green, red, setColorEnabled, yellow } from "../../deps/std_fmt.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY } from "../../protocol/mod.ts";
 import { type HearsayEvent, type Node, type Phase, printable } from "../../mod.ts";
@@ -118,7 +119,7 @@ function isInternal(key: string): boolean {
 const INTERNAL: ReadonlySet<string> = new Set([GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY]);
 
 function reasonOf(error: unknown): string {
-  return printable(error instanceof Error ? error.message : String(error));
+  return printable(messageOf(error));
 }
 
 /** A name in bold; of a generated id only the first 8 characters. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { messageOf } from "../../common/error_text.ts";
 import { HearsayError } from "../../common/errors.ts";
 import type { Call } from "./call.ts";
 import { connectRequestBytes, type Letter, letterBytes, readRemoteMessage } from "./letters.ts";
@@ -65,7 +66,7 @@ export class Outbound {
     } catch (cause) {
       call.cancel();
       signal.throwIfAborted();
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = messageOf(cause);
       throw new HearsayError("connection", `Cannot reach ${call.remote}: ${why} Nothing was sent.`, {
         cause,
       });

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { messageOf } from "../../common/error_text.ts";
 import type { CloseInfo, Connection, Member, Transport } from "../../contracts/cluster.ts";
 import { CLOSE, HearsayError } from "../../common/errors.ts";
 import { bracketed } from "../../common/host_names.ts";
@@ -255,7 +256,7 @@ export class ProtoactorTransport implements Transport {
     } catch (cause) {
       call.cancel();
       signal.throwIfAborted();
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = messageOf(cause);
       throw new HearsayError("connection", `Cannot reach hearsay://${target}: ${why} Nothing was sent.`, {
         cause,
       });

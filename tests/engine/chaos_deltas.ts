@@ -6,23 +6,6 @@
 
 import type { Delta, KnownVersions, Liveness, MemberDeltas } from "../../engine/types.ts";
 
-/** A delta as received, without the sender's stamps. Entries are frozen, so they may be shared. */
-export function unstamped<T extends MemberDeltas>(delta: T): T {
-  return {
-    ...delta,
-    members: delta.members.map((member) => ({
-      ...member,
-      entries: member.entries.map(({ key, number, type, value, json }) => ({
-        key,
-        number,
-        type,
-        value,
-        json,
-      })),
-    })),
-  };
-}
-
 export function showMembers({ members }: MemberDeltas): string {
   return members.map(({ id, incarnation, after, reset, entries, count }) =>
     `${id}/${incarnation.slice(8, 12)}${reset ? "!" : ""}(${after},${

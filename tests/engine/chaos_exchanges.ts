@@ -7,7 +7,8 @@
 
 import type { Sent } from "../../engine/engine.ts";
 import type { Delta, KnownVersions, Liveness, SummaryPart } from "../../engine/types.ts";
-import { showDelta, showHolds, showLiveness, unstamped } from "./chaos_deltas.ts";
+import { showDelta, showHolds, showLiveness } from "./chaos_deltas.ts";
+import { unstamped } from "./harness.ts";
 import type { Handshakes } from "./chaos_handshakes.ts";
 import type { Network } from "./chaos_network.ts";
 import { type Connection, type Node, otherEnd, type Processes } from "./chaos_processes.ts";

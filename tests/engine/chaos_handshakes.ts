@@ -5,7 +5,7 @@
  */
 
 import type { BlockReason, Incarnation } from "../../engine/types.ts";
-import { unstamped } from "./chaos_deltas.ts";
+import { unstamped } from "./harness.ts";
 import type { Network } from "./chaos_network.ts";
 import type { Connection, Node, Processes } from "./chaos_processes.ts";
 import type { Setting } from "./chaos_setting.ts";

@@ -5,7 +5,8 @@
  */
 
 import type { Chance } from "./chaos_chance.ts";
-import { showMembers, unstamped } from "./chaos_deltas.ts";
+import { showMembers } from "./chaos_deltas.ts";
+import { unstamped } from "./harness.ts";
 import type { Exchanges } from "./chaos_exchanges.ts";
 import type { Network } from "./chaos_network.ts";
 import { type Connection, type Node, otherEnd, type Processes } from "./chaos_processes.ts";

@@ -25,6 +25,7 @@ import {
   type KnownVersions,
   type Liveness,
   type MemberDelta,
+  type MemberDeltas,
   type SentEntry,
   TYPE,
 } from "../../engine/types.ts";
@@ -206,7 +207,12 @@ export function exchange(a: Engine, b: Engine, { clock, lose }: ExchangeOptions)
 
 /** A delta as received: equal text, other objects, and no stamps of the sender. */
 export function traveled(delta: Delta): Delta {
-  return structuredClone({
+  return structuredClone(unstamped(delta));
+}
+
+/** A delta as received, without the sender's stamps. Entries are frozen, so they may be shared. */
+export function unstamped<T extends MemberDeltas>(delta: T): T {
+  return {
     ...delta,
     members: delta.members.map((member) => ({
       ...member,
@@ -218,7 +224,7 @@ export function traveled(delta: Delta): Delta {
         json,
       })),
     })),
-  });
+  };
 }
 
 /** Runs exchanges between every two until no state is sent, or fails after this many rounds. */

@@ -12,7 +12,7 @@ Deno.test("memory network: an end whose peer is gone without notice learns it by
   network.heal();
   await runtime.settle();
   assertEquals(far.ended, undefined);
-  far.send("to nobody");
+  far.send("unread");
   await runtime.settle();
   assertEquals(far.ended, { code: 0, reason: "The connection broke." });
 });

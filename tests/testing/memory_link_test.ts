@@ -44,7 +44,7 @@ Deno.test("memory network: a process that stands still learns of a refused dial 
   await using world = await World.make();
   const { runtime, network, a, b } = world;
   network.setFaults({ delayMs: 5 }, { from: a.address });
-  const dials = [b.address, "memory://nobody:1"].map((address) => a.dial(address, { signal: never }));
+  const dials = [b.address, "memory://absent:1"].map((address) => a.dial(address, { signal: never }));
   const refusals = dials.map((dial) => assertRejects(() => dial, HearsayError));
   network.pause(a.address);
   network.cut(a.address, b.address);

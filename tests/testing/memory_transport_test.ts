@@ -65,7 +65,7 @@ Deno.test("memory network: a dial leaves nothing at its signal, however it ends 
   signal.addEventListener = (...args: Parameters<typeof add>) => (listeners++, add(...args));
   signal.removeEventListener = (...args: Parameters<typeof remove>) => (listeners--, remove(...args));
   await a.dial(b.address, { signal });
-  await assertRejects(() => a.dial("memory://nobody:1", { signal }), HearsayError);
+  await assertRejects(() => a.dial("memory://absent:1", { signal }), HearsayError);
   assertEquals(listeners, 0);
 });
 

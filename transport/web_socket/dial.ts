@@ -4,6 +4,7 @@
  * @module
  */
 
+import { messageOf } from "../../common/error_text.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { hasCredentials, isHost, unbracketed } from "../../common/host_names.ts";
 import { describe } from "../../options/rules.ts";
@@ -125,7 +126,7 @@ function makeSocket(url: URL, { headers, token, tokenIn, client }: OpenOptions):
     if (token !== undefined && tokenIn === "header") all.set("authorization", `Bearer ${token}`);
     return new WebSocket(url, { protocols, headers: all, ...(client && { client }) });
   } catch (cause) {
-    const text = cause instanceof Error ? cause.message : String(cause);
+    const text = messageOf(cause);
     throw new HearsayError("connection", `Cannot dial ${url.href}: ${text}`, { cause });
   }
 }

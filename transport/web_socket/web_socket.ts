@@ -5,6 +5,7 @@
  * @module
  */
 
+import { messageOf } from "../../common/error_text.ts";
 import type { CloseInfo, Connection, Member, Transport } from "../../contracts/cluster.ts";
 import { CLOSE, HearsayError } from "../../common/errors.ts";
 import { addressAt, isMemberUrl } from "../../common/host_names.ts";
@@ -307,7 +308,7 @@ export class WebSocketTransport implements Transport {
     } catch (error) {
       await this.#endTunnel(tunnel);
       if (options.signal.aborted || tunnel.failure === undefined) throw error;
-      const why = tunnel.failure instanceof Error ? tunnel.failure.message : String(tunnel.failure);
+      const why = messageOf(tunnel.failure);
       throw new HearsayError("connection", `${url.href} could not be reached: ${why}.`, {
         cause: tunnel.failure,
       });
