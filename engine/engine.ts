@@ -12,6 +12,7 @@ import { isFarAhead, isUnversioned } from "./incarnation.ts";
 import type { IncomingOptions } from "./incoming.ts";
 import type { OwnValue } from "./own_state.ts";
 import { type EngineParts, type EngineSettings, type EngineStart, makeParts } from "./parts.ts";
+import type { NewTopology } from "./membership/membership.ts";
 import type { UnsignedSnapshot } from "./state/member_state.ts";
 import { ENVELOPE_BYTES } from "./state/size.ts";
 import type { Sent } from "./sync/peer_sync.ts";
@@ -114,7 +115,7 @@ export class Engine {
 
   /** Replaces the topology (R7). */
   setTopology(
-    topology: { readonly members: readonly string[]; readonly blocked: readonly string[] },
+    topology: NewTopology,
     now: Instant,
   ): WithEvents {
     const { openMembership, handshakes, membership, progress, store, sync } = this.#parts;

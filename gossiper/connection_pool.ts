@@ -307,6 +307,7 @@ export class ConnectionPool {
     this.#silent.delete(session);
     this.#goneAway.delete(id);
     this.#backoffs.succeeded(id);
+    if (session.role === "acceptor") this.#recordClaim(session.peer!);
     const other = this.#open.get(id);
     if (other && !this.#replaces(session, other)) {
       return session.end(CLOSE.secondConnection, "The other connection between the two members stays.");
@@ -314,6 +315,11 @@ export class ConnectionPool {
     this.#open.set(id, session);
     other?.end(CLOSE.secondConnection, "A newer connection replaces this one.");
     if (this.#open.size > this.#options.settings.maxConnections) this.#endLongestUnused(session);
+  }
+
+  #recordClaim(peer: Member): void {
+    const address = this.#addressOf(peer);
+    if (address !== undefined) this.#dialLimits.recordClaimed({ memberId: peer.id, address });
   }
 
   #replaces(newer: Session, older: Session): boolean {

@@ -23,7 +23,12 @@ import type { Topology } from "./topology.ts";
  */
 export const CONFIRM_AFTER_MS = 1_100;
 /** The least number of dials in that time. The address must refuse each one. */
-const DIALS = 4;
+const DIALS = 5;
+/**
+ * The share of that time between the first two dials. The members that suspect a crash have heard different last counts,
+ * and a count that is new to one of them restarts its wait. So they inform each other once more soon after the first time.
+ */
+const SHARE_BEFORE_SECOND_DIAL = 1 / 11;
 /** The number of peers that get a suspicion. 8: almost surely one of them hears from the suspect if it lives. */
 const INFORMED_PEERS = 8;
 /** The dials per second for suspicions of peers. Without a limit a hostile peer could make this member dial at will. */
@@ -106,7 +111,8 @@ export class CrashWatch {
       if (!await this.#isRefused(id, { ignoreBackoff: !isHearsay || refused > 1 })) return;
       if (!engineHost.view.activeIds().has(id)) return;
       engineHost.do((engine, now) => engine.suspect(id, now));
-      let delayMs = this.#waitMs / (DIALS - 1);
+      const second = this.#waitMs * SHARE_BEFORE_SECOND_DIAL;
+      let delayMs = refused === 1 ? second : (this.#waitMs - second) / (DIALS - 2);
       // Time alone proves nothing: this process may have been suspended.
       if (refused >= DIALS) {
         const { dueInMs } = engineHost.do((engine, now) =>

@@ -36,6 +36,8 @@ export class DialLimits {
   readonly #underWay = new Map<string, number>();
   /** The host and port at which each member was found. */
   readonly #foundAt = new Map<string, string>();
+  /** The host and port that each member named in a handshake of its own. */
+  readonly #claimedAt = new Map<string, string>();
 
   /** Makes limits without a failed dial. */
   constructor({ runtime, base, cap }: DialLimitsOptions) {
@@ -48,7 +50,7 @@ export class DialLimits {
     const authority = authorityIn(address);
     if ((this.#underWay.get(authority) ?? 0) >= MAX_DIALS_AT_ONCE) return false;
     return this.#isKnownAt(memberId, authority) ||
-      !this.#rests.isResting(authority, this.#runtime.monotonicMs());
+      !this.#rests.isResting(this.#restOf(memberId, authority), this.#runtime.monotonicMs());
   }
 
   /** Dials, and records if the member was there. */
@@ -66,7 +68,7 @@ export class DialLimits {
     try {
       const found = await dial();
       this.#foundAt.set(found.id, authority);
-      if (found.id === memberId) this.#rests.succeeded(authority);
+      if (found.id === memberId) this.#rests.succeeded(this.#restOf(memberId, authority));
       else this.#failed(memberId, authority);
       return found;
     } catch (error) {
@@ -84,15 +86,33 @@ export class DialLimits {
     this.#foundAt.set(memberId, authorityIn(address));
   }
 
+  /**
+   * Records the address that a member named in a handshake. It is not proven, but this member is there in person: ids that
+   * a peer invented at its address do not delay the dials to it.
+   */
+  recordClaimed({ memberId, address }: Dialed): void {
+    this.#claimedAt.set(memberId, authorityIn(address));
+  }
+
   /** Drops the notes of all other members. */
   retain(ids: ReadonlySet<string>): void {
-    for (const id of this.#foundAt.keys()) if (!ids.has(id)) this.#foundAt.delete(id);
+    for (const notes of [this.#foundAt, this.#claimedAt]) {
+      for (const id of notes.keys()) if (!ids.has(id)) notes.delete(id);
+    }
   }
 
   /** A member once found at the address has a backoff of its own, so that its failures do not limit other members. */
   #failed(memberId: string, authority: string): void {
     if (this.#isKnownAt(memberId, authority)) return;
-    this.#rests.failed(authority, { nowMs: this.#runtime.monotonicMs(), random: this.#runtime.random() });
+    this.#rests.failed(this.#restOf(memberId, authority), {
+      nowMs: this.#runtime.monotonicMs(),
+      random: this.#runtime.random(),
+    });
+  }
+
+  /** The backoff that a member shares: one for those that have shaken hands, and one for those known by hearsay. */
+  #restOf(memberId: string, authority: string): string {
+    return this.#claimedAt.get(memberId) === authority ? `claimed ${authority}` : authority;
   }
 
   #isKnownAt(memberId: string, authority: string): boolean {

@@ -289,7 +289,8 @@ export class Lifecycle {
     this.#blocked = blocked;
     known.set(members);
     const ids = [...known.ids()];
-    engineHost.do((engine, now) => engine.setTopology({ members: ids, blocked }, now));
+    const unreachable = known.unreachableFrom(engineHost.view.id);
+    engineHost.do((engine, now) => engine.setTopology({ members: ids, blocked, unreachable }, now));
   }
 
   async #discover(): Promise<void> {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Member } from "../contracts/cluster.ts";
+import { isDialable, type Member } from "../contracts/cluster.ts";
 
 /** The records of all members, by id. */
 export class Topology {
@@ -38,5 +38,13 @@ export class Topology {
   /** The ids of all members. */
   ids(): ReadonlySet<string> {
     return new Set(this.#byId.keys());
+  }
+
+  /** The ids of the members that this one can neither dial nor be dialed by: none of the two has an address. */
+  unreachableFrom(selfId: string): ReadonlySet<string> {
+    const self = this.#byId.get(selfId);
+    if (!self || isDialable(self)) return new Set();
+    const others = [...this.#byId.values()].filter((member) => member.id !== selfId && !isDialable(member));
+    return new Set(others.map(({ id }) => id));
   }
 }

@@ -25,6 +25,7 @@ const LOGGED = [
   "CallbackFailed",
   "ConflictDetected",
   "DiscoveryFailed",
+  "Isolated",
   "SelfBlocked",
   "SelfUnreachable",
 ] as const;
@@ -73,6 +74,8 @@ class EventLog {
         return this.#isNewConflict() ? this.#idInUse() : undefined;
       case "DiscoveryFailed":
         return this.#discoveryFailed(event);
+      case "Isolated":
+        return this.#isolated();
       case "SelfBlocked":
         return event.reason === "identity" ? this.#fenced() : undefined;
       case "SelfUnreachable":
@@ -136,6 +139,14 @@ class EventLog {
     const more = seeds.length - shown.length;
     const rest = more > 0 ? `; and ${more} more` : "";
     return `${who} has found no other member for 10 s and keeps trying. ${shown.join("; ")}${rest}`;
+  }
+
+  #isolated(): string {
+    const { id, cluster } = this.#member;
+    return `${JSON.stringify(id)} of cluster ${
+      JSON.stringify(cluster)
+    } hears no other member, although it knows some. It ` +
+      "keeps trying; look at the network between them. The event `Rejoined` follows when it hears one.";
   }
 
   #unreachable({ address, error }: SelfUnreachable): string {

@@ -22,6 +22,16 @@ export interface MembershipSettings {
   readonly maxMembers: number;
 }
 
+/** The members that the discovery names. */
+export interface NewTopology {
+  /** The ids of all members. */
+  readonly members: readonly string[];
+  /** Those that the discovery blocks. */
+  readonly blocked: readonly string[];
+  /** Those that can neither be dialed from here nor dial this member, so that no handshake can show if they live. */
+  readonly unreachable?: ReadonlySet<string>;
+}
+
 /** The membership of the cluster as one member sees it. */
 export class Membership {
   readonly blocks: BlockList;
@@ -87,10 +97,7 @@ export class Membership {
   }
 
   /** Replaces the topology, and the members that it blocks. */
-  setTopology(
-    topology: { readonly members: readonly string[]; readonly blocked: readonly string[] },
-    now: Instant,
-  ): void {
+  setTopology(topology: NewTopology, now: Instant): void {
     const before = this.#topology;
     const blockedBefore = this.#topologyBlocked;
     this.#topology = new Set(topology.members);
@@ -105,7 +112,7 @@ export class Membership {
       // No failure detection for this member itself.
       if (before.has(id) || id === this.#selfId) continue;
       if (!this.#openMembership) this.#store.held.meet(id);
-      else if (this.#isWithoutLife(id)) {
+      else if (this.#isWithoutLife(id) && !topology.unreachable?.has(id)) {
         this.block(id, "expired", now, { isHearsay: true });
         continue;
       }

@@ -140,3 +140,20 @@ Deno.test("DialLimits: a member that answered at a seed's address is dialed ther
   assert(all.isFree({ memberId: "v", address: "ws://10.0.0.5:1/gossip" }));
   assert(!all.isFree({ memberId: "w", address: "ws://10.0.0.5:1/gossip" }));
 });
+
+Deno.test("DialLimits: ids known by hearsay do not delay a member that named the address in a handshake", async () => {
+  const { limits: all } = limits();
+  const address = "ws://10.0.0.5:1";
+  all.recordClaimed({ memberId: "real", address });
+  for (let n = 0; n < 8; n++) {
+    await assertRejects(() => all.dial({ memberId: `m${n}`, address }, failing), HearsayError);
+  }
+  assertEquals(all.isFree({ memberId: "m8", address }), false);
+  assert(all.isFree({ memberId: "real", address }));
+  // A claim proves no address: those that claim it share one backoff.
+  all.recordClaimed({ memberId: "other", address });
+  await assertRejects(() => all.dial({ memberId: "other", address }, failing), HearsayError);
+  assertEquals(all.isFree({ memberId: "real", address }), false);
+  all.retain(new Set());
+  assertEquals(all.isFree({ memberId: "real", address }), false);
+});

@@ -152,6 +152,14 @@ Deno.test("logEvents: the line about a lone member has each address once, with t
   ]);
 });
 
+Deno.test("logEvents: a member that hears no other one logs a line, and says which event ends it", async () => {
+  await using log = logged();
+  await log.publish({ type: "Isolated" });
+  assertEquals(log.lines.length, 1);
+  assertStringIncludes(log.lines[0]!, '"twin" of cluster "orders" hears no other member');
+  assertStringIncludes(log.lines[0]!, "`Rejoined`");
+});
+
 Deno.test("logEvents: the first error of each callback is one line (R11.3)", async () => {
   await using log = logged();
   const error = new TypeError("no cpu");

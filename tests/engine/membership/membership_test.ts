@@ -16,7 +16,13 @@ function follow(engine: Engine, ids: readonly string[], clock: TestClock): void 
 }
 
 /** a and b with c, which has expired at a if `expired`; then the newcomer n meets a alone. */
-function newcomer({ expired }: { readonly expired: boolean }): { n: Engine; c: Engine; clock: TestClock } {
+function newcomer(
+  { expired, unreachable = new Set() }: {
+    readonly expired: boolean;
+    /** The members without a way from or to the newcomer. */
+    readonly unreachable?: ReadonlySet<string>;
+  },
+): { n: Engine; c: Engine; clock: TestClock } {
   const clock = new TestClock();
   const [a, c, n] = [member("a", clock), member("c", clock), member("n", clock)];
   handshake(a, c, clock);
@@ -34,7 +40,7 @@ function newcomer({ expired }: { readonly expired: boolean }): { n: Engine; c: E
   follow(a, ["a", "c", "n"], clock);
   follow(n, ["a", "n"], clock);
   exchange(n, a, { clock });
-  follow(n, ["a", "c", "n"], clock);
+  note(n, n.setTopology({ members: ["a", "c", "n"], blocked: [], unreachable }, clock.now));
   return { n, c, clock };
 }
 
@@ -47,6 +53,12 @@ Deno.test("membership: a newcomer blocks a member that its peer has blocked, so 
   // It is probed at once, and a handshake frees it: only the way from a to c may be broken.
   assertEquals([n.takeDueProbes(clock.now), n.takeDueProbes(clock.now)], [["c"], []]);
   handshake(n, c, clock);
+  assertEquals([...n.view.activeIds()].sort(), ["a", "c", "n"]);
+});
+
+Deno.test("membership: a newcomer does not block by hearsay what no handshake with it could free (E10)", () => {
+  const { n } = newcomer({ expired: true, unreachable: new Set(["c"]) });
+  assertEquals(n.view.blockedMember("c"), undefined);
   assertEquals([...n.view.activeIds()].sort(), ["a", "c", "n"]);
 });
 

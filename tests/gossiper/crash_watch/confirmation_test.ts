@@ -44,9 +44,9 @@ Deno.test("CrashWatch: a member that is alone with a suspect confirms it by repe
   const startMs = cluster.runtime.monotonicMs();
   cluster.crash("b");
   await cluster.runUntil(() => cluster.of("a").blocked.b === "crashed", { withinMs: FOUND_WITHIN_MS });
-  assertEquals(dials.map((atMs) => atMs - startMs), [0, 367, 734, 1_101]);
+  assertEquals(dials.map((atMs) => atMs - startMs), [0, 100, 434, 768, 1_102]);
   await cluster.advance(4_000);
-  assertEquals([dials.length, eventsAbout(cluster.of("a"), "b")], [4, ["suspected", "crashed"]]);
+  assertEquals([dials.length, eventsAbout(cluster.of("a"), "b")], [5, ["suspected", "crashed"]]);
 });
 
 Deno.test("CrashWatch: a heartbeat that was under way begins the wait again, and the last dial is at its end (C3)", async () => {
@@ -64,6 +64,16 @@ Deno.test("CrashWatch: a heartbeat that was under way begins the wait again, and
   assertEquals(cluster.runtime.monotonicMs() - heardAtMs, 1_100);
 });
 
+Deno.test("CrashWatch: 32 members, of which few have the last count, block a crashed member within 1.4 s (C3)", async () => {
+  const ids = Array.from({ length: 32 }, (_, index) => `m${index}`);
+  await using cluster = await connectedCluster(ids);
+  // The wait of a member restarts when it first hears the last count, so the members exchange their counts early.
+  cluster.network.setFaults({ delayMs: 20 });
+  cluster.crash("m7");
+  const others = cluster.members.filter(({ id }) => id !== "m7");
+  await cluster.runUntil(() => others.every(({ blocked }) => blocked.m7 === "crashed"), { withinMs: 1_400 });
+});
+
 Deno.test("CrashWatch: waits half of a short expiration (C3)", async () => {
   await using cluster = await connectedCluster(["a", "b"], {
     gossipInterval: 100,
@@ -72,7 +82,8 @@ Deno.test("CrashWatch: waits half of a short expiration (C3)", async () => {
   cluster.crash("b");
   await cluster.advance(799);
   assertEquals(cluster.of("a").blocked, {});
-  await cluster.advance(2);
+  // Each of the four waits is rounded up.
+  await cluster.advance(4);
   assertEquals(cluster.of("a").blocked, { b: "crashed" });
 });
 
@@ -178,7 +189,7 @@ Deno.test("CrashWatch: a suspicion of a peer about a suspect causes no more dial
     await peer.say("a", suspicion);
   }
   await cluster.advance(700);
-  assertEquals([cluster.of("a").blocked, dials.length], [{ b: "crashed" }, 4]);
+  assertEquals([cluster.of("a").blocked, dials.length], [{ b: "crashed" }, 5]);
 });
 
 Deno.test("CrashWatch: a dial that fails otherwise ends the suspicion, and the next suspicion waits in full (C4)", async () => {
@@ -195,7 +206,12 @@ Deno.test("CrashWatch: a dial that fails otherwise ends the suspicion, and the n
   await cluster.advance(1_500);
   cluster.network.heal();
   assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected"]);
+  // The address may have a backoff, which a suspicion of a peer respects.
   await peer.say("a", suspicion);
+  while (eventsAbout(cluster.of("a"), "b").length < 2) {
+    await cluster.advance(100);
+    await peer.say("a", suspicion);
+  }
   await cluster.advance(1_099);
   assertEquals(eventsAbout(cluster.of("a"), "b"), ["suspected", "suspected"]);
   await cluster.advance(10);
