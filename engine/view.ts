@@ -44,6 +44,17 @@ export interface Footprint {
   readonly pending: number;
 }
 
+/** The latest heartbeat of a member, as it arrived here. */
+export interface HeartbeatReport {
+  readonly count: number;
+  /** The time of its arrival on this member's wall clock. */
+  readonly wallMs: number;
+  /** The time of its arrival on the monotonic clock. */
+  readonly monotonicMs: number;
+  /** The peer whose message brought it: the member itself or a relay; `undefined` if unknown. */
+  readonly peerId: string | undefined;
+}
+
 /** The knowledge of one member, for reading. */
 export class EngineView {
   readonly #parts: EngineParts;
@@ -173,6 +184,14 @@ export class EngineView {
     return state && state.heartbeatCount > 0 ? heartbeatEntry(state) : undefined;
   }
 
+  /** The latest heartbeat count of a member, when it arrived, and the peer that brought it; `undefined` if none was heard. */
+  heartbeatReport(memberId: string): HeartbeatReport | undefined {
+    const state = this.#parts.store.log.get(memberId);
+    if (!state || state.heartbeatCount === 0) return undefined;
+    const { heartbeatCount: count, heartbeatWallMs: wallMs, heartbeatMonotonicMs: monotonicMs } = state;
+    return { count, wallMs, monotonicMs, peerId: state.heartbeatPeerId };
+  }
+
   /** The entries of a key, by member id. */
   state(key: string): Map<string, Entry> {
     const entries = new Map<string, Entry>();
@@ -202,6 +221,11 @@ export class EngineView {
     return this.#parts.own.state.live(key)?.number;
   }
 
+  /** This member's own entries with a value and a number above the given one, the newest first. */
+  ownEntriesAbove(number: number): Entry[] {
+    return [...this.#parts.own.state.entriesAbove(number)].filter((entry) => !isTombstone(entry));
+  }
+
   /** The incarnation of a member with known state. */
   incarnationOf(memberId: string): Incarnation | undefined {
     return this.#parts.store.log.get(memberId)?.incarnation;
@@ -226,6 +250,11 @@ export class EngineView {
   /** True if an active peer acknowledged this member's own state up to a number. */
   isAcknowledgedBy(peerId: string, number: number): boolean {
     return this.#parts.sync.isAcknowledgedBy(peerId, number);
+  }
+
+  /** The number up to which an active peer has this member's own state; `Infinity` if the peer has all. */
+  ackedOwnNumber(peerId: string): number {
+    return this.#parts.sync.ackedOwnNumber(peerId);
   }
 
   /** The outcome of a consensus check. */
