@@ -164,6 +164,8 @@ class OpenMembership {
     for (const address of wanted) {
       if (this.#addresses.has(address)) continue;
       const seed = seedAt(address);
+      // A seed may start later than the members that dial it.
+      seed.expectedUntilMs = this.#context.runtime.monotonicMs() + RETURN_MS;
       this.#addresses.set(address, seed);
       this.#run(seed, (signal) => this.#keepDialing(seed, signal));
     }

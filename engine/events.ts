@@ -128,7 +128,7 @@ export interface Isolated {
   readonly type: "Isolated";
 }
 
-/** This member hears others again. */
+/** The isolation is over: this member hears another one, or no other is left in its topology. */
 export interface Rejoined {
   /** The type of the event. */
   readonly type: "Rejoined";

@@ -80,7 +80,9 @@ export class Handshakes {
     { reason, nowMs }: { readonly reason: BlockReason; readonly nowMs: number },
   ): void {
     const { membership, heartbeats, emit } = this.#parts;
-    if (!this.#blockedBy.has(peerId)) emit({ type: "SelfBlocked", peerId, reason });
+    // Once for each handshake: else a hostile peer could keep this member from passing any count on.
+    if (this.#blockedBy.has(peerId)) return;
+    emit({ type: "SelfBlocked", peerId, reason });
     if (membership.isMember(peerId)) this.#blockedBy.add(peerId);
     // The peer heard nothing of this member for long: this process may have been suspended without a sign of it.
     if (endsWithProofOfLife(reason)) heartbeats.distrust({ monotonicMs: nowMs, wallMs: 0 });

@@ -20,6 +20,13 @@ import type { SessionHost } from "../protocol/session_host.ts";
  */
 export const TIMEOUTS_PER_DIAL = 4;
 
+/** Another member has the dialed address as its own, so the former one is no longer there. */
+export class Replaced extends HearsayError {
+  constructor(memberId: string, address: string) {
+    super("unknown_member", `Another member is at ${address}, in place of ${memberId}; nothing was sent.`);
+  }
+}
+
 /** The dependencies of a {@linkcode ConnectionPool}. */
 export interface ConnectionPoolOptions {
   readonly selfId: string;
@@ -175,10 +182,11 @@ export class ConnectionPool {
         `Dials to ${address} failed for other members; it was not dialed again yet.`,
       );
     }
-    await abortable(this.#dials.get(address) ?? this.#dial(address, member.id), signal);
+    const found = await abortable(this.#dials.get(address) ?? this.#dial(address, member.id), signal);
     // The tie-break (P4) may have kept another connection than the one dialed.
     const session = this.#open.get(member.id);
     if (session) return session;
+    if (this.#addressOf(found) === address && found.id !== member.id) throw new Replaced(member.id, address);
     throw new HearsayError("unknown_member", `${member.id} was not at ${address}; nothing was sent.`);
   }
 

@@ -10,7 +10,7 @@ import type { Suspect } from "../protocol/message.ts";
 import { isDialable } from "../contracts/cluster.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { ConnectionRefused, HearsayError } from "../common/errors.ts";
-import type { ConnectionPool } from "./connection_pool.ts";
+import { type ConnectionPool, Replaced } from "./connection_pool.ts";
 import { inRandomOrder } from "../common/random_order.ts";
 import { TokenBucket } from "../common/token_bucket.ts";
 import { deadlineAfter, sleep } from "../common/runtime.ts";
@@ -107,12 +107,14 @@ export class CrashWatch {
   async #dialUntilClear(id: string, { isHearsay }: { readonly isHearsay: boolean }): Promise<void> {
     const { engineHost } = this.#options;
     const { signal } = this.#ending;
-    for (let refused = 1; engineHost.view.activeIds().has(id) && !signal.aborted; refused++) {
-      if (!await this.#isRefused(id, { ignoreBackoff: !isHearsay || refused > 1 })) return;
-      if (!engineHost.view.activeIds().has(id)) return;
-      engineHost.do((engine, now) => engine.suspect(id, now));
-      const second = this.#waitMs * SHARE_BEFORE_SECOND_DIAL;
-      let delayMs = refused === 1 ? second : (this.#waitMs - second) / (DIALS - 2);
+    const second = this.#waitMs * SHARE_BEFORE_SECOND_DIAL;
+    let refused = 0;
+    while (engineHost.view.activeIds().has(id) && !signal.aborted) {
+      const answer = await this.#dial(id, { ignoreBackoff: !isHearsay || refused > 0 });
+      if (answer === "other" || !engineHost.view.activeIds().has(id)) return;
+      if (answer === "refused") refused++;
+      let delayMs = refused <= 1 ? second : (this.#waitMs - second) / (DIALS - 2);
+      if (answer === "refused") engineHost.do((engine, now) => engine.suspect(id, now));
       // Time alone proves nothing: this process may have been suspended.
       if (refused >= DIALS) {
         const { dueInMs } = engineHost.do((engine, now) =>
@@ -122,24 +124,34 @@ export class CrashWatch {
         // A heartbeat sent before the crash restarts the wait; the next dial comes at its end.
         delayMs = Math.min(delayMs, dueInMs);
       }
-      this.#inform(id);
+      if (refused > 0) this.#inform(id);
       // Rounded up: timers may be whole milliseconds, and a last dial just before the end would not count.
       await sleep(engineHost.runtime, Math.ceil(delayMs), { signal });
     }
   }
 
-  async #isRefused(id: string, options: { readonly ignoreBackoff: boolean }): Promise<boolean> {
+  /**
+   * `refused` if the member is not at its address: nothing listens there, or another member has the address as its own,
+   * such as the next process after a restart. `busy` if other dials to its host and port are under way.
+   */
+  async #dial(
+    id: string,
+    options: { readonly ignoreBackoff: boolean },
+  ): Promise<"busy" | "other" | "refused"> {
     const { engineHost, peers, topology, settings } = this.#options;
     const member = topology.get(id);
-    if (!member) return false;
+    if (!member) return "other";
     using deadline = deadlineAfter(engineHost.runtime, settings.gossipRequestTimeout, `Dialing ${id}`, {
       signal: this.#ending.signal,
     });
     try {
       await peers.reach(member, { signal: deadline.signal, ...options });
-      return false;
+      return "other";
     } catch (error) {
-      return error instanceof ConnectionRefused;
+      if (error instanceof ConnectionRefused || error instanceof Replaced) return "refused";
+      // A backoff is respected, and a free slot is awaited.
+      const isBusy = error instanceof HearsayError && error.code === "busy";
+      return isBusy && options.ignoreBackoff ? "busy" : "other";
     }
   }
 

@@ -379,10 +379,11 @@ export class Session {
     if (refusal.id !== undefined && !this.#requests.made(refusal.id)) {
       return this.#invalid(UNKNOWN_ID);
     }
-    const request = refusal.id === undefined
-      ? this.#requests.takeUnderWay()
-      : this.#requests.take(refusal.id);
+    const { id } = refusal;
+    const request = id === undefined ? this.#requests.takeUnderWay() : this.#requests.take(id);
     this.#timeouts = 0;
+    // Only a request is refused as blocked: a peer must not make this side distrust what it heard whenever it likes.
+    if (refusal.code === "blocked" && !request) return;
     const invalid = this.#options.host.refused(this, refusal, examined);
     request?.answer.reject(new PeerRefused(refusal));
     if (invalid) return this.#invalid(invalid.message);
@@ -392,13 +393,13 @@ export class Session {
   /** Removes and returns the request of an answer; `undefined` if it is no longer remembered. */
   #take(id: string, kind: Question["kind"]): Request | undefined {
     const { request, fault } = this.#requests.takeAnswer(id, kind);
-    if (fault !== undefined) {
-      this.#invalid(fault);
-      request?.answer.reject(this.#ended);
-      return undefined;
+    if (fault === undefined) {
+      if (request) this.#timeouts = 0;
+      return request;
     }
-    if (request) this.#timeouts = 0;
-    return request;
+    this.#invalid(fault);
+    request?.answer.reject(this.#ended);
+    return undefined;
   }
 
   /**
@@ -406,11 +407,9 @@ export class Session {
    * distinguish two replies under one id, and the peer sends the content again in a later request.
    */
   #isNewRequest(id: string): boolean {
-    const isValid = this.#requests.isOfPeer(id);
-    if (!isValid) {
-      this.#invalid("The id of a request must begin with d from the dialer, and with a from the acceptor.");
-    }
-    return isValid && this.#requests.acceptOfPeer(id);
+    if (this.#requests.isOfPeer(id)) return this.#requests.acceptOfPeer(id);
+    this.#invalid("The id of a request must begin with d from the dialer, and with a from the acceptor.");
+    return false;
   }
 
   #samePeer(hello: Hello): boolean {

@@ -14,7 +14,14 @@ import type { Membership } from "../membership/membership.ts";
 import type { MemberState } from "../state/member_state.ts";
 import type { Store } from "../state/store.ts";
 import type { Suspicions } from "./suspicions.ts";
-import { HEARTBEAT_KEY, type Instant, type JsonValue, type Liveness, type LivenessVector } from "../types.ts";
+import {
+  HEARTBEAT_KEY,
+  type Instant,
+  type JsonValue,
+  type Liveness,
+  type LivenessVector,
+  MAX_NUMBER,
+} from "../types.ts";
 
 /** A digit has 64 values; a difference of half of them or more is a step backwards. */
 const DIGIT_VALUES = 64;
@@ -142,9 +149,12 @@ export class Heartbeats {
     this.#membership.heartbeat(id, now);
   }
 
-  /** Applies a count of a member that a peer reported, if it is higher. */
+  /**
+   * Applies a count of a member that a peer reported, if it is higher. A count above the greatest number of a message is
+   * false: passed on, it would cost this member its connections.
+   */
   applyCount(state: MemberState, count: number, now: Instant, peerId?: string): void {
-    if (count <= state.heartbeatCount || state.id === this.#selfId) return;
+    if (count <= state.heartbeatCount || count > MAX_NUMBER || state.id === this.#selfId) return;
     this.#raise(state, count, now, peerId);
     this.#membership.heartbeat(state.id, now);
   }

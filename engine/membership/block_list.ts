@@ -27,6 +27,8 @@ const MAX_PROBES = 16;
 
 interface Block {
   readonly reason: BlockReason;
+  /** True if it was never heard here, and is blocked because a peer passed it on as blocked. */
+  readonly isHearsay: boolean;
   readonly sinceMs: number;
   probeAtMs: number;
 }
@@ -58,20 +60,20 @@ export class BlockList {
     if (before && GRAVITY[reason] <= GRAVITY[before.reason]) return false;
     const firstProbeMs = isHearsay ? now.monotonicMs : now.monotonicMs + this.#probeIntervalMs;
     const probeAtMs = endsWithProofOfLife(reason) ? firstProbeMs : Infinity;
-    if (before?.reason === "expired") this.#expired--;
-    if (reason === "expired") this.#expired++;
-    this.#blocks.set(id, { reason, sinceMs: before?.sinceMs ?? now.wallMs, probeAtMs });
+    if (isHeardAndExpired(before)) this.#expired--;
+    if (reason === "expired" && !isHearsay) this.#expired++;
+    this.#blocks.set(id, { reason, isHearsay, sinceMs: before?.sinceMs ?? now.wallMs, probeAtMs });
     this.#nextProbeMs = Math.min(this.#nextProbeMs, probeAtMs);
     return !before;
   }
 
   /** Ends a block; returns false if there was none. */
   free(id: string): boolean {
-    if (this.#blocks.get(id)?.reason === "expired") this.#expired--;
+    if (isHeardAndExpired(this.#blocks.get(id))) this.#expired--;
     return this.#blocks.delete(id);
   }
 
-  /** The number of members blocked as expired. */
+  /** The number of members blocked as expired that were heard here before. */
   get expired(): number {
     return this.#expired;
   }
@@ -108,4 +110,8 @@ export class BlockList {
     }
     return probed.map(([id]) => id);
   }
+}
+
+function isHeardAndExpired(block: Block | undefined): boolean {
+  return block?.reason === "expired" && !block.isHearsay;
 }

@@ -82,7 +82,10 @@ export class Membership {
     return this.#detector.longestSilence(nowMs);
   }
 
-  /** True if another member is active, or blocked as `expired`: that one may live, and be only out of reach. */
+  /**
+   * True if another member is active, or was heard here and is blocked as `expired`: that one may live, and be only out of
+   * reach.
+   */
   get hasOthers(): boolean {
     return this.#store.active.size > 1 || this.blocks.expired > 0;
   }

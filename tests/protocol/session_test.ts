@@ -49,6 +49,13 @@ Deno.test("session: any message before the handshake is refused, also a refusal 
   await end(cluster, peer);
 });
 
+Deno.test("session: a refusal as blocked that answers no request is ignored (E10)", async () => {
+  const { cluster, peer } = await withUnknownPeer();
+  await peer.say("a", { type: "error", code: "blocked", message: "", reason: "expired" });
+  assertEquals(cluster.of("a").emitted("SelfBlocked"), []);
+  await end(cluster, peer);
+});
+
 Deno.test("session: a member keeps its id for as long as a connection lasts (P2, R11.1)", async () => {
   const { cluster, peer } = await withUnknownPeer();
   const other = { ...peer.hello("d2"), member: { ...peer.hello("d2").member, id: "q" } };

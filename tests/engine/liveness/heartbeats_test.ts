@@ -1,5 +1,6 @@
-import { assertEquals } from "../../../deps/std_assert.ts";
+import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import { DIGITS } from "../../../engine/liveness/base64_digits.ts";
+import { MAX_NUMBER } from "../../../engine/types.ts";
 import type { EngineEvent } from "../../../engine/events.ts";
 import { Heartbeats } from "../../../engine/liveness/heartbeats.ts";
 import { Suspicions } from "../../../engine/liveness/suspicions.ts";
@@ -98,6 +99,17 @@ Deno.test("Heartbeats.applyCount: takes a higher count, and none of this member 
   setup.heartbeats.applyCount(setup.of("b"), 3, setup.now);
   setup.heartbeats.applyCount(setup.of("self"), 50, setup.now);
   assertEquals([setup.countOf("b"), setup.countOf("self"), setup.alive], [4, 1, ["b"]]);
+});
+
+Deno.test("Heartbeats.applyCount: takes no count that a message cannot carry, nor one step above such a count (L1)", () => {
+  const setup = new Setup(["b", "c"]);
+  setup.heartbeats.applyCount(setup.of("b"), MAX_NUMBER + 1, setup.now);
+  assertEquals(setup.countOf("b"), 0);
+  // The highest digit below the greatest count, and then the digit after it.
+  const highest = MAX_NUMBER - MAX_NUMBER % STRIDE;
+  setup.heartbeats.applyCount(setup.of("b"), highest, setup.now);
+  for (let step = 0; step < 64; step++) setup.apply(`${DIGITS[step]}..`);
+  assert(setup.countOf("b") <= MAX_NUMBER, `${setup.countOf("b")}`);
 });
 
 Deno.test("Heartbeats.applyCount: a newer count restarts the wait of a suspicion, an equal one does not (C4)", () => {

@@ -59,6 +59,15 @@ Deno.test("BlockList.expired: counts the members that are blocked as expired, an
   assertEquals(counts, [1, 2, 2, 2, 2, 1, 1, 0, 0]);
 });
 
+Deno.test("BlockList.expired: leaves out members that were never heard here (E10, L5)", () => {
+  const list = new BlockList(60_000);
+  list.block("a", "expired", at(1), { isHearsay: true });
+  assertEquals(list.expired, 0);
+  list.block("a", "left", at(2));
+  list.free("a");
+  assertEquals(list.expired, 0);
+});
+
 Deno.test("block list: a freed member is not blocked, and can be blocked again (E10)", () => {
   const list = new BlockList(60_000);
   list.block("a", "left", at(1));

@@ -1,6 +1,7 @@
 /** A suspect that stays silent is blocked in time, and one that lives is not (rules C3 and C4). */
 
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
+import { seeds } from "../../../discovery/seeds.ts";
 import { memoryAddress } from "../../../testing/memory.ts";
 import { incarnationOf, TestCluster } from "../../requirements/harness.ts";
 import {
@@ -72,6 +73,29 @@ Deno.test("CrashWatch: 32 members, of which few have the last count, block a cra
   cluster.crash("m7");
   const others = cluster.members.filter(({ id }) => id !== "m7");
   await cluster.runUntil(() => others.every(({ blocked }) => blocked.m7 === "crashed"), { withinMs: 1_400 });
+});
+
+Deno.test("CrashWatch: a crashed member that restarts at once under a new id leaves no old one alive (C1, C3)", async () => {
+  await using cluster = new TestCluster(["a", "b", "c"], {
+    fixed: false,
+    cluster: { discovery: seeds([memoryAddress("a", 1)]) },
+  });
+  for (const started of ["a", "b", "c"]) await cluster.make(started).gossiper.start();
+  const alive = (of: string) =>
+    cluster.of(of).gossiper.members.filter(({ status }) => status === "alive").map((each) => each.id)
+      .sort();
+  await cluster.runUntil(() =>
+    ["a", "b", "c"].every((of) => alive(of).length === 3) && cluster.isConfirmed()
+  );
+  cluster.crash("c");
+  await cluster.advance(200);
+  const self = { id: "d", host: "c", port: 1, kinds: [] };
+  const transport = cluster.network.transport("c", 1);
+  await cluster.make("d", { cluster: { self, transport } }).gossiper.start();
+  await cluster.runUntil(() => [alive("a"), alive("b")].every((ids) => ids.join() === "a,b,d"), {
+    withinMs: 2_500,
+  });
+  await cluster.runUntil(() => cluster.of("a").gossiper.phase === "confirmed", { withinMs: 1_000 });
 });
 
 Deno.test("CrashWatch: waits half of a short expiration (C3)", async () => {
