@@ -6,7 +6,7 @@
 
 import type { SeedStatus } from "./cluster.ts";
 
-/** What happened to a member, as this one saw it. */
+/** A kind of decision about a member. */
 export type DecisionKind =
   /** It became alive. */
   | "joined"
@@ -34,18 +34,18 @@ export type DecisionKind =
   | "requestFailed"
   /** Another process seems to use its id. */
   | "conflict"
-  /** Of this member: it heard no other for a third of `heartbeatExpiration`. */
+  /** This member heard no other for a third of `heartbeatExpiration`. */
   | "isolated"
-  /** Of this member: it hears others again. */
+  /** This member hears others again. */
   | "rejoined"
-  /** Of this member: it began a new incarnation. */
+  /** This member began a new incarnation. */
   | "renewed"
-  /** Of this member: a peer or the discovery blocks it. */
+  /** A peer or the discovery blocks this member. */
   | "selfBlocked";
 
 /** One decision about a member. Equal ones in a row are one, with a count. */
 export interface Decision {
-  /** What happened. */
+  /** The kind. */
   readonly kind: DecisionKind;
   /** This member's wall clock at the first of them, in Unix milliseconds. */
   readonly atUnixMilliseconds: number;
@@ -79,7 +79,7 @@ export interface Explanation {
   readonly sinceUnixMilliseconds: number | null;
   /** How the status came about, in sentences. */
   readonly summary: string;
-  /** What would end the status, in sentences. */
+  /** The end of the status: the events that would cause it, in sentences. */
   readonly endsWith: string;
   /** Its latest heartbeat; `null` if none was heard. */
   readonly heartbeat: HeartbeatExplanation | null;

@@ -193,7 +193,7 @@ export class Explanations {
         }.`;
       }
       case "left":
-        return "It is alive again once it starts anew and joins.";
+        return "It is alive again once it starts again and joins.";
       case "unknown":
         return "A handshake with it, or state of it from another member.";
     }

@@ -306,8 +306,8 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * Emits the present values of a key, one update for each member, then changes and deletions. Of several sets in quick
-   * succession another member may see only the last. Ends when the gossiper begins to leave, the signal is aborted or the
+   * Emits the present values of a key, one update for each member, then changes and deletions. Another member may see
+   * only the last of several sets in quick succession. Ends when the gossiper begins to leave, the signal is aborted or the
    * stream is canceled. Each drops the unread updates, so that a loop over the stream does not set state after the end. A
    * reader more than 1,024 updates behind misses those that a newer one of the same member supersedes. Throws a `HearsayError` of code `invalid_key` for an
    * invalid key.

@@ -51,6 +51,7 @@ export class MemberWatches {
     const { engineHost, view, leaving } = options;
     engineHost.onEvent((event) => {
       if (this.#streams.size === 0 || !VIEW_CHANGES.has(event.type) || !("memberId" in event)) return;
+      if (event.memberId === undefined) return;
       const present = view(event.memberId);
       for (const [stream, last] of this.#streams) {
         if (isNews(present, last.get(present.id))) stream.push(present);

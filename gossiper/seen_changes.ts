@@ -31,7 +31,7 @@ export class SeenChanges {
     const now = this.#read();
     this.#acknowledged = now;
     if (!before) return;
-    // Of a departed peer only the count changes, and no key is named for it: `MemberLeft` and `MemberFailed` are.
+    // A departed peer changes only the counts: `MemberLeft` and `MemberFailed` report it.
     let least = Infinity;
     for (const [id, number] of now) {
       const former = before.get(id) ?? 0;

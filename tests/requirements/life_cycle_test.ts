@@ -1,14 +1,6 @@
-import {
-  assert,
-  assertEquals,
-  assertInstanceOf,
-  assertRejects,
-  assertThrows,
-} from "../../deps/std_assert.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../../deps/std_assert.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY } from "../../engine/types.ts";
-import type { GossiperLike } from "../../gossiper/contract.ts";
 import { HearsayError } from "../../common/errors.ts";
-import { Gossiper } from "../../gossiper/gossiper.ts";
 import { seededRandom } from "../../testing/memory_random.ts";
 import { TestCluster } from "./harness.ts";
 
@@ -24,40 +16,6 @@ async function outcomes(promises: readonly Promise<unknown>[]) {
   const codes = results.flatMap((result) => result.status === "rejected" ? [result.reason.code] : []);
   return { fulfilled: results.length - codes.length, codes };
 }
-
-Deno.test("Gossiper: implements the whole interface (R1.1)", async () => {
-  await using cluster = new TestCluster(["a"]);
-  const gossiper: GossiperLike = cluster.make("a").gossiper;
-  assertInstanceOf(gossiper, Gossiper);
-  // The type makes the compiler report every member that is added to the interface.
-  const kinds: Record<keyof GossiperLike, string> = {
-    blockedMembers: "object",
-    closed: "object",
-    converged: "function",
-    deleteState: "function",
-    events: "object",
-    explain: "function",
-    getState: "function",
-    members: "object",
-    phase: "string",
-    registerConsensusCheck: "function",
-    removeConsensusCheck: "function",
-    seenBy: "function",
-    setState: "function",
-    setStateRequest: "function",
-    snapshot: "function",
-    start: "function",
-    stop: "function",
-    unblock: "function",
-    watch: "function",
-    watchMembers: "function",
-    whenMembers: "function",
-    [Symbol.asyncDispose]: "function",
-  };
-  for (const name of Reflect.ownKeys(kinds) as (keyof GossiperLike)[]) {
-    assertEquals(typeof gossiper[name], kinds[name], String(name));
-  }
-});
 
 Deno.test("await using: leaves the cluster at the end of the block, as stop() does (R1.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
