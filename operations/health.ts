@@ -99,6 +99,13 @@ export function operations(node: OperatedNode, options: OperationsOptions = {}):
   });
 }
 
+/** A response as plain data: several requests may wait for the same one, and a body of a `Response` is read once. */
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 class Pages {
   readonly readiness: Readiness;
   readonly #node: OperatedNode;
@@ -106,10 +113,10 @@ class Pages {
   readonly #runtime: Runtime;
   readonly #cluster: string;
   readonly #metrics: OperationsOptions["metrics"];
-  readonly #pages: ReadonlyMap<string, () => Response | Promise<Response>>;
+  readonly #pages: ReadonlyMap<string, () => Answer | Promise<Answer>>;
   #hasEnded = false;
   /** The text that is being made: several requests at once wait for one. */
-  #makingMetrics: Promise<Response> | undefined;
+  #makingMetrics: Promise<Answer> | undefined;
 
   constructor(node: OperatedNode, options: OperationsOptions) {
     const { prefix = "", members = 1, within = READY_WITHIN, waitsFor = () => undefined } = options;
@@ -120,7 +127,7 @@ class Pages {
     this.#cluster = node.snapshot().cluster;
     this.readiness = new Readiness(node, { members, within, waitsFor, runtime: this.#runtime });
     void node.closed.then(() => this.#hasEnded = true);
-    this.#pages = new Map<string, () => Response | Promise<Response>>([
+    this.#pages = new Map<string, () => Answer | Promise<Answer>>([
       ["/live", () => this.#live()],
       ["/ready", () => this.#ready()],
       ["/members", () => this.#members()],
@@ -138,34 +145,34 @@ class Pages {
     if (page === undefined) return undefined;
     const { method } = request;
     if (method !== "GET" && method !== "HEAD") {
-      return sentence(405, `${path} answers GET and HEAD only.`, { allow: "GET, HEAD" });
+      const { body, status, headers } = sentence(405, `${path} answers GET and HEAD only.`);
+      return new Response(body, { status, headers: { ...headers, allow: "GET, HEAD" } });
     }
-    // Several requests may have one response of `/metrics`, and a body is read once.
-    const response = (await page()).clone();
-    return method === "GET" ? response : new Response(null, response);
+    const { body, ...init } = await page();
+    return new Response(method === "GET" ? body : null, init);
   }
 
-  #live(): Response {
+  #live(): Answer {
     return json(this.#hasEnded ? 503 : 200, { live: !this.#hasEnded });
   }
 
-  #ready(): Response {
+  #ready(): Answer {
     const { report } = this.readiness;
     return json(report.ready ? 200 : 503, report);
   }
 
-  #members(): Response {
+  #members(): Answer {
     const { id: self, members } = this.#node;
     return json(200, { self, cluster: this.#cluster, members: members.map(shown) });
   }
 
-  async #makeMetrics(): Promise<Response> {
+  async #makeMetrics(): Promise<Answer> {
     if (this.#metrics === undefined) return sentence(404, "This service has no metrics.");
     using deadline = deadlineAfter(this.#runtime, METRICS_TIMEOUT, "`metrics` of operations");
     try {
       const text = await abortable(Promise.resolve(this.#metrics()), deadline.signal);
       if (typeof text !== "string") throw new TypeError("`metrics` must return a text.");
-      return new Response(text, { headers: headers("text/plain; version=0.0.4; charset=utf-8") });
+      return answerOf(200, text, "text/plain; version=0.0.4; charset=utf-8");
     } catch (error) {
       this.#node.events.publish({ type: "CallbackFailed", where: "`metrics` of operations", error });
       return sentence(500, "The metrics could not be read; the log has the reason.");
@@ -190,15 +197,16 @@ function addressOf({ host, port, url }: Member): string {
   return url ?? `${bracketed(host)}:${port}`;
 }
 
-function json(status: number, body: object): Response {
-  return new Response(`${printableJson(body)}\n`, { status, headers: headers("application/json") });
+function json(status: number, value: object): Answer {
+  return answerOf(status, `${printableJson(value)}\n`, "application/json");
 }
 
-function sentence(status: number, text: string, more: Readonly<Record<string, string>> = {}): Response {
-  return new Response(`${text}\n`, { status, headers: { ...headers("text/plain; charset=utf-8"), ...more } });
+function sentence(status: number, text: string): Answer {
+  return answerOf(status, `${text}\n`, "text/plain; charset=utf-8");
 }
 
-/** An old answer must not be shown, and no answer is a page. */
-function headers(type: string): Record<string, string> {
-  return { "content-type": type, "cache-control": "no-store", "x-content-type-options": "nosniff" };
+function answerOf(status: number, body: string, type: string): Answer {
+  // An old answer must not be shown, and no answer is a page.
+  const headers = { "content-type": type, "cache-control": "no-store", "x-content-type-options": "nosniff" };
+  return { status, body, headers };
 }
