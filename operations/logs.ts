@@ -69,8 +69,8 @@ const RULES: Rules<LogOptions> = { level: LEVEL, runtime: RUNTIME };
  * fields of the event. Texts of other members are escaped and cut. Values of keys are never logged. `console` gets the
  * sentence alone.
  *
- * Of one type of event at most 5 lines about one subject, and at most 300 lines, are logged in a minute; another line
- * then has the number of those left out. A logger that throws is reported once, on the console.
+ * In a minute, one type of event has at most 5 lines about one subject, and at most 300 lines. Another line then has the
+ * number of those left out. A logger that throws is reported once, on the console.
  *
  * `join` prints some warnings itself. From this call on it prints none of them, so that each is logged once. With
  * `log: false` it prints none at all, and the first `logTo` gets those from before the call too.

@@ -154,6 +154,10 @@ export class Readiness {
 
   /** The conditions that hold at any time. */
   #lastingConditions(alive: number): Waiting[] {
+    if (this.#node.members.some(({ isSelf, status }) => isSelf && status === "failed")) {
+      const reason = "Another process uses this member's id, so it no longer sends or takes state.";
+      return [{ condition: "identity", reason }];
+    }
     const conditions: Waiting[] = [];
     const wanted = this.#options.members;
     if (wanted > 1 && this.#isIsolated) {
@@ -161,10 +165,6 @@ export class Readiness {
       conditions.push({ condition: "members", reason });
     } else if (alive < wanted) {
       conditions.push({ condition: "members", reason: `${alive} of ${wanted} members are alive.` });
-    }
-    if (this.#node.members.some(({ isSelf, status }) => isSelf && status === "failed")) {
-      const reason = "Another process uses this member's id, so it no longer sends or takes state.";
-      conditions.push({ condition: "identity", reason });
     }
     const reason = this.#reasonOfService();
     if (reason !== undefined) conditions.push({ condition: "service", reason });

@@ -130,8 +130,13 @@ function trouble(event: Trouble): string {
       return listenFailed(event);
     case "RequestFailed":
       return `a request to ${quoted(event.peerId)} failed: ${withoutDot(messageOf(event.error))}.`;
-    case "SeedFailed":
-      return `no member answered at the seed ${event.address}: ${withoutDot(messageOf(event.error))}.`;
+    case "SeedFailed": {
+      const why = withoutDot(messageOf(event.error));
+      // Most reasons have the address.
+      return `no member answered at a seed: ${
+        why.includes(event.address) ? "" : `${event.address}: `
+      }${why}.`;
+    }
     case "SeedRecovered":
       if (event.memberId === undefined) return `${event.address} is no longer a seed.`;
       return `the member ${quoted(event.memberId)} answered at the seed ${event.address}.`;

@@ -133,7 +133,7 @@ export const EXAMPLES: {
   SeedFailed: [
     { type: "SeedFailed", address: "ws://127.0.0.1:1", error: new Error("refused") },
     "info",
-    /no member answered at the seed ws:\/\/127\.0\.0\.1:1: refused\.$/,
+    /no member answered at a seed: ws:\/\/127\.0\.0\.1:1: refused\.$/,
   ],
   SeedRecovered: [
     { type: "SeedRecovered", address: "ws://127.0.0.1:1", memberId: "bob" },

@@ -204,6 +204,17 @@ Deno.test("operations: /ready has the reason of the service, escaped, and of one
   assertEquals((await failures.read()).value!.where, "`waitsFor` of operations");
 });
 
+Deno.test("operations: a member that has withdrawn, because another process has its id, is not ready", async () => {
+  await using member = await operated();
+  const { node, runtime } = member;
+  const members = node.members.map((view) => ({ ...view, status: "failed" as const }));
+  const { id, signal, closed, events } = node;
+  const withdrawn = { id, signal, closed, events, members };
+  const calls = { converged: () => node.converged(), snapshot: () => node.snapshot() };
+  const handler = operations({ ...withdrawn, ...calls }, { within: 0, runtime });
+  assertEquals(await readyOf(handler), [503, "identity"]);
+});
+
 Deno.test("operations: a member that leaves is not ready", async () => {
   await using member = await operated({ within: 0 });
   const stopping = member.node.stop();

@@ -5,7 +5,8 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "../../deps/std_assert.ts";
-import type { HearsayEvent } from "../../contracts/event_stream.ts";
+import { EventStream, type HearsayEvent } from "../../contracts/event_stream.ts";
+import type { GossiperClosed } from "../../gossiper/contract.ts";
 import { ConfigurationError } from "../../options/configuration.ts";
 import { join, type Node } from "../../node/join.ts";
 import type { JoinOptions } from "../../node/join_options.ts";
@@ -216,6 +217,26 @@ Deno.test("logTo: logs the end of the member", async () => {
   });
 });
 
+Deno.test("logTo: logs the failure of a gossiper, also of one without `join`", async () => {
+  const events = new EventStream();
+  const closed = Promise.withResolvers<GossiperClosed>();
+  const kept = new KeptLog();
+  const snapshot = () => ({ cluster: "orders" });
+  using _log = logTo({ id: "bob", events, closed: closed.promise, snapshot }, kept);
+  events.publish({ type: "Isolated" });
+  events.close();
+  closed.resolve({ reason: "failed", error: new Error("broken\n") });
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(kept.lines.map(({ level, fields }) => [level, fields.event, fields.self]), [
+    ["warn", "Isolated", "bob"],
+    ["error", "Closed", "bob"],
+  ]);
+  assertEquals(
+    kept.messages[1],
+    'Hearsay: "bob" of cluster "orders" failed, and no longer takes part: Error: broken\\u000a',
+  );
+});
+
 Deno.test("logTo: takes the warnings of join over, so that each is logged once, and gives them back", async () => {
   using printed = new CapturedConsole();
   await using log = await logged({}, { log: true });
@@ -348,4 +369,15 @@ Deno.test("logTo: refuses a logger without its methods, and unknown options", as
   assertStringIncludes(wrong(undefined), "logger");
   assertStringIncludes(wrong(console, { level: "warning" }), "level");
   assertStringIncludes(wrong(console, { levels: "warn" }), "did you mean level?");
+});
+
+Deno.test("docs/operating.md: has the level of every event above debug", async () => {
+  const page = await Deno.readTextFile(new URL("../../docs/operating.md", import.meta.url));
+  for (const [type, [, level]] of Object.entries(EXAMPLES)) {
+    const named = [...page.matchAll(/^\| `"(\w+)"`.*$/gm)].filter(([row]) => row.includes(`\`${type}\``));
+    const levels = named.map(([, each]) => each!);
+    // Its level follows from its reason.
+    const expected = type === "SelfBlocked" ? ["error", "warn", "info"] : level === "debug" ? [] : [level];
+    assertEquals(levels, expected, type);
+  }
 });
