@@ -9,6 +9,8 @@ export const MAX_PRINTED = 1_000;
 
 /** Controls, invisible and bidirectional marks, line separators, lone surrogates. */
 const NOT_PRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+/** Those, and the beginning of a tag. */
+const NOT_PRINTABLE_IN_JSON = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}<]/gu;
 
 /**
  * Escapes the unprintable characters of a text, and cuts it after `most` UTF-16 units. Errors and events of this library
@@ -27,6 +29,18 @@ export function printable(text: string, most: number = MAX_PRINTED): string {
     const code = char.codePointAt(0)!.toString(16);
     return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, "0")}`;
   });
+}
+
+/**
+ * JSON of plain data whose unprintable characters are escaped, so that a terminal or a page can show it. A parser reads the
+ * data unchanged.
+ */
+export function printableJson(value: unknown): string {
+  // Only texts have these characters, and JSON has one escape for each UTF-16 unit.
+  return JSON.stringify(value).replace(
+    NOT_PRINTABLE_IN_JSON,
+    (char) => char.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""),
+  );
 }
 
 /** The depth to which the causes of an error are kept. */

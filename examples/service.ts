@@ -9,10 +9,10 @@
  */
 
 import { join, leaveOnSignals, type Node, printable, serve, type Server } from "../mod.ts";
+import { operations, type ReadyReport } from "../operations/mod.ts";
 import { storyOf } from "./leave.ts";
 import { OrderBook } from "./service/order_book.ts";
 import { PriceList } from "./service/price_list.ts";
-import { Readiness } from "./service/readiness.ts";
 import { type Instance, respond } from "./service/routes.ts";
 import { explainSettings, readSettings, type Settings } from "./service/settings.ts";
 import { Traffic } from "./service/traffic.ts";
@@ -22,7 +22,6 @@ import { giveUp } from "./flags.ts";
 const SHUTDOWN_MS = 500;
 
 const settings = await readSettings().catch(explainSettings);
-const readiness = new Readiness();
 const traffic = new Traffic();
 /** Empty until this instance has joined. */
 const here: { instance?: Instance } = {};
@@ -30,11 +29,24 @@ const here: { instance?: Instance } = {};
 // The server starts first: probes of `/live` and `/ready` have to be answered while the instance joins.
 const server = listen(settings);
 const node = await joinCluster(settings).catch(explainSettings);
-here.instance = { node, prices: new PriceList(node), orders: new OrderBook(node), readiness };
+// An instance is ready after it has the state of the others, so that none answers with older prices; or after this time
+// in any case, because the first instance is alone, and a partitioned one serves with its own state.
+const operate = operations(node, {
+  within: settings.readyWithinMs,
+  waitsFor: () => instance.isLeaving ? "This instance is leaving." : undefined,
+});
+const instance: Instance = {
+  node,
+  prices: new PriceList(node),
+  orders: new OrderBook(node),
+  operate,
+  isLeaving: false,
+};
+here.instance = instance;
 
 leaveOnSignals(node, {
   async beforeLeaving({ signal }) {
-    readiness.leave();
+    instance.isLeaving = true;
     console.log("leaving: no longer ready");
     // Clients and load balancers need this time to notice; their requests are still answered.
     await traffic.drained({ forMs: settings.drainMs, signal });
@@ -53,8 +65,15 @@ void node.closed.then(({ reason, error }) => {
 void logEvents(node);
 const { origin } = new URL(node.address.replace(/^ws/, "http"));
 console.log(`listening: ${origin}`);
-const how = await readiness.reached(node, { withinMs: settings.readyWithinMs });
-if (how !== undefined) console.log(`ready: ${how}`);
+// It rejects if the instance leaves before it is ready.
+await operate.whenReady().then((report) => console.log(`ready: ${howReady(report, settings)}`), () => {});
+
+function howReady({ members, converged }: ReadyReport, { readyWithinMs }: Settings): string {
+  if (converged) return `${members} members have the same state`;
+  return members === 1
+    ? `alone, after ${readyWithinMs} ms`
+    : `after ${readyWithinMs} ms, without convergence`;
+}
 
 function listen({ listenHost, port, cert, key }: Settings): Server {
   try {

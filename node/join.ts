@@ -96,7 +96,7 @@ export class Node extends Gossiper {
  */
 export async function join(options: JoinOptions): Promise<Node> {
   const config = checkedConfig(options);
-  const { cluster, runtime = realRuntime, signal } = options;
+  const { cluster, runtime = realRuntime, signal, log = true } = options;
   signal?.throwIfAborted();
   const eventStream = new EventStream({ capacity: config.eventCapacity });
   const signing = await signingOf(options.authentication);
@@ -118,7 +118,8 @@ export async function join(options: JoinOptions): Promise<Node> {
       transport.answerTo(transport.addressOf({ id, host, port, kinds: [] }));
     }
     for (const alias of options.authentication?.aliases ?? []) transport.answerTo(alias);
-    if (isOpenToAll(options)) warn(openToAll(transport.addressOf(self)));
+    const open = isOpenToAll(options) ? openToAll(transport.addressOf(self)) : undefined;
+    if (open !== undefined && log) warn(open);
     const { actorStatistics } = options;
     const node = new Node(config, {
       self,
@@ -133,7 +134,8 @@ export async function join(options: JoinOptions): Promise<Node> {
     });
     const { heartbeatExpiration } = config;
     const path = pathOf(config.gossipActorName);
-    void logEvents(eventStream, { cluster, id, heartbeatExpiration, path, runtime });
+    const logged = { cluster, id, heartbeatExpiration, path, runtime };
+    void logEvents(eventStream, logged, { prints: log, openToAll: log ? undefined : open });
     await node.start(signal ? { signal } : {});
     return node;
   } catch (error) {

@@ -89,6 +89,11 @@ export interface JoinOptions extends SecurityOptions {
   readonly actorStatistics?: () => Readonly<Record<string, number>>;
   /** Stops the member when aborted, like {@linkcode Node.stop}. */
   readonly signal?: AbortSignal;
+  /**
+   * False if the member prints no warnings, because `logTo` of `@hearsay/gossip/operations` logs them all; true by
+   * default.
+   */
+  readonly log?: boolean;
   /** Clock, timers and random numbers; the real ones by default. */
   readonly runtime?: Runtime;
 }
@@ -106,6 +111,7 @@ const OPTIONS = [
   "config",
   "actorStatistics",
   "signal",
+  "log",
   "runtime",
   ...SECURITY_OPTIONS,
 ] as const satisfies readonly (keyof JoinOptions)[];
@@ -162,6 +168,7 @@ const ALONE: Partial<Rules<JoinOptions>> = {
   dialOnly: FLAG,
   actorStatistics: FUNCTION,
   signal: SIGNAL,
+  log: FLAG,
   runtime: RUNTIME,
 };
 

@@ -21,8 +21,11 @@ const ROOMS = [
   "discovery",
   "testing",
   "node",
+  "operations",
   "protoactor",
 ];
+/** The rooms that `mod.ts` does not reach: a program imports them by a path of their own. */
+const OPTIONAL: readonly string[] = ["deps", "testing", "operations", "protoactor"];
 /** The rooms with code of the product's own. */
 export const PRODUCT: readonly string[] = ROOMS.filter((room) => room !== "deps");
 /** The engine is pure, and what stands on the contracts does not know its neighbors. */
@@ -36,7 +39,7 @@ const APART: ReadonlyMap<string, readonly string[]> = new Map([
 /** Rooms and `mod.ts`, each with the rooms that it may import. */
 const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
   ...ROOMS.map((room, index) => [room, APART.get(room) ?? ROOMS.slice(0, index)] as const),
-  ["mod.ts", ROOMS.filter((room) => room !== "deps" && room !== "testing" && room !== "protoactor")],
+  ["mod.ts", ROOMS.filter((room) => !OPTIONAL.includes(room))],
 ]);
 
 /** Rooms without a clock, a timer, a random source or output of their own. */

@@ -188,9 +188,13 @@ async function drop({ server }: Served): Promise<void> {
   await server.shutdown().catch(() => {});
 }
 
-function warnOf({ address, error }: ListenFailure): void {
-  const why = messageOf(error);
-  warn(`Hearsay: ${address} accepts no connections: ${why}. It listens again in ${LISTEN_AGAIN_MS} ms.`);
+function warnOf(failure: ListenFailure): void {
+  warn(`Hearsay: ${listenFailed(failure)}`);
+}
+
+/** The sentence about a failed listener. */
+export function listenFailed({ address, error }: ListenFailure): string {
+  return `${address} accepts no connections: ${messageOf(error)}. It listens again in ${LISTEN_AGAIN_MS} ms.`;
 }
 
 function serveOnce(

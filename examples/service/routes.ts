@@ -8,68 +8,60 @@
 
 import { HearsayError, type Node } from "../../mod.ts";
 import { ClientError, readObject } from "./body.ts";
+import type { OperationsHandler } from "../../operations/mod.ts";
 import type { OrderBook } from "./order_book.ts";
 import { areCents, type PriceList } from "./price_list.ts";
-import type { Readiness } from "./readiness.ts";
 
 /** An instance that has joined. */
 export interface Instance {
   readonly node: Node;
   readonly prices: PriceList;
   readonly orders: OrderBook;
-  readonly readiness: Readiness;
+  /** Answers `/live`, `/ready` and `/members`. */
+  readonly operate: OperationsHandler;
+  /** True once it must get no new clients. */
+  isLeaving: boolean;
 }
 
 type Route = (instance: Instance, request: Request) => Response | Promise<Response>;
 
 /** By method and path. */
 const ROUTES: Readonly<Record<string, Route>> = {
-  "GET /live": () => new Response("alive\n"),
-  "GET /ready": ({ readiness: { state } }) =>
-    state === "ready" ? new Response("ready\n") : unavailable(state),
-  "GET /members": members,
   "GET /orders": ({ orders }) => Response.json({ taken: orders.total }),
   "POST /orders": takeOrder,
-  "GET /prices": ({ prices }) => Response.json(prices.newest),
+  "GET /prices": ({ prices }) => Response.json({ ...prices.newest, isAgreed: prices.isAgreed }),
   "PUT /prices": setPrices,
 };
 
 /** Answers a request; `instance` is `undefined` while it joins. */
 export async function respond(request: Request, instance: Instance | undefined): Promise<Response> {
-  const response = await answer(request, instance);
+  if (instance === undefined) return respondEarly(request);
+  const response = await instance.operate(request) ?? await answer(request, instance);
   // With keep-alive the client would send its next request here as well.
-  if (instance?.readiness.state === "leaving") response.headers.set("connection", "close");
+  if (instance.isLeaving) response.headers.set("connection", "close");
   return response;
 }
 
-async function answer(request: Request, instance: Instance | undefined): Promise<Response> {
+/** Probes have to be answered while the instance joins. */
+function respondEarly(request: Request): Response {
+  if (URL.parse(request.url)?.pathname === "/live") return Response.json({ live: true });
+  const waitsFor = [{ condition: "service", reason: "This instance joins the cluster." }];
+  return Response.json({ ready: false, waitsFor }, { status: 503 });
+}
+
+async function answer(request: Request, instance: Instance): Promise<Response> {
   const name = `${request.method} ${URL.parse(request.url)?.pathname}`;
   if (!Object.hasOwn(ROUTES, name)) return new Response("Not found.\n", { status: 404 });
-  if (!instance) {
-    return name === "GET /live" ? new Response("alive\n") : unavailable("starting");
-  }
   try {
     return await ROUTES[name]!(instance, request);
   } catch (error) {
     if (error instanceof ClientError) return new Response(`${error.message}\n`, { status: error.status });
     // The member has left, so a new value would reach no other member.
-    if (error instanceof HearsayError && error.code === "stopped") return unavailable("leaving");
+    if (error instanceof HearsayError && error.code === "stopped") {
+      return new Response("This instance is leaving.\n", { status: 503 });
+    }
     throw error;
   }
-}
-
-function unavailable(why: string): Response {
-  return new Response(`${why}\n`, { status: 503 });
-}
-
-function members({ node, prices }: Instance): Response {
-  const members = node.members.map(({ id, status, isSelf, member }) => ({
-    id,
-    status,
-    isSelf,
-    ...(member && { address: `${member.host}:${member.port}` }),
-  }));
-  return Response.json({ members, isAgreed: prices.isAgreed });
 }
 
 async function takeOrder({ prices, orders }: Instance, request: Request): Promise<Response> {

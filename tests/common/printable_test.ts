@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertLess } from "../../deps/std_assert.ts";
 import { ConnectionClosed, HearsayError } from "../../common/errors.ts";
 import { describe } from "../../options/rules.ts";
-import { MAX_PRINTED, printable } from "../../common/printable.ts";
+import { MAX_PRINTED, printable, printableJson } from "../../common/printable.ts";
 import { PeerRefused } from "../../protocol/refusal.ts";
 import { show } from "../../protocol/check.ts";
 
@@ -16,6 +16,13 @@ Deno.test("printable: escapes the control characters of terminals and logs, and 
   assertEquals(printable("a".repeat(50), 10), `${"a".repeat(10)}…`);
   assertEquals(printable("🎉".repeat(10), 5), `${"🎉".repeat(2)}…`);
   assert(printable("\ud800").isWellFormed());
+});
+
+Deno.test("printableJson: escapes what a terminal or a page could obey, and a parser reads it unchanged", () => {
+  const data = { id: `${HOSTILE}<script>\u{e0001}🎉`, list: [HOSTILE, 1, null] };
+  const json = printableJson(data);
+  assert(!UNPRINTABLE.test(json) && !json.includes("<") && !/\p{Cf}/u.test(json), json);
+  assertEquals(JSON.parse(json), data);
 });
 
 Deno.test("printable: no error and no shown value has unescaped or unbounded text of a peer", () => {

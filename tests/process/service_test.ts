@@ -69,7 +69,17 @@ class Deployment implements AsyncDisposable {
 
 interface Members {
   readonly members: readonly { readonly status: string }[];
+}
+
+interface Prices {
+  readonly revision: number;
+  readonly cents: unknown;
   readonly isAgreed: boolean;
+}
+
+interface Ready {
+  readonly ready: boolean;
+  readonly waitsFor: readonly { readonly condition: string; readonly reason: string }[];
 }
 
 /** Three instances with each other as seeds, and all processes that ran on their ports. */
@@ -125,7 +135,8 @@ class Instances implements AsyncDisposable {
   async agree(): Promise<void> {
     for (const origin of this.origins) {
       await eventually(`${origin} sees three that agree`, async () => {
-        const [, { members, isAgreed }] = await this.deployment.ask(origin, "/members") as [number, Members];
+        const [, { members }] = await this.deployment.ask(origin, "/members") as [number, Members];
+        const [, { isAgreed }] = await this.deployment.ask(origin, "/prices") as [number, Prices];
         return isAgreed && members.filter(({ status }) => status === "alive").length === 3;
       });
     }
@@ -173,10 +184,7 @@ Deno.test("service example: in a rolling restart of three instances under load n
   for (const origin of origins) assertGreater(sentTo.get(origin) ?? 0, 30);
   await instances.agree();
   for (const origin of origins) {
-    const [, prices] = await deployment.ask(origin, "/prices") as [
-      number,
-      { revision: number; cents: unknown },
-    ];
+    const [, prices] = await deployment.ask(origin, "/prices") as [number, Prices];
     assertEquals([prices.revision, prices.cents], [4, { tea: 302 }]);
     // An instance hands its count over when it leaves.
     await eventually(`${origin} has every order`, async () => {
@@ -203,10 +211,13 @@ Deno.test("service example: a single instance is alive at once, and ready after 
   });
   await using program = await Program.exampleIn(env, "service");
   await program.until(/^listening: https:/);
-  assertEquals(await deployment.ask(origin, "/live"), [200, "alive\n"]);
-  assertEquals(await deployment.ask(origin, "/ready"), [503, "starting\n"]);
+  assertEquals(await deployment.ask(origin, "/live"), [200, { live: true }]);
+  const [status, early] = await deployment.ask(origin, "/ready") as [number, Ready];
+  assertEquals([status, early.ready], [503, false]);
+  assert(["discovery", "alone"].includes(early.waitsFor[0]!.condition), early.waitsFor[0]!.reason);
   await program.until(/^ready: alone, after 1000 ms$/);
-  assertEquals(await deployment.ask(origin, "/ready"), [200, "ready\n"]);
+  const [, { ready }] = await deployment.ask(origin, "/ready") as [number, Ready];
+  assert(ready);
 });
 
 Deno.test("service example: after SIGTERM an instance is not ready, answers requests, and ends with 0", async () => {
@@ -218,7 +229,9 @@ Deno.test("service example: after SIGTERM an instance is not ready, answers requ
   await program.until(/^ready: /);
   program.kill("SIGTERM");
   await program.until(/^leaving: /);
-  assertEquals(await deployment.ask(origin, "/ready"), [503, "leaving\n"]);
+  const [status, { waitsFor }] = await deployment.ask(origin, "/ready") as [number, Ready];
+  const reason = "This instance is leaving.";
+  assertEquals([status, waitsFor], [503, [{ condition: "service", reason }]]);
   using client = Deno.createHttpClient({ caCerts: [deployment.authority.cert], http2: false });
   const response = await fetch(`${origin}/prices`, { client });
   assertEquals([response.status, response.headers.get("connection")], [200, "close"]);
@@ -237,7 +250,7 @@ Deno.test("service example: a request in progress is answered before its instanc
   // This request takes a second, because no other member acknowledges the list.
   const setting = deployment.ask(origin, "/prices", { method: "PUT", body: '{"tea":250}' });
   await eventually("the request is in progress", async () => {
-    const [, prices] = await deployment.ask(origin, "/prices") as [number, { revision: number }];
+    const [, prices] = await deployment.ask(origin, "/prices") as [number, Prices];
     return prices.revision === 1;
   });
   program.kill("SIGTERM");

@@ -1,6 +1,7 @@
-import { assert, assertEquals, assertGreater } from "../../deps/std_assert.ts";
+import { assert, assertEquals, assertGreater, assertMatch } from "../../deps/std_assert.ts";
 import { parse } from "../../deps/std_yaml.ts";
-import { SHUTDOWN_TIMEOUT } from "../../node/mod.ts";
+import { join, SHUTDOWN_TIMEOUT } from "../../node/mod.ts";
+import { operations } from "../../operations/mod.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -108,12 +109,17 @@ Deno.test("deployment: the platforms give the service more time to end than it t
 });
 
 Deno.test("deployment: the probes of the manifests use the paths that the service answers", async () => {
-  const routes = await textOf("examples/service/routes.ts");
+  // The service mounts the handler without a prefix.
+  await using node = await join({ cluster: "deployment", listen: { port: 0 } });
+  const operate = operations(node);
+  const service = await textOf("examples/service.ts");
+  assertMatch(service, /= operations\(node, /);
+  assert(!service.includes("prefix:"));
   const [container] = (await statefulSet()).spec.template.spec.containers;
   const ports = container.ports.map(({ name }) => name);
   for (const probe of ["startupProbe", "readinessProbe", "livenessProbe"] as const) {
     const { path, port, scheme } = container[probe].httpGet;
-    assert(routes.includes(`"GET ${path}"`), path);
+    assert(await operate(new Request(`https://orders.example${path}`)) !== undefined, path);
     assertEquals([scheme, ports.includes(port)], ["HTTPS", true]);
   }
 });

@@ -179,6 +179,7 @@ for (const [much, compilerOptions] of Object.entries(COMPILER_OPTIONS)) {
         "mod.ts",
         "discovery/etcd/etcd.ts",
         "discovery/kubernetes/kubernetes.ts",
+        "operations/mod.ts",
         "protoactor/discovery.ts",
         "options/yaml.ts",
         "security/cluster_keys.ts",

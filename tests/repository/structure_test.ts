@@ -46,7 +46,12 @@ Deno.test("imports: go only downwards through the rooms, and not between neighbo
     ],
     "discovery/x.ts": ['import { a } from "../transport/a.ts";', 'import { a } from "../mod.ts";'],
     "node/x.ts": ['import { a } from "../mod.ts";', 'import { a } from "../examples/a.ts";'],
-    "mod.ts": ['export { a } from "./deps/a.ts";', 'export { a } from "./protoactor/a.ts";'],
+    "operations/x.ts": ['import { a } from "../mod.ts";', 'import { a } from "../protoactor/a.ts";'],
+    "mod.ts": [
+      'export { a } from "./deps/a.ts";',
+      'export { a } from "./operations/a.ts";',
+      'export { a } from "./protoactor/a.ts";',
+    ],
     "deps/x.ts": ['export { a } from "../engine/a.ts";'],
   });
   assertClean({
@@ -55,6 +60,7 @@ Deno.test("imports: go only downwards through the rooms, and not between neighbo
     "transport/x.ts": ['import { a } from "../contracts/a.ts";'],
     "discovery/x.ts": ['import { a } from "../engine/a.ts";'],
     "node/x.ts": ['import { a } from "../transport/a.ts";', 'import { b } from "../discovery/b.ts";'],
+    "operations/x.ts": ['import { a } from "../node/a.ts";', 'import { a } from "../transport/a.ts";'],
     "mod.ts": ['export { a } from "./node/join.ts";', 'export type { A } from "./engine/types.ts";'],
     "tests/engine/x_test.ts": ['import { a } from "../../engine/a.ts";', 'import { a } from "../../mod.ts";'],
   });

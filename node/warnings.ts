@@ -1,0 +1,121 @@
+/**
+ * The sentences about events that need a person. `join` and `logTo` log the same ones.
+ *
+ * @module
+ */
+
+import type { AddressShared, Alone, EventOf, SelfUnreachable } from "../contracts/events.ts";
+import { errorText, messageOf } from "../common/error_text.ts";
+import type { Runtime } from "../common/runtime.ts";
+
+/** The most seeds in one line. */
+const MAX_SEEDS = 8;
+
+/** The events with a sentence in this module. */
+export const WARNINGS = [
+  "AddressShared",
+  "Alone",
+  "CallbackFailed",
+  "ConflictDetected",
+  "DiscoveryFailed",
+  "Isolated",
+  "SelfBlocked",
+  "SelfUnreachable",
+] as const;
+
+/** An event with a sentence in this module. */
+export type Warning = EventOf<typeof WARNINGS[number]>;
+
+/** The member whose events are logged. */
+export interface LoggedMember {
+  readonly id: string;
+  /** The cluster's name. */
+  readonly cluster: string;
+  readonly heartbeatExpiration: number;
+  /** The path of its endpoint, if its address has none. */
+  readonly path: string;
+  readonly runtime: Runtime;
+}
+
+/** The sentence about an event; `undefined` if the event needs no person. Ids and errors in it are not escaped yet. */
+export function warningOf(
+  event: Warning,
+  member: Pick<LoggedMember, "id" | "cluster" | "path">,
+): string | undefined {
+  switch (event.type) {
+    case "AddressShared":
+      return addressShared(event, member);
+    case "Alone":
+      return alone(event, member);
+    case "CallbackFailed":
+      return `${event.where} threw ${withoutDot(errorText(event.error))}.`;
+    case "ConflictDetected": {
+      const isOwnId = event.memberId === member.id && event.reason === "identity";
+      return isOwnId ? idInUse(member) : undefined;
+    }
+    case "DiscoveryFailed": {
+      const failed = `${event.source} failed: ${withoutDot(messageOf(event.error))}`;
+      return `${failed}. It is asked again, and the members that it named last stay.`;
+    }
+    case "Isolated":
+      return `${
+        of(member)
+      } hears no other member, although it knows some. It keeps trying; look at the network ` +
+        "between them. The event `Rejoined` follows when it hears one.";
+    case "SelfBlocked":
+      return event.reason === "identity" ? fenced(member) : undefined;
+    case "SelfUnreachable":
+      return unreachable(event, member);
+  }
+}
+
+function of({ id, cluster }: Pick<LoggedMember, "id" | "cluster">): string {
+  return `${JSON.stringify(id)} of cluster ${JSON.stringify(cluster)}`;
+}
+
+function idInUse({ id, cluster }: Pick<LoggedMember, "id" | "cluster">): string {
+  return `another process uses the id ${JSON.stringify(id)} in the cluster ${
+    JSON.stringify(cluster)
+  }, and each ` +
+    "replaces the state of the other. Stop one of them, or give it another id.";
+}
+
+function fenced({ id, cluster }: Pick<LoggedMember, "id" | "cluster">): string {
+  const who = `${JSON.stringify(id)} and its key in the cluster ${JSON.stringify(cluster)}`;
+  return `another process uses the id ${who}, so this one no longer sends or takes state. Stop it, and join under ` +
+    "another id.";
+}
+
+function alone({ seeds }: Alone, member: Pick<LoggedMember, "id" | "cluster">): string {
+  const shown = seeds.slice(0, MAX_SEEDS).map(({ address, reason, outcome }) =>
+    reason?.includes(address) ? withoutDot(reason) : `${address}: ${withoutDot(reason ?? outcome)}`
+  );
+  const more = seeds.length - shown.length;
+  const rest = more > 0 ? `; and ${more} more` : "";
+  return `${of(member)} has found no other member for 10 s and keeps trying. ${shown.join("; ")}${rest}`;
+}
+
+function unreachable(
+  { address, error }: SelfUnreachable,
+  { id, path: usual }: Pick<LoggedMember, "id" | "path">,
+): string {
+  const { pathname } = new URL(address);
+  const path = pathname === "/" ? usual : pathname;
+  const what = `no member answers at ${address}, the address of ${JSON.stringify(id)} itself`;
+  return `${what}: ${withoutDot(messageOf(error))}. ` +
+    `Mount \`node.handler\` there at ${path}, with the \`info\` of its requests, or correct \`advertise\`.`;
+}
+
+function addressShared({ address, memberId }: AddressShared, { id }: Pick<LoggedMember, "id">): string {
+  const other = `${JSON.stringify(memberId)} answers there too`;
+  return `${
+    JSON.stringify(id)
+  } is advertised at ${address}, and ${other}. With \`deno serve --parallel\`, with ` +
+    "several workers that mount a handler, or behind a load balancer, each member needs an address of its own: " +
+    "else requests for one reach another.";
+}
+
+/** A sentence as a part of another one. */
+export function withoutDot(sentence: string): string {
+  return sentence.replace(/\.$/, "");
+}

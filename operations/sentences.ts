@@ -1,0 +1,263 @@
+/**
+ * The sentence and the fields of each event, for a log.
+ *
+ * @module
+ */
+
+import type { ConflictDetected } from "../engine/events.ts";
+import type { EventOf, HearsayEvent } from "../contracts/event_stream.ts";
+import { errorText, messageOf } from "../common/error_text.ts";
+import { HearsayError } from "../common/errors.ts";
+import { printable } from "../common/printable.ts";
+import { describeDifference } from "../protocol/shared_settings.ts";
+import { listenFailed } from "../transport/listening.ts";
+import { type LoggedMember, type Warning, warningOf, WARNINGS, withoutDot } from "../node/warnings.ts";
+
+/** The fields of a log line, beside its sentence. */
+export type LogFields = Readonly<Record<string, string | number | boolean>>;
+
+/** The longest text of a member in a sentence, in UTF-16 units. */
+const MAX_QUOTED = 100;
+/** The longest text in a field, in UTF-16 units. */
+const MAX_FIELD = 300;
+
+/** The sentence about an event. Not escaped yet. */
+export function sentenceOf(
+  event: HearsayEvent,
+  member: Pick<LoggedMember, "id" | "cluster" | "path">,
+): string {
+  const warning = isWarning(event) ? warningOf(event, member) : undefined;
+  return warning ?? otherSentenceOf(event);
+}
+
+/** The subject of an event: the limit of lines counts by it. Empty if it has none. */
+export function subjectOf(event: HearsayEvent): string {
+  if (event.type === "GossipUpdate") return `${event.memberId} ${event.key}`;
+  const subject = ["memberId", "peerId", "remote", "address", "source", "where", "checkId"] as const;
+  const fields = new Map<string, unknown>(Object.entries(event));
+  const found = subject.map((name) => fields.get(name)).find((value) => typeof value === "string") ?? "";
+  const text = ownSubjectOf(event) ?? found as string;
+  return text.length > MAX_FIELD ? text.slice(0, MAX_FIELD) : text;
+}
+
+function ownSubjectOf(event: HearsayEvent): string | undefined {
+  // The port of a client is new for each connection, and a peer may name any member.
+  if (event.type === "ClientRefused") return hostOf(event.remote);
+  return event.type === "SignatureRefused" ? event.peerId : undefined;
+}
+
+/**
+ * The fields of an event as plain data: texts escaped and cut, lists as their lengths. Values of keys are left out,
+ * because a log is kept elsewhere and for longer than the state.
+ */
+export function fieldsOf(event: HearsayEvent): LogFields {
+  const fields: [string, string | number | boolean][] = [["event", event.type]];
+  for (const [name, value] of Object.entries(event)) {
+    if (name === "type" || name === "value") continue;
+    if (name === "error") fields.push(...fieldsOfError(value));
+    else if (typeof value === "string") fields.push([name, printable(value, MAX_FIELD)]);
+    else if (typeof value === "number" || typeof value === "boolean") fields.push([name, value]);
+    else if (Array.isArray(value)) fields.push([name, value.length]);
+  }
+  return Object.fromEntries(fields);
+}
+
+function fieldsOfError(error: unknown): [string, string][] {
+  const text: [string, string] = ["error", printable(errorText(error), MAX_FIELD)];
+  return error instanceof HearsayError ? [text, ["code", error.code]] : [text];
+}
+
+function isWarning(event: HearsayEvent): event is Warning {
+  return (WARNINGS as readonly string[]).includes(event.type);
+}
+
+function otherSentenceOf(event: HearsayEvent): string {
+  switch (event.type) {
+    case "ClientRefused":
+    case "EventsDropped":
+    case "HandshakeRefused":
+    case "ListenFailed":
+    case "RequestFailed":
+    case "SeedFailed":
+    case "SeedRecovered":
+    case "SettingsDiffer":
+    case "SignatureRefused":
+      return trouble(event);
+    case "ConflictDetected":
+      return conflict(event);
+    case "Confirmed":
+    case "ConsensusLost":
+    case "ConsensusReached":
+    case "Disseminated":
+    case "GossipUpdate":
+    case "IncarnationRenewed":
+    case "PhaseChanged":
+    case "ReconcilingRequested":
+    case "StateDropped":
+      return change(event);
+    default:
+      return membership(event);
+  }
+}
+
+type Trouble = EventOf<
+  | "ClientRefused"
+  | "EventsDropped"
+  | "HandshakeRefused"
+  | "ListenFailed"
+  | "RequestFailed"
+  | "SeedFailed"
+  | "SeedRecovered"
+  | "SettingsDiffer"
+  | "SignatureRefused"
+>;
+
+const SIGNATURE_REASONS: Readonly<Record<EventOf<"SignatureRefused">["reason"], string>> = {
+  key: "another key is bound to the id",
+  signature: "they were changed or forged",
+  unsigned: "the signature or the key is missing",
+};
+
+function trouble(event: Trouble): string {
+  switch (event.type) {
+    case "ClientRefused":
+      return `a client at ${event.remote} was refused: ${event.reason}`;
+    case "EventsDropped":
+      return `${event.count} events came faster than the log takes them, and have no line.`;
+    case "HandshakeRefused":
+      return `the peer ${quoted(event.peerId)} was refused (${event.code}): ${event.reason}`;
+    case "ListenFailed":
+      return listenFailed(event);
+    case "RequestFailed":
+      return `a request to ${quoted(event.peerId)} failed: ${withoutDot(messageOf(event.error))}.`;
+    case "SeedFailed": {
+      const why = withoutDot(messageOf(event.error));
+      // Most reasons have the address.
+      return `no member answered at a seed: ${
+        why.includes(event.address) ? "" : `${event.address}: `
+      }${why}.`;
+    }
+    case "SeedRecovered":
+      if (event.memberId === undefined) return `${event.address} is no longer a seed.`;
+      return `the member ${quoted(event.memberId)} answered at the seed ${event.address}.`;
+    case "SettingsDiffer": {
+      const result = event.isRefused ? "The peer is refused" : "The lower one applies";
+      return `a setting of ${quoted(event.peerId)} differs: ${describeDifference(event)}. ${result}.`;
+    }
+    case "SignatureRefused": {
+      const of = `entries of ${quoted(event.memberId)} from ${quoted(event.peerId)}`;
+      return `${of} were refused: ${SIGNATURE_REASONS[event.reason]}.`;
+    }
+  }
+}
+
+function conflict({ memberId, reason, key, sequenceNumber, peerId }: ConflictDetected): string {
+  const from = peerId === undefined ? "" : ` (from ${quoted(peerId)})`;
+  const about = `of ${quoted(memberId)}${from}`;
+  switch (reason) {
+    case "identity":
+      return `another process seems to use the id ${quoted(memberId)}${from}.`;
+    case "value": {
+      const entry = key === undefined ? "" : `, under ${quoted(key)}`;
+      const number = sequenceNumber === undefined ? "One number" : `The number ${sequenceNumber}`;
+      return `two claims about the state ${about} differ. ${number} has two values${entry}.`;
+    }
+    case "digest":
+      return `a full comparison did not make the state ${about} equal.`;
+    case "limit":
+      return `a state ${about} was refused, because it would exceed a limit or the room for other states.`;
+  }
+}
+
+type Change = EventOf<
+  | "Confirmed"
+  | "ConsensusLost"
+  | "ConsensusReached"
+  | "Disseminated"
+  | "GossipUpdate"
+  | "IncarnationRenewed"
+  | "PhaseChanged"
+  | "ReconcilingRequested"
+  | "StateDropped"
+>;
+
+function change(event: Change): string {
+  switch (event.type) {
+    case "Confirmed":
+      return "every active member holds all that this member holds.";
+    case "ConsensusLost":
+      return `the members no longer agree on ${quoted(event.key)} (${event.checkId}).`;
+    case "ConsensusReached":
+      return `all active members agree on ${quoted(event.key)} (${event.checkId}).`;
+    case "Disseminated": {
+      const { entries, members, peerId } = event;
+      return `sends ${quoted(peerId)} ${counted(entries, "entry", "entries")} of ${
+        counted(members, "member")
+      }.`;
+    }
+    case "GossipUpdate": {
+      const verb = event.deleted ? "deleted" : "set";
+      return `${quoted(event.memberId)} ${verb} ${quoted(event.key)} (number ${event.sequenceNumber}).`;
+    }
+    case "IncarnationRenewed":
+      return `this member began the incarnation ${event.incarnation}, because a peer knew a later one of its id.`;
+    case "PhaseChanged":
+      return `the phase is ${event.to} (before: ${event.from}).`;
+    case "ReconcilingRequested":
+      return `a full comparison with ${quoted(event.peerId)} begins.`;
+    case "StateDropped": {
+      const states = event.count === 1 ? "the state of a member" : `the states of ${event.count} members`;
+      return `${states} (last: ${quoted(event.memberId)}) made room for others, at the limit ${event.limit}.`;
+    }
+  }
+}
+
+type Membership = Exclude<HearsayEvent, Trouble | Change | ConflictDetected>;
+
+function membership(event: Membership): string {
+  switch (event.type) {
+    case "ClusterTopology":
+      return `the discovery names ${
+        counted(event.members.length, "member")
+      }, and blocks ${event.blocked.length}.`;
+    case "MemberBlocked":
+      return `${quoted(event.memberId)} gets no gossip from now on (${event.reason}).`;
+    case "MemberFailed":
+      return `the member ${quoted(event.memberId)} failed (${event.reason}).`;
+    case "MemberForgotten":
+      return `all that was kept of ${quoted(event.memberId)} was dropped.`;
+    case "MemberJoined":
+      return `the member ${quoted(event.memberId)} joined.`;
+    case "MemberLeft":
+      return `the member ${quoted(event.memberId)} left.`;
+    case "MemberSuspected":
+      return `the member ${quoted(event.memberId)} may have crashed: its address refuses new connections.`;
+    case "MemberUnblocked":
+      return `the block of ${quoted(event.memberId)} ended.`;
+    case "Rejoined":
+      return "this member hears others again.";
+    case "SelfBlocked": {
+      const by = event.peerId === undefined ? "the discovery" : `the peer ${quoted(event.peerId)}`;
+      return `${by} blocks this member (${event.reason}).`;
+    }
+    case "SuspicionEnded":
+      return `the suspected member ${quoted(event.memberId)} answered.`;
+    default:
+      // A warning of `node/warnings.ts` always has a sentence there.
+      return `${event.type}: ${"error" in event ? errorText(event.error) : ""}`;
+  }
+}
+
+/** A text of another member in quotes, cut. */
+function quoted(text: string): string {
+  return JSON.stringify(text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text);
+}
+
+function counted(count: number, one: string, many: string = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/** The host of an address such as `10.0.0.1:5000`. */
+function hostOf(address: string): string {
+  return address.replace(/:\d+$/, "");
+}
