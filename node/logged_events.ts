@@ -5,6 +5,8 @@
  * @module
  */
 
+import { HearsayError } from "../common/errors.ts";
+import type { EventOf } from "../contracts/events.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 import { warn } from "../common/log.ts";
 import { ReportOnce } from "../common/report_once.ts";
@@ -18,6 +20,12 @@ const QUIET_EXPIRATIONS = 3;
 /** The most events that wait for the first `logTo` of a member with `log: false`; the oldest are dropped. */
 const MAX_WAITING = 64;
 
+/** The most lines about refused clients, peers and seeds in a minute: an outsider causes them at will. */
+const REFUSALS_PER_MINUTE = 10;
+const MINUTE_MS = 60_000;
+/** The events that end a logged trouble. A log that takes over gets them as any other event. */
+const ALL_CLEAR = ["MemberJoined", "Rejoined"] as const;
+
 /** Options of {@linkcode logEvents}. */
 export interface OwnLogOptions {
   /** False if only a log that takes over gets the events. */
@@ -25,6 +33,9 @@ export interface OwnLogOptions {
   /** The warning that the member is open to all, if it was not printed. */
   readonly openToAll?: string | undefined;
 }
+
+type AllClear = EventOf<typeof ALL_CLEAR[number]>;
+type Refused = EventOf<"ClientRefused" | "HandshakeRefused" | "SeedFailed">;
 
 const OWN_LOGS = new WeakMap<Pick<EventStream, "subscribe">, OwnLog>();
 
@@ -41,8 +52,13 @@ export async function logEvents(
 ): Promise<void> {
   const log = new OwnLog(member, options);
   OWN_LOGS.set(eventStream, log);
-  const capacity = options.prints ?? true ? {} : { capacity: MAX_WAITING };
-  for await (const event of eventStream.subscribe(WARNINGS, capacity)) await log.handle(event);
+  if (options.prints ?? true) {
+    for await (const event of eventStream.subscribe([...WARNINGS, ...ALL_CLEAR])) await log.handle(event);
+  } else {
+    for await (const event of eventStream.subscribe(WARNINGS, { capacity: MAX_WAITING })) {
+      await log.handle(event);
+    }
+  }
 }
 
 /** The log that `join` keeps of one member. */
@@ -57,6 +73,9 @@ export class OwnLog {
   /** The callbacks and discoveries with a logged error. */
   readonly #reported = new ReportOnce();
   #conflictMs = -Infinity;
+  /** True after a line that says so, until the line that it is over. */
+  readonly #saidTo = { beAlone: false, beIsolated: false };
+  #refusals = { sinceMs: -Infinity, lines: 0 };
 
   constructor(member: LoggedMember, { prints = true, openToAll }: OwnLogOptions) {
     this.member = member;
@@ -77,7 +96,8 @@ export class OwnLog {
   }
 
   /** Prints an event or passes it on; without either it waits. */
-  async handle(event: Warning): Promise<void> {
+  async handle(event: Warning | AllClear): Promise<void> {
+    if (event.type === "MemberJoined" || event.type === "Rejoined") return this.#handleAllClear(event);
     if (!this.#prints) await this.#taken.promise;
     if (this.#takers.size > 0) {
       for (const take of this.#takers) take(event);
@@ -92,6 +112,19 @@ export class OwnLog {
     const sentence = warningOf(event, this.member);
     if (sentence === undefined) return undefined;
     switch (event.type) {
+      case "Alone":
+        this.#saidTo.beAlone = true;
+        return sentence;
+      case "Isolated":
+        // Peers refuse a member while another process has its id: the network is not at fault.
+        if (this.#isInConflict) return undefined;
+        this.#saidTo.beIsolated = true;
+        return sentence;
+      case "ClientRefused":
+      case "HandshakeRefused":
+      case "SeedFailed":
+        if (!this.#isNewRefusal(event)) return undefined;
+        return `${sentence} Its repetitions are \`${event.type}\` events only.`;
       case "CallbackFailed":
         // A callback may fail for each event, so only its first error is logged.
         if (!this.#isFirst(event.where)) return undefined;
@@ -107,12 +140,41 @@ export class OwnLog {
     }
   }
 
-  #isNewConflict(): boolean {
+  /** One line when a logged trouble is over, so that the log shows it. */
+  #handleAllClear(event: AllClear): void {
+    const said = this.#saidTo;
+    const { id, cluster } = this.member;
+    const who = `${JSON.stringify(id)} of cluster ${JSON.stringify(cluster)}`;
+    if (this.#takers.size > 0) return;
+    if (event.type === "MemberJoined" && said.beAlone) {
+      said.beAlone = false;
+      warn(`Hearsay: ${who} has found ${JSON.stringify(event.memberId)} and is no longer alone.`);
+    }
+    if (event.type === "Rejoined" && said.beIsolated) {
+      said.beIsolated = false;
+      warn(`Hearsay: ${who} is no longer isolated.`);
+    }
+  }
+
+  get #isInConflict(): boolean {
     const { runtime, heartbeatExpiration } = this.member;
-    const nowMs = runtime.monotonicMs();
-    const isNew = nowMs - this.#conflictMs > QUIET_EXPIRATIONS * heartbeatExpiration;
-    this.#conflictMs = nowMs;
+    return runtime.monotonicMs() - this.#conflictMs <= QUIET_EXPIRATIONS * heartbeatExpiration;
+  }
+
+  #isNewConflict(): boolean {
+    const isNew = !this.#isInConflict;
+    this.#conflictMs = this.member.runtime.monotonicMs();
     return isNew;
+  }
+
+  /** A seed that is down is an everyday event; one that refuses this member needs a person. */
+  #isNewRefusal(event: Refused): boolean {
+    if (event.type === "SeedFailed" && !isRefusal(event.error)) return false;
+    const nowMs = this.member.runtime.monotonicMs();
+    if (nowMs - this.#refusals.sinceMs > MINUTE_MS) this.#refusals = { sinceMs: nowMs, lines: 0 };
+    const isFirst = this.#refusals.lines < REFUSALS_PER_MINUTE && this.#isFirst(aboutOf(event));
+    if (isFirst) this.#refusals.lines++;
+    return isFirst;
   }
 
   #isFirst(about: string): boolean {
@@ -120,4 +182,15 @@ export class OwnLog {
     if (isFirst) this.#reported.add(about, "");
     return isFirst;
   }
+}
+
+/** True if a member answered and refused this one. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof HearsayError && ["incompatible", "refused", "unauthorized"].includes(error.code);
+}
+
+/** The subject and reason of a refusal. The port of a client is new for each connection. */
+function aboutOf(event: Refused): string {
+  if (event.type === "ClientRefused") return `client ${event.remote.replace(/:\d+$/, "")} ${event.reason}`;
+  return event.type === "HandshakeRefused" ? `peer ${event.peerId} ${event.code}` : `seed ${event.address}`;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { AddressShared, Alone, EventOf, SelfUnreachable } from "../contracts/events.ts";
+import type { AddressShared, Alone, EventOf, SeedFailed, SelfUnreachable } from "../contracts/events.ts";
 import { errorText, messageOf } from "../common/error_text.ts";
 import type { Runtime } from "../common/runtime.ts";
 
@@ -16,9 +16,12 @@ export const WARNINGS = [
   "AddressShared",
   "Alone",
   "CallbackFailed",
+  "ClientRefused",
   "ConflictDetected",
   "DiscoveryFailed",
+  "HandshakeRefused",
   "Isolated",
+  "SeedFailed",
   "SelfBlocked",
   "SelfUnreachable",
 ] as const;
@@ -49,6 +52,8 @@ export function warningOf(
       return alone(event, member);
     case "CallbackFailed":
       return `${event.where} threw ${withoutDot(errorText(event.error))}.`;
+    case "ClientRefused":
+      return `a client at ${event.remote} was refused: ${event.reason}`;
     case "ConflictDetected": {
       const isOwnId = event.memberId === member.id && event.reason === "identity";
       return isOwnId ? idInUse(member) : undefined;
@@ -57,11 +62,15 @@ export function warningOf(
       const failed = `${event.source} failed: ${withoutDot(messageOf(event.error))}`;
       return `${failed}. It is asked again, and the members that it named last stay.`;
     }
+    case "HandshakeRefused":
+      return `the peer ${JSON.stringify(event.peerId)} was refused (${event.code}): ${event.reason}`;
     case "Isolated":
       return `${
         of(member)
       } hears no other member, although it knows some. It keeps trying; look at the network ` +
         "between them. The event `Rejoined` follows when it hears one.";
+    case "SeedFailed":
+      return seedFailed(event);
     case "SelfBlocked":
       return event.reason === "identity" ? fenced(member) : undefined;
     case "SelfUnreachable":
@@ -93,6 +102,12 @@ function alone({ seeds }: Alone, member: Pick<LoggedMember, "id" | "cluster">): 
   const more = seeds.length - shown.length;
   const rest = more > 0 ? `; and ${more} more` : "";
   return `${of(member)} has found no other member for 10 s and keeps trying. ${shown.join("; ")}${rest}`;
+}
+
+function seedFailed({ address, error }: SeedFailed): string {
+  const why = withoutDot(messageOf(error));
+  // Most reasons have the address.
+  return `no member answered at a seed: ${why.includes(address) ? "" : `${address}: `}${why}.`;
 }
 
 function unreachable(

@@ -44,6 +44,7 @@ const LEVELS: Readonly<Record<EventType, LogLevel>> = {
   RequestFailed: "debug",
   SeedFailed: "info",
   SeedRecovered: "info",
+  SeenChanged: "debug",
   SelfBlocked: "error",
   SelfUnreachable: "warn",
   SettingsDiffer: "warn",

@@ -73,12 +73,9 @@ function isWarning(event: HearsayEvent): event is Warning {
 
 function otherSentenceOf(event: HearsayEvent): string {
   switch (event.type) {
-    case "ClientRefused":
     case "EventsDropped":
-    case "HandshakeRefused":
     case "ListenFailed":
     case "RequestFailed":
-    case "SeedFailed":
     case "SeedRecovered":
     case "SettingsDiffer":
     case "SignatureRefused":
@@ -93,6 +90,7 @@ function otherSentenceOf(event: HearsayEvent): string {
     case "IncarnationRenewed":
     case "PhaseChanged":
     case "ReconcilingRequested":
+    case "SeenChanged":
     case "StateDropped":
       return change(event);
     default:
@@ -101,12 +99,9 @@ function otherSentenceOf(event: HearsayEvent): string {
 }
 
 type Trouble = EventOf<
-  | "ClientRefused"
   | "EventsDropped"
-  | "HandshakeRefused"
   | "ListenFailed"
   | "RequestFailed"
-  | "SeedFailed"
   | "SeedRecovered"
   | "SettingsDiffer"
   | "SignatureRefused"
@@ -120,23 +115,12 @@ const SIGNATURE_REASONS: Readonly<Record<EventOf<"SignatureRefused">["reason"], 
 
 function trouble(event: Trouble): string {
   switch (event.type) {
-    case "ClientRefused":
-      return `a client at ${event.remote} was refused: ${event.reason}`;
     case "EventsDropped":
       return `${event.count} events came faster than the log takes them, and have no line.`;
-    case "HandshakeRefused":
-      return `the peer ${quoted(event.peerId)} was refused (${event.code}): ${event.reason}`;
     case "ListenFailed":
       return listenFailed(event);
     case "RequestFailed":
       return `a request to ${quoted(event.peerId)} failed: ${withoutDot(messageOf(event.error))}.`;
-    case "SeedFailed": {
-      const why = withoutDot(messageOf(event.error));
-      // Most reasons have the address.
-      return `no member answered at a seed: ${
-        why.includes(event.address) ? "" : `${event.address}: `
-      }${why}.`;
-    }
     case "SeedRecovered":
       if (event.memberId === undefined) return `${event.address} is no longer a seed.`;
       return `the member ${quoted(event.memberId)} answered at the seed ${event.address}.`;
@@ -178,6 +162,7 @@ type Change = EventOf<
   | "IncarnationRenewed"
   | "PhaseChanged"
   | "ReconcilingRequested"
+  | "SeenChanged"
   | "StateDropped"
 >;
 
@@ -205,6 +190,10 @@ function change(event: Change): string {
       return `the phase is ${event.to} (before: ${event.from}).`;
     case "ReconcilingRequested":
       return `a full comparison with ${quoted(event.peerId)} begins.`;
+    case "SeenChanged": {
+      const { key, sequenceNumber, seenBy, of } = event;
+      return `${seenBy} of ${of} members have ${quoted(key)} (number ${sequenceNumber}).`;
+    }
     case "StateDropped": {
       const states = event.count === 1 ? "the state of a member" : `the states of ${event.count} members`;
       return `${states} (last: ${quoted(event.memberId)}) made room for others, at the limit ${event.limit}.`;
@@ -235,7 +224,7 @@ function membership(event: Membership): string {
     case "MemberUnblocked":
       return `the block of ${quoted(event.memberId)} ended.`;
     case "Rejoined":
-      return "this member hears others again.";
+      return "this member is no longer isolated.";
     case "SelfBlocked": {
       const by = event.peerId === undefined ? "the discovery" : `the peer ${quoted(event.peerId)}`;
       return `${by} blocks this member (${event.reason}).`;

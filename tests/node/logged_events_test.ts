@@ -160,6 +160,59 @@ Deno.test("logEvents: a member that hears no other one logs a line, and says whi
   assertStringIncludes(log.lines[0]!, "`Rejoined`");
 });
 
+Deno.test("logEvents: the end of a logged isolation, and of being alone, is a line too", async () => {
+  await using log = logged();
+  await log.publish({ type: "Rejoined" });
+  await log.publish({ type: "MemberJoined", memberId: "b" });
+  assertEquals(log.lines, []);
+  await log.publish({ type: "Isolated" });
+  await log.publish({ type: "Rejoined" });
+  await log.publish({ type: "Rejoined" });
+  await log.publish({ type: "Alone", seeds: [] });
+  await log.publish({ type: "MemberJoined", memberId: "b" });
+  await log.publish({ type: "MemberJoined", memberId: "c" });
+  assertEquals(log.lines.slice(1, 2), ['Hearsay: "twin" of cluster "orders" is no longer isolated.']);
+  assertEquals(log.lines.slice(3), [
+    'Hearsay: "twin" of cluster "orders" has found "b" and is no longer alone.',
+  ]);
+});
+
+Deno.test("logEvents: a member that peers refuse because of its id is not called isolated", async () => {
+  await using log = logged();
+  await log.publish(CONFLICT);
+  await log.publish({ type: "Isolated" });
+  assertEquals(log.lines.length, 1);
+  await log.advance(10 * EXPIRATION_MS);
+  await log.publish({ type: "Isolated" });
+  assertEquals(log.lines.length, 2);
+});
+
+Deno.test("logEvents: a refused client, a refused peer and a seed that refuses are a line each, and at most ten a minute", async () => {
+  await using log = logged();
+  const refused = (port: number, host = "10.0.0.1"): HearsayEvent => ({
+    type: "ClientRefused",
+    remote: `${host}:${port}`,
+    reason: "The token is missing.",
+  });
+  for (const port of [1, 2]) await log.publish(refused(port));
+  const peer = { type: "HandshakeRefused", peerId: "p", code: "wrong_cluster", reason: "Another." } as const;
+  for (const event of [peer, peer]) await log.publish(event);
+  const address = "ws://10.0.0.2:7001";
+  for (const code of ["connection", "unauthorized", "unauthorized"] as const) {
+    await log.publish({ type: "SeedFailed", address, error: new HearsayError(code, "No.") });
+  }
+  assertEquals(log.lines.map((line) => line.slice(0, 40)), [
+    "Hearsay: a client at 10.0.0.1:1 was refu",
+    'Hearsay: the peer "p" was refused (wrong',
+    "Hearsay: no member answered at a seed: w",
+  ]);
+  for (let host = 0; host < 20; host++) await log.publish(refused(1, `10.0.1.${host}`));
+  assertEquals(log.lines.length, 10);
+  await log.advance(61_000);
+  await log.publish(refused(1, "10.0.2.1"));
+  assertEquals(log.lines.length, 11);
+});
+
 Deno.test("logEvents: the first error of each callback is one line (R11.3)", async () => {
   await using log = logged();
   const error = new TypeError("no cpu");

@@ -124,7 +124,7 @@ export const EXAMPLES: {
     "debug",
     /comparison with "bob" begins/,
   ],
-  Rejoined: [{ type: "Rejoined" }, "info", /hears others again/],
+  Rejoined: [{ type: "Rejoined" }, "info", /is no longer isolated/],
   RequestFailed: [
     { type: "RequestFailed", peerId: "bob", error: new Error("It took too long.") },
     "debug",
@@ -134,6 +134,11 @@ export const EXAMPLES: {
     { type: "SeedFailed", address: "ws://127.0.0.1:1", error: new Error("refused") },
     "info",
     /no member answered at a seed: ws:\/\/127\.0\.0\.1:1: refused\.$/,
+  ],
+  SeenChanged: [
+    { type: "SeenChanged", key: "load", sequenceNumber: 7, seenBy: 2, of: 3 },
+    "debug",
+    /2 of 3 members have "load" \(number 7\)\.$/,
   ],
   SeedRecovered: [
     { type: "SeedRecovered", address: "ws://127.0.0.1:1", memberId: "bob" },

@@ -264,7 +264,7 @@ Deno.test("logTo: with the console, a warning of join is one line of one argumen
   assertMatch(lines[0]!, /^Hearsay: "ada" of cluster "orders" hears no other/);
   assertEquals(lines.slice(1), [
     'Hearsay: the member "bob" failed (crashed).',
-    "Hearsay: this member hears others again.",
+    "Hearsay: this member is no longer isolated.",
   ]);
 });
 

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "../../deps/std_assert.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY } from "../../engine/types.ts";
+import type { Gossiper } from "../../gossiper/gossiper.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { seededRandom } from "../../testing/memory_random.ts";
 import { TestCluster } from "./harness.ts";
