@@ -44,6 +44,14 @@ export interface Footprint {
   readonly pending: number;
 }
 
+/** An active peer's knowledge of this member's state, as far as this member knows. */
+export interface PeerKnowledge {
+  /** The sets and deletes of this member without an acknowledgement of the peer. */
+  readonly lag: number;
+  /** True if the peer is known to have the same state, and the same active members. */
+  readonly agrees: boolean;
+}
+
 /** The knowledge of one member, for reading. */
 export class EngineView {
   readonly #parts: EngineParts;
@@ -226,6 +234,17 @@ export class EngineView {
   /** True if an active peer acknowledged this member's own state up to a number. */
   isAcknowledgedBy(peerId: string, number: number): boolean {
     return this.#parts.sync.isAcknowledgedBy(peerId, number);
+  }
+
+  /** The knowledge of an active peer about this member's state; `undefined` for any other id. */
+  peerKnowledge(peerId: string): PeerKnowledge | undefined {
+    const { selfId, own, store, sync } = this.#parts;
+    if (peerId === selfId || !store.active.has(peerId)) return undefined;
+    const { version } = own.state;
+    return {
+      lag: version - Math.min(version, sync.ackedOwnNumber(peerId)),
+      agrees: store.convergence.agrees(peerId, store.stateName),
+    };
   }
 
   /** The outcome of a consensus check. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Footprint } from "../engine/view.ts";
+import type { EngineView, Footprint } from "../engine/view.ts";
 import type { GossipUpdate } from "../engine/events.ts";
 import type { BlockedMember, JsonValue, Phase } from "../engine/types.ts";
 import type { Cluster, Member } from "../contracts/cluster.ts";
@@ -32,7 +32,7 @@ import type { EventStream } from "../contracts/event_stream.ts";
 import { MemberWatches } from "./member_watches.ts";
 import { assertOptions } from "../options/rules.ts";
 import { Lifecycle } from "./lifecycle.ts";
-import { realRuntime } from "../common/runtime.ts";
+import { realRuntime, type Runtime } from "../common/runtime.ts";
 import { Topology } from "./topology.ts";
 import { assertCheck, assertKey, assertOwnKey, copied, SET_STATE, validated, WAIT } from "./validation.ts";
 import { keyValueOf, memberOf, membersOf, phaseOf, snapshotOf } from "./views.ts";
@@ -42,6 +42,10 @@ import { Watches } from "./watch.ts";
 export let footprintOf: (gossiper: Gossiper) => Footprint & { readonly sessions: number };
 /** The name of a gossiper's state without a snapshot, for tests. */
 export let stateNameOf: (gossiper: Gossiper) => string;
+/** The queries of a gossiper's engine, its clock and its cluster, for `operations/`. Not part of the public module. */
+export let insightOf: (
+  gossiper: Gossiper,
+) => { readonly view: EngineView; readonly runtime: Runtime; readonly cluster: string };
 
 /**
  * A member of a cluster that gossips: it sends its own state, merges that of others, detects failures, and reports
@@ -69,6 +73,10 @@ export class Gossiper implements GossiperLike {
       ...gossiper.#engineHost.view.footprint,
       sessions: gossiper.#running?.served ?? 0,
     });
+    insightOf = (gossiper) => {
+      const { view, runtime } = gossiper.#engineHost;
+      return { view, runtime, cluster: gossiper.#cluster.name };
+    };
     stateNameOf = (gossiper) => `${gossiper.#engineHost.view.digest}/${gossiper.#engineHost.view.activeHash}`;
   }
 

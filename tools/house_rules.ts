@@ -21,6 +21,7 @@ const ROOMS = [
   "discovery",
   "testing",
   "node",
+  "operations",
   "protoactor",
 ];
 /** The rooms with code of the product's own. */
@@ -32,11 +33,14 @@ const APART: ReadonlyMap<string, readonly string[]> = new Map([
   ...["gossiper", "transport", "discovery", "testing"].map((room) =>
     [room, ROOMS.slice(0, ROOMS.indexOf("gossiper"))] as const
   ),
+  ["protoactor", ROOMS.slice(0, ROOMS.indexOf("operations"))],
 ]);
+/** Rooms with entry points of their own: `mod.ts` exports nothing of them. */
+const NOT_IN_MOD = new Set(["deps", "testing", "operations", "protoactor"]);
 /** Rooms and `mod.ts`, each with the rooms that it may import. */
 const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
   ...ROOMS.map((room, index) => [room, APART.get(room) ?? ROOMS.slice(0, index)] as const),
-  ["mod.ts", ROOMS.filter((room) => room !== "deps" && room !== "testing" && room !== "protoactor")],
+  ["mod.ts", ROOMS.filter((room) => !NOT_IN_MOD.has(room))],
 ]);
 
 /** Rooms without a clock, a timer, a random source or output of their own. */

@@ -304,17 +304,18 @@ export class PeerSync {
   /** True if an active peer is known to have this member's own state up to a number. */
   isAcknowledgedBy(id: string, number: number): boolean {
     if (id === this.#selfId || !this.#store.active.has(id)) return false;
-    return this.#ackedOwnNumber(id) >= number;
+    return this.ackedOwnNumber(id) >= number;
   }
 
   /** All active peers have this member's own state up to this number. */
   ownAckedByAll(): number {
     let number = this.#store.log.get(this.#selfId)!.version;
-    for (const id of this.#store.peers) number = Math.min(number, this.#ackedOwnNumber(id));
+    for (const id of this.#store.peers) number = Math.min(number, this.ackedOwnNumber(id));
     return number;
   }
 
-  #ackedOwnNumber(id: string): number {
+  /** An active peer is known to have this member's own state up to this number; `Infinity` for all of it. */
+  ackedOwnNumber(id: string): number {
     // It has the state that this member has.
     if (this.#store.convergence.agrees(id, this.stateName)) return Infinity;
     const peer = this.#memories.peek(id);
