@@ -44,12 +44,12 @@ export interface Footprint {
   readonly pending: number;
 }
 
-/** An active peer's knowledge of this member's state, as far as this member knows. */
+/** The part of this member's knowledge that an active peer is known to have. */
 export interface PeerKnowledge {
   /** The sets and deletes of this member without an acknowledgement of the peer. */
   readonly lag: number;
-  /** True if the peer is known to have the same state, and the same active members. */
-  readonly agrees: boolean;
+  /** True if the peer is known to have all state of active members that this member has. */
+  readonly hasAll: boolean;
 }
 
 /** The knowledge of one member, for reading. */
@@ -236,14 +236,14 @@ export class EngineView {
     return this.#parts.sync.isAcknowledgedBy(peerId, number);
   }
 
-  /** The knowledge of an active peer about this member's state; `undefined` for any other id. */
+  /** The part of this member's knowledge that an active peer has; `undefined` for any other id. */
   peerKnowledge(peerId: string): PeerKnowledge | undefined {
     const { selfId, own, store, sync } = this.#parts;
     if (peerId === selfId || !store.active.has(peerId)) return undefined;
     const { version } = own.state;
     return {
       lag: version - Math.min(version, sync.ackedOwnNumber(peerId)),
-      agrees: store.convergence.agrees(peerId, store.stateName),
+      hasAll: store.convergence.agrees(peerId, store.stateName),
     };
   }
 

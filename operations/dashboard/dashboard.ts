@@ -108,7 +108,7 @@ class Site {
       case `${this.#root}data`:
         return (request, query) => foreign(request) ?? this.#data(query);
       case `${this.#root}events`:
-        return (request, query) => foreign(request) ?? this.#events(request, query);
+        return (request, query) => foreign(request) ?? this.#events(query);
       case this.#root.slice(0, -1):
         // A relative address: a proxy may have taken away the first part of the path.
         return () => answer(308, "", { location: `${this.#root.split("/").at(-2)}/` });
@@ -130,10 +130,10 @@ class Site {
     return answer(200, json, { "content-type": "application/json" });
   }
 
-  #events({ signal }: Request, query: StateQuery): Response {
+  #events(query: StateQuery): Response {
     // 204 ends the attempts of a browser to open its stream again.
     if (this.#node.signal.aborted) return answer(204, null);
-    const stream = this.#streams.open(this.#makerOf(query), { signal });
+    const stream = this.#streams.open(this.#makerOf(query));
     if (!stream) return answer(503, "Too many pages of this dashboard are open.\n", { "retry-after": "5" });
     return answer(200, stream, { "content-type": "text/event-stream" });
   }

@@ -30,7 +30,7 @@ export interface DashboardData extends KnownViews {
   readonly counts: Readonly<Record<MemberView["status"], number>>;
   /** The number of active members, with this one. */
   readonly active: number;
-  /** The number of active members with the same state, with this one. */
+  /** The number of active members that are known to have all that this member has, with this one. */
   readonly agreeing: number;
   /** The shown members; this member is the first. */
   readonly members: readonly MemberRow[];
@@ -49,7 +49,7 @@ export function dataOf(node: Gossiper, timeline: Timeline, query: StateQuery): D
   const counts = { alive: 0, suspected: 0, failed: 0, left: 0 };
   for (const { status } of all) counts[status]++;
   const peers = view.activePeers();
-  const agreeing = peers.filter((id) => view.peerKnowledge(id)!.agrees).length;
+  const agreeing = peers.filter((id) => view.peerKnowledge(id)!.hasAll).length;
   return {
     cluster: printable(cluster, MAX_ID_LENGTH),
     self: printable(node.id, MAX_ID_LENGTH),

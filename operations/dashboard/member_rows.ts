@@ -28,8 +28,8 @@ export interface MemberRow {
   readonly heartbeat: { readonly count: number; readonly atMs: number } | null;
   /** The sets and deletes of this member without its acknowledgement; `null` unless it is an active peer. */
   readonly lag: number | null;
-  /** True if it is known to have the same state as this member; `null` unless it is an active peer. */
-  readonly agrees: boolean | null;
+  /** True if it is known to have all that this member has; `null` unless it is an active peer. */
+  readonly hasAll: boolean | null;
 }
 
 /** Members in need of attention come first, so that a limit leaves out others. */
@@ -59,7 +59,7 @@ export function memberRow(view: EngineView, shown: MemberView): MemberRow {
       : incarnationStartMs(incarnation),
     heartbeat: heartbeat ? { count: heartbeat.number, atMs: heartbeat.timestampMs } : null,
     lag: knowledge?.lag ?? null,
-    agrees: knowledge?.agrees ?? null,
+    hasAll: knowledge?.hasAll ?? null,
   };
 }
 

@@ -8,7 +8,16 @@ import { printable } from "../../common/printable.ts";
 import { type Entry, GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY } from "../../engine/types.ts";
 import type { EngineView } from "../../engine/view.ts";
 import type { MemberView } from "../../gossiper/contract.ts";
-import { MAX_ENTRIES, MAX_ID_LENGTH, MAX_SCANNED, MAX_SEARCHED_LENGTH, MAX_VALUE_LENGTH } from "./limits.ts";
+import {
+  LONG_KEY,
+  MAX_ENTRIES,
+  MAX_ID_LENGTH,
+  MAX_KEYS,
+  MAX_SCANNED,
+  MAX_SEARCHED_LENGTH,
+  MAX_VALUE_LENGTH,
+  MIN_ENTRIES_PER_KEY,
+} from "./limits.ts";
 
 /** The choice of entries. */
 export interface StateQuery {
@@ -37,13 +46,15 @@ export interface KeyRow {
   readonly members: number;
   /** The number of different values among them. */
   readonly values: number;
-  /** The values, as many as the limit of all entries leaves. */
+  /** The values, up to a limit; rare ones first if there are many. */
   readonly entries: readonly EntryRow[];
 }
 
 /** The matching state. */
 export interface StateRows {
   readonly keys: readonly KeyRow[];
+  /** The number of matching keys. */
+  readonly keyCount: number;
   /** The number of entries in `keys`. */
   readonly shown: number;
   /** The number of matching entries. */
@@ -79,20 +90,31 @@ export function stateRows(
       else byKey.set(entry.key, [{ id, entry }]);
     }
   }
-  let left = MAX_ENTRIES;
-  const keys: KeyRow[] = [];
-  for (const [key, matches] of [...byKey].sort(([one], [other]) => one < other ? -1 : 1)) {
-    if (left === 0) break;
-    const entries = matches.slice(0, left).map(entryRow);
-    left -= entries.length;
-    keys.push({
-      key: printable(key, MAX_ID_LENGTH),
-      members: matches.length,
-      values: new Set(matches.map(({ entry }) => entry.json)).size,
-      entries,
-    });
-  }
-  return { keys, shown: MAX_ENTRIES - left, matching, isWhole: scanned <= MAX_SCANNED };
+  const listed = [...byKey].sort(([one], [other]) => one < other ? -1 : 1).slice(0, MAX_KEYS);
+  const most = Math.max(MIN_ENTRIES_PER_KEY, Math.floor(MAX_ENTRIES / Math.max(1, listed.length)));
+  const keys = listed.map(([key, matches]) => keyRow(key, matches, most));
+  return {
+    keys,
+    keyCount: byKey.size,
+    shown: keys.reduce((sum, { entries }) => sum + entries.length, 0),
+    matching,
+    isWhole: scanned <= MAX_SCANNED,
+  };
+}
+
+/** A key with its first values. If not all are listed, rare values come first, because they are the unexpected ones. */
+function keyRow(key: string, matches: readonly Match[], most: number): KeyRow {
+  const counts = new Map<string, number>();
+  for (const { entry: { json } } of matches) counts.set(json, (counts.get(json) ?? 0) + 1);
+  const countOf = ({ entry }: Match) => counts.get(entry.json)!;
+  const isLong = matches.length > LONG_KEY;
+  const ordered = isLong ? matches.toSorted((one, other) => countOf(one) - countOf(other)) : matches;
+  return {
+    key: printable(key, MAX_ID_LENGTH),
+    members: matches.length,
+    values: counts.size,
+    entries: ordered.slice(0, most).map(entryRow),
+  };
 }
 
 function isMatch({ id, entry: { key, json } }: Match, { search, internal }: StateQuery): boolean {

@@ -45,20 +45,16 @@ export class Streams {
     return this.#count;
   }
 
-  /** Opens a stream of documents until a signal is aborted or its reader is gone; `undefined` if too many are open. */
-  open(
-    makeDocument: MakeDocument,
-    options: { readonly signal: AbortSignal },
-  ): ReadableStream<Uint8Array> | undefined {
+  /** Opens a stream of documents until the signal is aborted or its reader is gone; `undefined` if too many are open. */
+  open(makeDocument: MakeDocument): ReadableStream<Uint8Array> | undefined {
     if (this.#count >= MAX_STREAMS) return undefined;
     this.#count++;
     const onEnd = () => void this.#count--;
-    return new LatestStream(makeDocument, { ...this.#options, clientSignal: options.signal, onEnd }).readable;
+    return new LatestStream(makeDocument, { ...this.#options, onEnd }).readable;
   }
 }
 
 interface LatestStreamOptions extends StreamsOptions {
-  readonly clientSignal: AbortSignal;
   /** Called once. */
   readonly onEnd: () => void;
 }
@@ -90,25 +86,21 @@ class LatestStream {
         this.#controller = controller;
       },
       pull: () => this.#pull(),
+      // The server cancels the stream of a client that is gone.
       cancel: () => this.#release(),
     }, { highWaterMark: 0 });
-    const { signal, clientSignal, onChange } = options;
+    const { signal, onChange } = options;
     const stop = () => this.#finish();
-    const abort = () => this.#end();
     signal.addEventListener("abort", stop, { once: true });
-    clientSignal.addEventListener("abort", abort, { once: true });
     const unfollow = onChange(() => {
       this.#hasChanged = true;
       this.#wake();
     });
     this.#stopFollowing = () => {
       signal.removeEventListener("abort", stop);
-      clientSignal.removeEventListener("abort", abort);
       unfollow();
     };
     this.#limitStall();
-    if (signal.aborted) this.#finish();
-    else if (clientSignal.aborted) this.#end();
   }
 
   get #isOver(): boolean {

@@ -44,7 +44,6 @@ export function knownViews(view: EngineView, members: readonly MemberView[]): Kn
     if (isSelf) return 0;
     // The last view of a member that failed or left is out of date.
     if (status !== "alive" && status !== "suspected") return null;
-    if (view.peerKnowledge(id)?.agrees) return 0;
     const entry = view.get(id, TOPOLOGY_KEY);
     if (entry === undefined) return null;
     const known = byText.get(entry.json);
