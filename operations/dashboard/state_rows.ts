@@ -31,6 +31,8 @@ export interface StateQuery {
 export interface EntryRow {
   /** The member's id, printable. */
   readonly id: string;
+  /** The member's status: the value of one that failed or left may be out of date. */
+  readonly status: MemberView["status"];
   /** The value as JSON text, printable and cut. */
   readonly value: string;
   readonly number: number;
@@ -63,8 +65,7 @@ export interface StateRows {
   readonly isWhole: boolean;
 }
 
-interface Match {
-  readonly id: string;
+interface Match extends Pick<MemberView, "id" | "status"> {
   readonly entry: Entry;
 }
 
@@ -79,15 +80,16 @@ export function stateRows(
   const byKey = new Map<string, Match[]>();
   let scanned = 0;
   let matching = 0;
-  for (const { id } of members) {
+  for (const { id, status } of members) {
     if (scanned >= MAX_SCANNED) break;
     for (const entry of view.entriesOf(id)) {
       if (++scanned > MAX_SCANNED) break;
-      if (!isMatch({ id, entry }, query)) continue;
+      const match = { id, status, entry };
+      if (!isMatch(match, query)) continue;
       matching++;
       const matches = byKey.get(entry.key);
-      if (matches) matches.push({ id, entry });
-      else byKey.set(entry.key, [{ id, entry }]);
+      if (matches) matches.push(match);
+      else byKey.set(entry.key, [match]);
     }
   }
   const listed = [...byKey].sort(([one], [other]) => one < other ? -1 : 1).slice(0, MAX_KEYS);
@@ -123,9 +125,10 @@ function isMatch({ id, entry: { key, json } }: Match, { search, internal }: Stat
   return [key, id, json.slice(0, MAX_SEARCHED_LENGTH)].some((text) => text.toLowerCase().includes(search));
 }
 
-function entryRow({ id, entry: { json, number, timestampMs } }: Match): EntryRow {
+function entryRow({ id, status, entry: { json, number, timestampMs } }: Match): EntryRow {
   return {
     id: printable(id, MAX_ID_LENGTH),
+    status,
     value: printable(json, MAX_VALUE_LENGTH),
     number,
     atMs: timestampMs,

@@ -37,6 +37,7 @@ async function crash(browser: Browser): Promise<void> {
       [
         ["1 ada", "itself", "counts it as active", "blocks it"],
         ["2 ben", "counts it as active", "itself", "blocks it"],
+        ["3 cleo", "has no view now", "has no view now", "has no view now"],
       ],
     );
     await untilEqual(page, `document.querySelector("[data-status=failed]").textContent`, "✕ failed 1");
