@@ -29,7 +29,7 @@ export interface KnownViews {
   readonly viewOf: readonly (number | null)[];
 }
 
-/** What a member publishes of its view. */
+/** The part of its view that a member publishes. */
 interface Published {
   readonly hash: string;
   readonly blocked: readonly string[];
