@@ -22,6 +22,7 @@
 export { type ErrorCode, HearsayError } from "./common/errors.ts";
 export { printable } from "./common/printable.ts";
 export type { Discovery, Member, SeedStatus } from "./contracts/cluster.ts";
+export type { Explanation, Spreading } from "./contracts/explanation.ts";
 export type { EventOf, HearsayEvent } from "./contracts/event_stream.ts";
 export { anyOf } from "./discovery/any_of.ts";
 export { dns, type DnsOptions } from "./discovery/dns.ts";

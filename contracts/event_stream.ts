@@ -54,6 +54,7 @@ const EVENT_TYPES: { readonly [type in EventType]: true } = {
   RequestFailed: true,
   SeedFailed: true,
   SeedRecovered: true,
+  SeenChanged: true,
   SelfBlocked: true,
   SelfUnreachable: true,
   SettingsDiffer: true,

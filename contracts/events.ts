@@ -174,6 +174,23 @@ export interface SignatureRefused {
   readonly reason: "key" | "signature" | "unsigned";
 }
 
+/**
+ * One more member, or several, acknowledged this member's latest value of a key. Emitted only while it has a subscriber,
+ * once for each key and engine call.
+ */
+export interface SeenChanged {
+  /** The event's type. */
+  readonly type: "SeenChanged";
+  /** The key. */
+  readonly key: string;
+  /** The number of its last set. */
+  readonly sequenceNumber: number;
+  /** The number of living members that have the value, with this one. */
+  readonly seenBy: number;
+  /** The number of living members, with this one. */
+  readonly of: number;
+}
+
 /** A setting of a peer differs in a way that matters. Emitted once for each peer and pair of values. */
 export interface SettingsDiffer extends SettingDifference {
   /** The event's type. */
@@ -197,6 +214,7 @@ export type HearsayEvent =
   | SeedRecovered
   | SelfUnreachable
   | Alone
+  | SeenChanged
   | DiscoveryFailed
   | SettingsDiffer
   | SignatureRefused;

@@ -27,4 +27,5 @@ export {
   type Transport,
 } from "./cluster.ts";
 export * from "./event_stream.ts";
+export type * from "./explanation.ts";
 export type { Signing } from "./signing.ts";

@@ -184,11 +184,11 @@ export class Engine {
    * Applies a count of another member that a peer reported. Ignored with signing on: a member then speaks only for itself
    * (rule L4).
    */
-  applyCount(memberId: string, count: number, now: Instant): WithEvents {
+  applyCount(memberId: string, count: number, now: Instant, peerId?: string): WithEvents {
     const { heartbeats, identity, signs, store } = this.#parts;
     return this.#transaction(now, () => {
       const state = store.log.get(memberId);
-      if (state && !signs && !identity.isFenced) heartbeats.applyCount(state, count, now);
+      if (state && !signs && !identity.isFenced) heartbeats.applyCount(state, count, now, peerId);
       return {};
     });
   }

@@ -114,7 +114,7 @@ export class Incoming {
     const { incarnationsHash } = liveness.vector;
     // A peer that names members by tags does not know that both have the same active members.
     peer?.recordIncarnationsHash(incarnationsHash);
-    heartbeats.apply(liveness.vector, now);
+    heartbeats.apply(liveness.vector, now, peerId);
   }
 
   /**

@@ -52,6 +52,17 @@ export interface PeerKnowledge {
   readonly hasAll: boolean;
 }
 
+/** The latest heartbeat of a member, as it arrived here. */
+export interface HeartbeatReport {
+  readonly count: number;
+  /** The time of its arrival on this member's wall clock. */
+  readonly wallMs: number;
+  /** The time of its arrival on the monotonic clock. */
+  readonly monotonicMs: number;
+  /** The peer whose message brought it: the member itself or a relay; `undefined` if unknown. */
+  readonly peerId: string | undefined;
+}
+
 /** The knowledge of one member, for reading. */
 export class EngineView {
   readonly #parts: EngineParts;
@@ -181,6 +192,14 @@ export class EngineView {
     return state && state.heartbeatCount > 0 ? heartbeatEntry(state) : undefined;
   }
 
+  /** The latest heartbeat count of a member, when it arrived, and the peer that brought it; `undefined` if none was heard. */
+  heartbeatReport(memberId: string): HeartbeatReport | undefined {
+    const state = this.#parts.store.log.get(memberId);
+    if (!state || state.heartbeatCount === 0) return undefined;
+    const { heartbeatCount: count, heartbeatWallMs: wallMs, heartbeatMonotonicMs: monotonicMs } = state;
+    return { count, wallMs, monotonicMs, peerId: state.heartbeatPeerId };
+  }
+
   /** The entries of a key, by member id. */
   state(key: string): Map<string, Entry> {
     const entries = new Map<string, Entry>();
@@ -208,6 +227,11 @@ export class EngineView {
   /** The number of the last set of one of this member's keys; it changes with a new incarnation. */
   ownNumber(key: string): number | undefined {
     return this.#parts.own.state.live(key)?.number;
+  }
+
+  /** This member's own entries with a value and a number above the given one, the newest first. */
+  ownEntriesAbove(number: number): Entry[] {
+    return [...this.#parts.own.state.entriesAbove(number)].filter((entry) => !isTombstone(entry));
   }
 
   /** The incarnation of a member with known state. */
@@ -245,6 +269,11 @@ export class EngineView {
       lag: version - Math.min(version, sync.ackedOwnNumber(peerId)),
       hasAll: store.convergence.agrees(peerId, store.stateName),
     };
+  }
+
+  /** The number up to which an active peer has this member's own state; `Infinity` if the peer has all. */
+  ackedOwnNumber(peerId: string): number {
+    return this.#parts.sync.ackedOwnNumber(peerId);
   }
 
   /** The outcome of a consensus check. */

@@ -23,7 +23,10 @@ export type ConsensusExtractor = (value: JsonValue, memberId: string) => unknown
 export interface ConsensusCallbacks {
   /** Called each time consensus is reached, and for each new value. */
   readonly onReached?: (value: JsonValue) => unknown;
-  /** Called when consensus is lost. */
+  /**
+   * Called when consensus is lost: a member has another value, or none, or this member is isolated. An isolated member
+   * knows of no dissenter.
+   */
   readonly onLost?: () => unknown;
 }
 

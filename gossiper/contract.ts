@@ -9,6 +9,7 @@ import type { BlockedMember, Incarnation, JsonValue, Phase } from "../engine/typ
 import type { Member, SeedStatus } from "../contracts/cluster.ts";
 import type { ConsensusCallbacks, ConsensusExtractor, ConsensusHandle } from "./consensus.ts";
 import type { FlushResult } from "./departure.ts";
+import type { Explanation, Spreading } from "../contracts/explanation.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 
 /** One member's value of a key, as this member knows it. Frozen. */
@@ -156,4 +157,8 @@ export interface GossiperLike extends AsyncDisposable {
   converged(options?: WaitOptions): Promise<void>;
   /** Returns the known state as plain data. */
   snapshot(): Snapshot;
+  /** Explains the status of a member. */
+  explain(memberId?: string): Explanation;
+  /** The living members with this member's latest value of a key, and those without it. */
+  seenBy(key: string): Spreading;
 }

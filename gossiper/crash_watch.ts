@@ -74,7 +74,7 @@ export class CrashWatch {
       return session.heartbeat(engine.takeLiveness(session.peer!.id));
     }
     if (view.incarnationOf(memberId) !== incarnation) return;
-    engineHost.do((engine, now) => engine.applyCount(memberId, count, now));
+    engineHost.do((engine, now) => engine.applyCount(memberId, count, now, session.peer!.id));
     if (isAlive) return;
     const known = view.heartbeatOf(memberId)?.number ?? 0;
     if (known > count) session.suspect({ memberId, incarnation, count: known, isAlive: true });

@@ -43,9 +43,9 @@ export class EngineHost {
   readonly runtime: Runtime;
   readonly #eventStream: EventStream;
   readonly #onFatal: (error: unknown) => void;
-  readonly #listeners = new Set<(event: EngineEvent) => void>();
+  readonly #listeners = new Set<(event: HearsayEvent) => void>();
   readonly #waiters = new Set<Waiter>();
-  #afterCall: AfterCall = () => {};
+  readonly #afterCalls = new Set<AfterCall>();
   #isInside = false;
   #heartbeatWatches = 0;
   #over: HearsayError | undefined;
@@ -106,13 +106,13 @@ export class EngineHost {
     }
     for (const event of caused.events) this.#publishEngineEvent(event);
     this.checkWaiters();
-    this.#afterCall();
+    for (const afterCall of this.#afterCalls) afterCall();
     return caused;
   }
 
-  /** Sets the function that runs after every engine call and its events. It must not throw. */
+  /** Adds a function that runs after every engine call and its events. It must not throw. */
   onAfterCall(afterCall: AfterCall): void {
-    this.#afterCall = afterCall;
+    this.#afterCalls.add(afterCall);
   }
 
   /** Throws during an engine call: an extractor, which runs inside of it, must not call the gossiper. */
@@ -127,8 +127,11 @@ export class EngineHost {
     else action();
   }
 
-  /** Calls the listener with every engine event before it is published; returns a function that removes the listener. */
-  onEvent(listener: (event: EngineEvent) => void): () => void {
+  /**
+   * Calls the listener with every event of the engine and the gossiper before it is published; returns a function that
+   * removes the listener.
+   */
+  onEvent(listener: (event: HearsayEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -141,6 +144,7 @@ export class EngineHost {
 
   /** Publishes an event from outside of the engine. */
   publish(event: HearsayEvent): void {
+    for (const listener of this.#listeners) listener(event);
     this.#eventStream.publish(event);
   }
 
@@ -188,7 +192,7 @@ export class EngineHost {
     this.#over = error;
     for (const { outcome } of this.#waiters) outcome.reject(error);
     this.#listeners.clear();
-    this.#afterCall = () => {};
+    this.#afterCalls.clear();
   }
 
   #publishEngineEvent(event: EngineEvent): void {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { EngineView, Footprint } from "../engine/view.ts";
+import type { Footprint } from "../engine/view.ts";
 import type { GossipUpdate } from "../engine/events.ts";
 import type { BlockedMember, JsonValue, Phase } from "../engine/types.ts";
 import type { Cluster, Member } from "../contracts/cluster.ts";
@@ -25,6 +25,8 @@ import type {
   Snapshot,
   WaitOptions,
 } from "./contract.ts";
+import { Explanations } from "./explanations.ts";
+import type { Explanation, Spreading } from "../contracts/explanation.ts";
 import { EngineHost } from "./engine_host.ts";
 import { type FlushResult, NOTHING_SENT } from "./departure.ts";
 import { HearsayError } from "../common/errors.ts";
@@ -32,7 +34,7 @@ import type { EventStream } from "../contracts/event_stream.ts";
 import { MemberWatches } from "./member_watches.ts";
 import { assertOptions } from "../options/rules.ts";
 import { Lifecycle } from "./lifecycle.ts";
-import { realRuntime, type Runtime } from "../common/runtime.ts";
+import { realRuntime } from "../common/runtime.ts";
 import { Topology } from "./topology.ts";
 import { assertCheck, assertKey, assertOwnKey, copied, SET_STATE, validated, WAIT } from "./validation.ts";
 import { keyValueOf, memberOf, membersOf, phaseOf, snapshotOf } from "./views.ts";
@@ -40,12 +42,8 @@ import { Watches } from "./watch.ts";
 
 /** The memory use of a gossiper, for tests of its limits. Not part of the public module. */
 export let footprintOf: (gossiper: Gossiper) => Footprint & { readonly sessions: number };
-/** The name of a gossiper's state without a snapshot, for tests. */
-export let stateNameOf: (gossiper: Gossiper) => string;
-/** The queries of a gossiper's engine, its clock and its cluster, for `operations/`. Not part of the public module. */
-export let insightOf: (
-  gossiper: Gossiper,
-) => { readonly view: EngineView; readonly runtime: Runtime; readonly cluster: string };
+/** The engine's queries and the clock of a gossiper, for `operations/` and tests. Not part of the public module. */
+export let insightOf: (gossiper: Gossiper) => { readonly host: EngineHost; readonly cluster: string };
 
 /**
  * A member of a cluster that gossips: it sends its own state, merges that of others, detects failures, and reports
@@ -59,6 +57,7 @@ export class Gossiper implements GossiperLike {
   readonly #watches: Watches;
   readonly #checks: ConsensusChecks;
   readonly #memberWatches: MemberWatches;
+  readonly #explanations: Explanations;
   readonly #closed = Promise.withResolvers<GossiperClosed>();
   #running: Lifecycle | undefined;
   readonly #leaving = new AbortController();
@@ -73,11 +72,7 @@ export class Gossiper implements GossiperLike {
       ...gossiper.#engineHost.view.footprint,
       sessions: gossiper.#running?.served ?? 0,
     });
-    insightOf = (gossiper) => {
-      const { view, runtime } = gossiper.#engineHost;
-      return { view, runtime, cluster: gossiper.#cluster.name };
-    };
-    stateNameOf = (gossiper) => `${gossiper.#engineHost.view.digest}/${gossiper.#engineHost.view.activeHash}`;
+    insightOf = (gossiper) => ({ host: gossiper.#engineHost, cluster: gossiper.#cluster.name });
   }
 
   /**
@@ -102,6 +97,13 @@ export class Gossiper implements GossiperLike {
     if (cluster.ownsTransport) {
       this.signal.addEventListener("abort", () => cluster.eventStream.end(), { once: true });
     }
+    this.#explanations = new Explanations({
+      engineHost: this.#engineHost,
+      eventStream: cluster.eventStream,
+      viewed: () => this.#viewed,
+      isConnected: (id) => this.#running?.isConnected(id) ?? false,
+      settings: this.#config,
+    });
     const known = cluster.discovery?.members;
     if (known) this.#expectMembers(known);
     this.#watches = new Watches(this.#engineHost);
@@ -218,6 +220,7 @@ export class Gossiper implements GossiperLike {
       engineHost: this.#engineHost,
       topology: this.#topology,
       watches: this.#watches,
+      decisions: this.#explanations.decisions,
       onFatal: (error) => this.#fail(error),
     });
     const abort = () => this.#engineHost.runAfterCall(() => void this.#end("aborted"));
@@ -303,10 +306,10 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * Emits the present values of a key, one update for each member, then every change and deletion. Ends when the
-   * gossiper begins to leave, the signal is aborted or the stream is canceled. Each drops the unread updates, so that
-   * a loop over the stream does not set state after the end. A reader that falls behind by more than 1,024 updates
-   * misses those that a newer one of the same member supersedes. Throws a `HearsayError` of code `invalid_key` for an
+   * Emits the present values of a key, one update for each member, then changes and deletions. Of several sets in quick
+   * succession another member may see only the last. Ends when the gossiper begins to leave, the signal is aborted or the
+   * stream is canceled. Each drops the unread updates, so that a loop over the stream does not set state after the end. A
+   * reader more than 1,024 updates behind misses those that a newer one of the same member supersedes. Throws a `HearsayError` of code `invalid_key` for an
    * invalid key.
    */
   watch(key: string, options: WaitOptions = {}): ReadableStream<GossipUpdate> {
@@ -370,6 +373,20 @@ export class Gossiper implements GossiperLike {
     return snapshotOf(this.#viewed);
   }
 
+  /**
+   * Explains the status of a member, by default of this one: heartbeats, suspicions, refusals, decisions, and what would
+   * end the status. Plain data; its sentences are fit for a terminal, the ids are not: see {@linkcode printable}.
+   */
+  explain(memberId: string = this.id): Explanation {
+    return this.#explanations.explain(memberId);
+  }
+
+  /** The living members that acknowledged this member's latest value of a key, and those that did not, with the reason. */
+  seenBy(key: string): Spreading {
+    assertKey(key);
+    return this.#explanations.seenBy(key);
+  }
+
   /** With a fixed list, consensus and `confirmed` need all listed members from the start. */
   #expectMembers(members: readonly Member[]): void {
     this.#topology.set([...members, this.#cluster.self]);
@@ -378,13 +395,8 @@ export class Gossiper implements GossiperLike {
   }
 
   get #viewed() {
-    return {
-      engine: this.#engineHost.view,
-      topology: this.#topology,
-      cluster: this.#cluster.name,
-      ownEnd: this.#ownEnd,
-      seeds: this.#running?.seeds ?? [],
-    };
+    const [{ view: engine }, topology, { name: cluster }] = [this.#engineHost, this.#topology, this.#cluster];
+    return { engine, topology, cluster, ownEnd: this.#ownEnd, seeds: this.#running?.seeds ?? [] };
   }
 
   #set(key: string, value: unknown): number {

@@ -12,6 +12,8 @@ import { jitteredDelay } from "../common/backoff.ts";
 import type { Cluster, ClusterTopology, DiscoveryContext, Member, SeedStatus } from "../contracts/cluster.ts";
 import type { GossiperConfig } from "../options/configuration.ts";
 import type { EngineHost } from "./engine_host.ts";
+import type { Decisions } from "./decisions.ts";
+import type { Suspect } from "../protocol/message.ts";
 import { CrashWatch } from "./crash_watch.ts";
 import { flushDeparture, type FlushResult } from "./departure.ts";
 import { ConflatingQueue } from "../common/conflating_queue.ts";
@@ -31,6 +33,8 @@ export interface LifecycleOptions {
   readonly engineHost: EngineHost;
   readonly topology: Topology;
   readonly watches: Watches;
+  /** The history of decisions, for explanations. */
+  readonly decisions: Decisions;
   /** Called after an unexpected error, or when the transport broke. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -81,8 +85,17 @@ export class Lifecycle {
       onStranger: (member) => this.#admit(member),
       // Without a discovery the queue has no reader, and would only grow.
       onHandshake: (member) => void (cluster.discovery && this.#metPeers.push(member)),
-      onSuspect: (session, suspect) => this.#crashWatch?.onSuspect(session, suspect),
-      onRefused: (session, { code, reason, incarnation }, { isSigned }) => {
+      onSuspect: (session, suspect) => {
+        this.#recordSuspect(session.peer!.id, suspect);
+        this.#crashWatch?.onSuspect(session, suspect);
+      },
+      onRefused: (session, { code, message, reason, incarnation }, { isSigned }) => {
+        if (session.peerId !== undefined) {
+          options.decisions.record(session.peerId, {
+            kind: "refusedByPeer",
+            reason: `${code}: ${message}`,
+          });
+        }
         // Every peer blocks a leaving member at its own request, so a block carries no information.
         if (this.#leaving.signal.aborted) return;
         const before = engineHost.view.incarnation;
@@ -140,6 +153,11 @@ export class Lifecycle {
   /** The status of each address of the discovery. */
   get seeds(): readonly SeedStatus[] {
     return this.#seedReaders.flatMap((read) => read());
+  }
+
+  /** True if there is an open connection with a member. */
+  isConnected(id: string): boolean {
+    return this.#peers.session(id) !== undefined;
   }
 
   /** The number of open connections. */
@@ -210,6 +228,13 @@ export class Lifecycle {
       this.#peers.close(reason),
     ]);
     await Promise.all([this.#looping, ...this.#tasks]);
+  }
+
+  #recordSuspect(peerId: string, { memberId, isAlive }: Suspect): void {
+    const { decisions, engineHost } = this.#options;
+    // A peer may invent ids: only members have a history.
+    if (!engineHost.view.isMember(memberId)) return;
+    decisions.record(memberId, { kind: isAlive ? "heardByPeer" : "suspectedByPeer", peerId });
   }
 
   /** Runs a task until the end; a failure before it is a broken invariant. */

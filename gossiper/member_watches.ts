@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { EngineEvent } from "../engine/events.ts";
+import type { EventType } from "../contracts/event_stream.ts";
 import type { MembersOptions, MemberView, WaitOptions } from "./contract.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { ConflatingQueue } from "../common/conflating_queue.ts";
@@ -13,13 +13,13 @@ import { sleep } from "../common/runtime.ts";
 import { WHEN_MEMBERS } from "./validation.ts";
 
 /** The events that change the set of alive members. */
-const ALIVE_CHANGES: ReadonlySet<EngineEvent["type"]> = new Set<EngineEvent["type"]>([
+const ALIVE_CHANGES: ReadonlySet<EventType> = new Set<EventType>([
   "MemberJoined",
   "MemberLeft",
   "MemberFailed",
 ]);
 /** The events that may change a member's view. */
-const VIEW_CHANGES: ReadonlySet<EngineEvent["type"]> = new Set<EngineEvent["type"]>([
+const VIEW_CHANGES: ReadonlySet<EventType> = new Set<EventType>([
   ...ALIVE_CHANGES,
   "MemberBlocked",
   "MemberForgotten",

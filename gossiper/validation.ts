@@ -116,10 +116,15 @@ export function assertCheck(extractor: unknown, callbacks: unknown): void {
   assertNone([...FUNCTION("extractor", extractor), ...CALLBACKS("callbacks", callbacks)]);
 }
 
+/** True for a key of the gossiper itself. */
+export function isReservedKey(key: string): boolean {
+  return RESERVED_KEYS.has(key) || key.startsWith("hearsay.");
+}
+
 /** Refuses invalid keys, and those that only the gossiper sets. */
 export function assertOwnKey(key: unknown): asserts key is string {
   assertKey(key);
-  if (RESERVED_KEYS.has(key) || key.startsWith("hearsay.")) {
+  if (isReservedKey(key)) {
     throw new HearsayError(
       "invalid_key",
       `The key ${describe(key)} is reserved: this member sets it by itself. Nothing was changed.`,

@@ -62,7 +62,7 @@ function faultOf(key: unknown): Omit<ConfigurationProblem, "field"> | undefined 
   }
   const bytes = bytesOf(key);
   if (!bytes) return { problem: "is not base64", given: `a text of ${key.length} characters`, allowed };
-  const given = `${bytes.length} bytes, of which ${new Set(bytes).size} differ`;
+  const given = `${bytes.length} bytes, ${new Set(bytes).size} of them distinct`;
   const weak = (why: string) => ({ problem: `is weak: ${why}`, given, allowed });
   if (bytes.length < MIN_KEY_BYTES) return weak("it is too short");
   if (isKnownKey(bytes)) return weak("it is published in a manual or a standard");

@@ -48,6 +48,12 @@ export interface HeartbeatSettings {
   readonly maxMessageBytes: number;
 }
 
+/** The arrival of a vector. */
+interface Report {
+  readonly now: Instant;
+  readonly peerId: string | undefined;
+}
+
 /** The heartbeats of all members. */
 export class Heartbeats {
   readonly #selfId: string;
@@ -93,7 +99,7 @@ export class Heartbeats {
 
   /** Counts this member's own interval. */
   count(own: MemberState, now: Instant): void {
-    this.#raise(own, own.heartbeatCount + 1, now);
+    this.#raise(own, own.heartbeatCount + 1, now, own.id);
   }
 
   /** Must be called once an interval. */
@@ -132,14 +138,14 @@ export class Heartbeats {
     // An unversioned member has its counts in its entries. Its answer alone gives the other members no count.
     if (state.isUnversioned || (!isFalse && count <= state.heartbeatCount)) return;
     if (isFalse) state.heartbeatCount = count;
-    else this.#raise(state, count, now);
+    else this.#raise(state, count, now, id);
     this.#membership.heartbeat(id, now);
   }
 
   /** Applies a count of a member that a peer reported, if it is higher. */
-  applyCount(state: MemberState, count: number, now: Instant): void {
+  applyCount(state: MemberState, count: number, now: Instant, peerId?: string): void {
     if (count <= state.heartbeatCount || state.id === this.#selfId) return;
-    this.#raise(state, count, now);
+    this.#raise(state, count, now, peerId);
     this.#membership.heartbeat(state.id, now);
   }
 
@@ -161,34 +167,34 @@ export class Heartbeats {
   }
 
   /** Applies a peer's vector; ignores one about other active members than here. */
-  apply(vector: LivenessVector, now: Instant): void {
+  apply(vector: LivenessVector, now: Instant, peerId?: string): void {
     if (!this.#trustsVectors) return;
     const { incarnationsHash, stride, counts } = vector;
-    if (incarnationsHash === undefined) return this.#applyTagged(vector, now);
+    if (incarnationsHash === undefined) return this.#applyTagged(vector, { now, peerId });
     const { states } = this.#store.sorted;
     if (incarnationsHash !== this.#store.incarnationsHash || counts.length !== states.length) return;
     for (const [index, state] of states.entries()) {
-      if (state) this.#applyDigit(state, digitAt(counts, index), { stride, now });
+      if (state) this.#applyDigit(state, digitAt(counts, index), { stride, now, peerId });
     }
   }
 
-  #applyTagged({ stride, counts }: LivenessVector, now: Instant): void {
+  #applyTagged({ stride, counts }: LivenessVector, report: Report): void {
     for (let at = 0; at + TAGGED_DIGITS <= counts.length; at += TAGGED_DIGITS) {
       const state = this.#store.sorted.withTag(counts.slice(at, at + TAG_DIGITS));
-      if (state) this.#applyDigit(state, digitAt(counts, at + TAG_DIGITS), { stride, now });
+      if (state) this.#applyDigit(state, digitAt(counts, at + TAG_DIGITS), { stride, ...report });
     }
   }
 
   #applyDigit(
     state: MemberState,
     digit: number,
-    { stride, now }: { readonly stride: number; readonly now: Instant },
+    { stride, now, peerId }: Report & { readonly stride: number },
   ): void {
     // A digit has no meaning without a former count. The first count comes with the member's state.
     if (digit < 0 || state.heartbeatCount === 0) return;
     const mine = Math.floor(state.heartbeatCount / stride);
     const ahead = (digit - mine % DIGIT_VALUES + DIGIT_VALUES) % DIGIT_VALUES;
-    if (ahead > 0 && ahead < DIGIT_VALUES / 2) this.applyCount(state, (mine + ahead) * stride, now);
+    if (ahead > 0 && ahead < DIGIT_VALUES / 2) this.applyCount(state, (mine + ahead) * stride, now, peerId);
   }
 
   #vector(peerIncarnations: string | undefined, left: number): LivenessVector {
@@ -223,11 +229,12 @@ export class Heartbeats {
     return isFresh ? DIGITS[Math.floor(count / this.#stride) % DIGIT_VALUES]! : UNKNOWN;
   }
 
-  #raise(state: MemberState, count: number, now: Instant): void {
+  #raise(state: MemberState, count: number, now: Instant, peerId: string | undefined): void {
     this.#suspicions.restart(state.id, now.monotonicMs);
     state.heartbeatCount = count;
     state.heartbeatWallMs = now.wallMs;
     state.heartbeatMonotonicMs = now.monotonicMs;
+    state.heartbeatPeerId = peerId;
     if (!this.#isObserved) return;
     const value: JsonValue = state.live(HEARTBEAT_KEY)?.value ?? {};
     this.#emit({

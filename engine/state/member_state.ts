@@ -64,6 +64,8 @@ export class MemberState implements Link<MemberState> {
   heartbeatWallMs = 0;
   /** The time of its arrival on the monotonic clock; `-Infinity` before the first. */
   heartbeatMonotonicMs: number = -Infinity;
+  /** The peer whose message brought it: the member itself, or a relay. */
+  heartbeatPeerId: string | undefined = undefined;
   /** The member's own signature over its state up to `version`, if it signs. */
   receivedSignature: string | undefined;
   /** All active members are known to have it up to this number (rule E8). */
@@ -161,6 +163,11 @@ export class MemberState implements Link<MemberState> {
   /** Every entry, tombstones included, in rising order of position. */
   entries(): Iterable<Entry> {
     return this.#entries.oldestFirst();
+  }
+
+  /** The entries above a position, tombstones included, the newest first. */
+  *entriesAbove(position: number): Iterable<Entry> {
+    for (let held = this.#entries.newest; held && held.position > position; held = held.older) yield held;
   }
 
   /** True if a peer's entries include all that are stored above a position, none of them older. */

@@ -158,7 +158,10 @@ export class Acknowledgements {
     if (!pending && !isPart) return member.recordAck(peer, version.number);
     // A late acknowledgement revokes nothing, and says nothing of what a reset is to repair.
     if (pending?.incarnation === version.incarnation) {
-      if ((pending.reset && !version.reset) || version.number <= pending.after) return;
+      // The first parts of a reset end below the number from which the peer needs it.
+      const beginsReset = isPart && version.reset && !pending.reset && pending.after < version.floor;
+      const isLate = (pending.reset && !version.reset) || version.number <= pending.after;
+      if (isLate && !beginsReset) return;
     }
     peer.pending.delete(id);
     if (isPart) {

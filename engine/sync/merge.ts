@@ -131,10 +131,10 @@ export class Merge {
   #applyCounts(
     member: MemberState,
     { count = 0, ackedByAll = 0 }: MemberDelta,
-    { now }: MergeContext,
+    { now, peerId }: MergeContext,
   ): void {
     if (this.#signs) return;
-    this.#heartbeats.applyCount(member, count, now);
+    this.#heartbeats.applyCount(member, count, now, peerId);
     this.#store.recordAckedByAll(member, ackedByAll);
   }
 
@@ -153,7 +153,9 @@ export class Merge {
     this.#applyLeft(delta.id, context.now);
     const heartbeat = delta.entries.find((entry) => entry.key === HEARTBEAT_KEY && !isTombstone(entry));
     const state = this.#store.log.get(delta.id);
-    if (state && heartbeat) this.#heartbeats.applyCount(state, heartbeat.number, context.now);
+    if (state && heartbeat) {
+      this.#heartbeats.applyCount(state, heartbeat.number, context.now, context.peerId);
+    }
   }
 
   /** Refuses a delta, and reports the stored version instead. */

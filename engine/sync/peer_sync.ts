@@ -314,7 +314,7 @@ export class PeerSync {
     return number;
   }
 
-  /** An active peer is known to have this member's own state up to this number; `Infinity` for all of it. */
+  /** The number up to which a peer has this member's own state; `Infinity` if it has all. */
   ackedOwnNumber(id: string): number {
     // It has the state that this member has.
     if (this.#store.convergence.agrees(id, this.stateName)) return Infinity;

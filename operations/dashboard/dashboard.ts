@@ -77,7 +77,7 @@ class Site {
   readonly #streams: Streams;
 
   constructor(node: Gossiper, { prefix = "/dashboard", open = false }: DashboardOptions) {
-    const { runtime } = insightOf(node);
+    const { runtime } = insightOf(node).host;
     const { phase, signal } = node;
     this.#node = node;
     this.#root = `${prefix.replace(/\/$/, "")}/`;
@@ -125,7 +125,7 @@ class Site {
   }
 
   #data(query: StateQuery): Response {
-    const { runtime } = insightOf(this.#node);
+    const { runtime } = insightOf(this.#node).host;
     const json = stamped(this.#makerOf(query)(), runtime.wallMs());
     return answer(200, json, { "content-type": "application/json" });
   }

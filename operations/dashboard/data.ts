@@ -43,7 +43,7 @@ export interface DashboardData extends KnownViews {
 
 /** The present data. */
 export function dataOf(node: Gossiper, timeline: Timeline, query: StateQuery): DashboardData {
-  const { view, cluster } = insightOf(node);
+  const { host: { view }, cluster } = insightOf(node);
   const all = node.members;
   const members = shownMembers(all);
   const counts = { alive: 0, suspected: 0, failed: 0, left: 0 };

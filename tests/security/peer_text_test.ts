@@ -95,6 +95,7 @@ const KINDS: { readonly [type in EventType]: "error" | "sentence" | "data" | "ow
   RequestFailed: "error",
   SeedFailed: "error",
   SeedRecovered: "data",
+  SeenChanged: "own",
   SelfBlocked: "data",
   SelfUnreachable: "error",
   SettingsDiffer: "data",

@@ -147,6 +147,27 @@ Deno.test("many keys: a lost part of a reset is sent again (E5, E8)", () => {
   assertEquals(b.view.digest, a.view.digest);
 });
 
+Deno.test("many keys: a reset whose first part ends below what the peer has goes on with the next part (E5, E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
+  setMany(a, 200, clock);
+  for (let round = 0; round < 2; round++) exchange(a, b, { clock });
+  const before = b.view.versionOf("a")!.number;
+  assert(before < 200, "It has the whole state already.");
+  for (let key = 0; key < 5; key++) remove(a, `k${key}`, clock);
+  clock.advance(2_000);
+  note(a, a.tick(clock.now));
+  const [first] = partsOf(exchange(a, b, { clock }).request, "a");
+  assertEquals([first?.reset, first?.after], [true, 0]);
+  assert(first!.last < before, "The part ends above what the peer has.");
+  settle([a, b], { clock });
+  assertEquals([b.view.digest, valueOf(b, "a", "k0"), valueOf(b, "a", "k199")], [
+    a.view.digest,
+    undefined,
+    0,
+  ]);
+});
+
 Deno.test("many keys: states that differ under one number are repaired in parts (E12)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: SMALL });

@@ -1,0 +1,119 @@
+/**
+ * Explanations of a member's status, and of the spread of a value.
+ *
+ * @module
+ */
+
+import type { SeedStatus } from "./cluster.ts";
+
+/** What happened to a member, as this one saw it. */
+export type DecisionKind =
+  /** It became alive. */
+  | "joined"
+  /** The discovery no longer names it, or it left. */
+  | "left"
+  /** This member blocked it; the reason is the block's. */
+  | "blocked"
+  /** Its block ended. */
+  | "unblocked"
+  /** Its connection broke and its address refuses new ones. */
+  | "suspected"
+  /** It answered, or a newer heartbeat arrived. */
+  | "suspicionEnded"
+  /** A peer suspects it. */
+  | "suspectedByPeer"
+  /** A peer answered a suspicion with a newer heartbeat of it. */
+  | "heardByPeer"
+  /** Its state was dropped. */
+  | "forgotten"
+  /** This member refused its handshake. */
+  | "refused"
+  /** It refused a message of this member. */
+  | "refusedByPeer"
+  /** A request or dial to it failed. */
+  | "requestFailed"
+  /** Another process seems to use its id. */
+  | "conflict"
+  /** Of this member: it heard no other for a third of `heartbeatExpiration`. */
+  | "isolated"
+  /** Of this member: it hears others again. */
+  | "rejoined"
+  /** Of this member: it began a new incarnation. */
+  | "renewed"
+  /** Of this member: a peer or the discovery blocks it. */
+  | "selfBlocked";
+
+/** One decision about a member. Equal ones in a row are one, with a count. */
+export interface Decision {
+  /** What happened. */
+  readonly kind: DecisionKind;
+  /** This member's wall clock at the first of them, in Unix milliseconds. */
+  readonly atUnixMilliseconds: number;
+  /** This member's wall clock at the last of them, in Unix milliseconds. */
+  readonly lastAtUnixMilliseconds: number;
+  /** How often it happened in a row. */
+  readonly times: number;
+  /** The peer that caused it, if another than the member. */
+  readonly peerId?: string;
+  /** The reason: a code, a sentence or both, of at most 256 characters, fit for a terminal. It may quote a peer. */
+  readonly reason?: string;
+}
+
+/** The latest heartbeat of a member, as it arrived here. */
+export interface HeartbeatExplanation {
+  /** Its count. */
+  readonly count: number;
+  /** The time since it arrived, in milliseconds by the monotonic clock. */
+  readonly ageMilliseconds: number;
+  /** The peer whose message brought it: the member itself or a relay; `null` if unknown. */
+  readonly peerId: string | null;
+}
+
+/** Why a member has its status, as this member sees it. Plain data for `JSON.stringify`. */
+export interface Explanation {
+  /** The member. */
+  readonly memberId: string;
+  /** Its status; `unknown` if this member has no topology, state or block of it. */
+  readonly status: "alive" | "suspected" | "failed" | "left" | "unknown";
+  /** This member's wall clock at the decision that led to the status, in Unix milliseconds; `null` if none is kept. */
+  readonly sinceUnixMilliseconds: number | null;
+  /** How the status came about, in sentences. */
+  readonly summary: string;
+  /** What would end the status, in sentences. */
+  readonly endsWith: string;
+  /** Its latest heartbeat; `null` if none was heard. */
+  readonly heartbeat: HeartbeatExplanation | null;
+  /** True if this member has an open connection with it. */
+  readonly isConnected: boolean;
+  /** The entries of this member that it has not acknowledged, as far as known here; 0 for this member itself. */
+  readonly lacks: number;
+  /** The latest decisions about it, at most 16, the oldest first. */
+  readonly decisions: readonly Decision[];
+  /** For this member itself: the addresses of its discovery. */
+  readonly seeds?: readonly SeedStatus[];
+}
+
+/** A living member without the latest value of a key, as far as known here. */
+export interface Lacking {
+  /** The member. */
+  readonly memberId: string;
+  /**
+   * `unconnected`: there is no open connection, so the value goes through other members, or waits. `unacknowledged`: the
+   * value is to be sent, under way, or not yet acknowledged.
+   */
+  readonly reason: "unconnected" | "unacknowledged";
+  /** The last failure of a request or dial to it, as a sentence; `null` if none is kept. */
+  readonly lastFailure: string | null;
+}
+
+/** The spread of this member's latest value of a key. A deleted or unset key is seen by no member. */
+export interface Spreading {
+  /** The key. */
+  readonly key: string;
+  /** The number of its last set; `null` if the key has no value. */
+  readonly sequenceNumber: number | null;
+  /** The living members that acknowledged it, with this one. */
+  readonly seenBy: readonly string[];
+  /** The other living members. */
+  readonly lacking: readonly Lacking[];
+}

@@ -1,0 +1,113 @@
+/**
+ * The history of decisions about members, for explanations.
+ *
+ * @module
+ */
+
+import { BoundedMap } from "../common/bounded_map.ts";
+import { messageOf } from "../common/error_text.ts";
+import { printable } from "../common/printable.ts";
+import type { Runtime } from "../common/runtime.ts";
+import type { HearsayEvent } from "../contracts/event_stream.ts";
+import type { Decision, DecisionKind } from "../contracts/explanation.ts";
+
+/** The most decisions of one member. 16: a crash, a restart and what came before. More: memory. */
+const MOST_OF_A_MEMBER = 16;
+/** The most members with decisions; the one with the oldest last decision goes first. 512 members take some 2 MiB. */
+const MOST_MEMBERS = 512;
+/** The most characters of a reason, which may come from a peer. */
+const MOST_CHARACTERS = 256;
+
+/** A decision to record. */
+export interface Happened {
+  readonly kind: DecisionKind;
+  readonly peerId?: string;
+  readonly reason?: string;
+}
+
+/** The latest decisions about each member. */
+export class Decisions {
+  readonly #selfId: string;
+  readonly #runtime: Pick<Runtime, "wallMs">;
+  readonly #byMember = new BoundedMap<string, Decision[]>(MOST_MEMBERS);
+
+  /** Makes an empty history. */
+  constructor(selfId: string, runtime: Pick<Runtime, "wallMs">) {
+    this.#selfId = selfId;
+    this.#runtime = runtime;
+  }
+
+  /** The decisions about a member, the oldest first. */
+  of(memberId: string): readonly Decision[] {
+    return [...this.#byMember.get(memberId) ?? []];
+  }
+
+  /** Records a decision. One that is equal to the member's last one is counted there. */
+  record(memberId: string, { kind, peerId, reason }: Happened): void {
+    const decisions = this.#byMember.get(memberId) ?? [];
+    const nowMs = this.#runtime.wallMs();
+    const happened = {
+      kind,
+      ...(peerId !== undefined && peerId !== memberId && { peerId }),
+      ...(reason !== undefined && { reason: printable(reason).slice(0, MOST_CHARACTERS) }),
+    };
+    const last = decisions.at(-1);
+    const isAgain = last?.kind === kind && last.peerId === happened.peerId && last.reason === happened.reason;
+    const first = isAgain ? decisions.pop()! : { atUnixMilliseconds: nowMs, times: 0 };
+    decisions.push(Object.freeze({
+      ...happened,
+      atUnixMilliseconds: first.atUnixMilliseconds,
+      lastAtUnixMilliseconds: nowMs,
+      times: first.times + 1,
+    }));
+    if (decisions.length > MOST_OF_A_MEMBER) decisions.shift();
+    this.#byMember.set(memberId, decisions);
+  }
+
+  /** Records the decision that an event reports; ignores all other events. */
+  onEvent(event: HearsayEvent): void {
+    switch (event.type) {
+      case "MemberJoined":
+        return this.record(event.memberId, { kind: "joined" });
+      case "MemberLeft":
+        return this.record(event.memberId, { kind: "left" });
+      case "MemberBlocked":
+        return this.record(event.memberId, { kind: "blocked", reason: event.reason });
+      case "MemberUnblocked":
+        return this.record(event.memberId, { kind: "unblocked" });
+      case "MemberSuspected":
+        return this.record(event.memberId, { kind: "suspected" });
+      case "SuspicionEnded":
+        return this.record(event.memberId, { kind: "suspicionEnded" });
+      case "MemberForgotten":
+        return this.record(event.memberId, { kind: "forgotten" });
+      case "RequestFailed":
+        return this.record(event.peerId, { kind: "requestFailed", reason: messageOf(event.error) });
+      case "HandshakeRefused":
+        return this.record(event.peerId, { kind: "refused", reason: `${event.code}: ${event.reason}` });
+      default:
+        return this.#onOwnEvent(event);
+    }
+  }
+
+  #onOwnEvent(event: HearsayEvent): void {
+    switch (event.type) {
+      case "Isolated":
+        return this.record(this.#selfId, { kind: "isolated" });
+      case "Rejoined":
+        return this.record(this.#selfId, { kind: "rejoined" });
+      case "IncarnationRenewed":
+        return this.record(this.#selfId, { kind: "renewed", reason: event.incarnation });
+      case "SelfBlocked": {
+        const { peerId, reason } = event;
+        return this.record(this.#selfId, {
+          kind: "selfBlocked",
+          reason,
+          ...(peerId !== undefined && { peerId }),
+        });
+      }
+      case "ConflictDetected":
+        if (event.reason === "identity") this.record(event.memberId, { kind: "conflict" });
+    }
+  }
+}

@@ -1,0 +1,182 @@
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertStringIncludes,
+  assertThrows,
+} from "../../deps/std_assert.ts";
+import { HearsayError } from "../../common/errors.ts";
+import { memoryAddress } from "../../testing/memory.ts";
+import { TestCluster } from "../requirements/harness.ts";
+import { connectedCluster, suspectOf, withScriptedPeer } from "./crash_watch/clusters.ts";
+import { incarnationOf } from "../requirements/harness.ts";
+
+/** The kinds of the decisions of a member about another. */
+function kindsOf(cluster: TestCluster, id: string, about: string): string[] {
+  return cluster.of(id).gossiper.explain(about).decisions.map(({ kind }) => kind);
+}
+
+Deno.test("explain: a living member was heard from itself or through a relay", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"]);
+  const explained = cluster.of("a").gossiper.explain("b");
+  assertEquals([explained.status, explained.isConnected, explained.lacks], ["alive", true, 0]);
+  assert(["b", "c"].includes(explained.heartbeat!.peerId!));
+  assertGreater(explained.heartbeat!.count, 0);
+  assertStringIncludes(explained.summary, `Its last heartbeat, ${explained.heartbeat!.count}, came`);
+  assertStringIncludes(explained.endsWith, "without a newer heartbeat for 20 s");
+});
+
+Deno.test("explain: without a way of its own a heartbeat comes through the relay, which is named", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"]);
+  cluster.network.cut(memoryAddress("a", 1), memoryAddress("b", 1));
+  await cluster.advance(12_000);
+  const { heartbeat, summary, status } = cluster.of("a").gossiper.explain("b");
+  assertEquals([status, heartbeat!.peerId], ["alive", "c"]);
+  assertStringIncludes(summary, 'through "c"');
+});
+
+Deno.test("explain: a crashed member was suspected, by whom, and is blocked since then", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"]);
+  cluster.crash("c");
+  await cluster.advance(500);
+  const suspected = cluster.of("a").gossiper.explain("c");
+  assertEquals(suspected.status, "suspected");
+  assertStringIncludes(suspected.summary, 'Suspected too by "b".');
+  assertStringIncludes(suspected.endsWith, "blocked as `crashed` after 1.1 s");
+  await cluster.advance(1_500);
+  const failed = cluster.of("a").gossiper.explain("c");
+  assertEquals([failed.status, failed.isConnected], ["failed", false]);
+  assertStringIncludes(failed.summary, "It crashed");
+  assertStringIncludes(failed.endsWith, "A newer heartbeat or a handshake ends the block");
+  const block = failed.decisions.find(({ kind }) => kind === "blocked")!;
+  assertEquals([block.reason, failed.sinceUnixMilliseconds], ["crashed", block.atUnixMilliseconds]);
+  for (const kind of ["joined", "suspected", "suspectedByPeer", "blocked"]) {
+    assert(kindsOf(cluster, "a", "c").includes(kind), kind);
+  }
+});
+
+Deno.test("explain: a suspicion that a peer refutes is recorded as heard by that peer", async () => {
+  const { cluster, peer } = await withScriptedPeer();
+  await using _cluster = cluster, _peer = peer;
+  const incarnation = incarnationOf(cluster.of("b"));
+  await peer.say("a", suspectOf("b", { incarnation, count: 900, isAlive: true }));
+  assert(kindsOf(cluster, "a", "b").includes("heardByPeer"));
+  // A peer may invent ids: they have no history.
+  await peer.say("a", suspectOf("invented", { incarnation, count: 1 }));
+  assertEquals(kindsOf(cluster, "a", "invented"), []);
+});
+
+Deno.test("explain: a member that left, one that is unknown, and one that was refused", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"]);
+  await cluster.finish(cluster.of("c").gossiper.stop());
+  const left = cluster.of("a").gossiper.explain("c");
+  assertEquals([left.status, left.summary], ["left", "It left in good order."]);
+  const unknown = cluster.of("a").gossiper.explain("nemo");
+  assertEquals([unknown.status, unknown.heartbeat, unknown.sinceUnixMilliseconds], ["unknown", null, null]);
+  assertEquals(unknown.decisions, []);
+});
+
+Deno.test("explain: a member that is refused knows by whom and with what, and so does the other", async () => {
+  await using cluster = new TestCluster(["a", "b"]);
+  cluster.make("a");
+  cluster.make("b", { cluster: { name: "another" } });
+  for (const { gossiper } of cluster.members) await gossiper.start();
+  await cluster.advance(2_000);
+  const refusals = ["a", "b"].flatMap((id) =>
+    cluster.of(id).gossiper.explain(id === "a" ? "b" : "a").decisions
+  );
+  const kinds = new Set(refusals.map(({ kind }) => kind));
+  assert(kinds.has("refused") && kinds.has("refusedByPeer"), [...kinds].join());
+  const refused = refusals.find(({ kind }) => kind === "refusedByPeer")!;
+  assertStringIncludes(refused.reason!, "wrong_cluster: The cluster must be");
+});
+
+Deno.test("explain: this member itself is alone, in company, or isolated", async () => {
+  await using cluster = await connectedCluster(["a", "b"]);
+  const own = () => cluster.of("a").gossiper.explain();
+  assertEquals([own().summary, own().lacks], ["This member is alive, with 1 other.", 0]);
+  cluster.network.cut(memoryAddress("a", 1), memoryAddress("b", 1));
+  await cluster.runUntil(() => cluster.of("a").emitted("Isolated").length > 0);
+  assertStringIncludes(own().summary, "This member is isolated");
+  assertEquals(own().endsWith, "A message of any other member.");
+  assertEquals(own().decisions.at(-1)?.kind, "isolated");
+  cluster.network.heal();
+  await cluster.runUntil(() => cluster.of("a").emitted("Rejoined").length > 0);
+  assertEquals(own().decisions.at(-1)?.kind, "rejoined");
+});
+
+Deno.test("explain: counts the entries that a member has not acknowledged", async () => {
+  await using cluster = await connectedCluster(["a", "b"], { spread: "interval" });
+  const { gossiper } = cluster.of("a");
+  gossiper.setState("x", 1);
+  gossiper.setState("y", 1);
+  assertEquals(gossiper.explain("b").lacks, 2);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  assertEquals(gossiper.explain("b").lacks, 0);
+});
+
+Deno.test("explain: equal decisions in a row are one, and at most 16 are kept", async () => {
+  await using cluster = await connectedCluster(["a", "b"]);
+  const a = cluster.of("a");
+  cluster.network.cut(memoryAddress("a", 1), memoryAddress("b", 1));
+  await cluster.advance(15_000);
+  const failures = a.gossiper.explain("b").decisions.filter(({ kind }) => kind === "requestFailed");
+  assertGreater(Math.max(...failures.map(({ times }) => times)), 1);
+  for (const { times, atUnixMilliseconds, lastAtUnixMilliseconds } of failures) {
+    assertEquals(times > 1, lastAtUnixMilliseconds > atUnixMilliseconds);
+  }
+  for (let n = 0; n < 40; n++) {
+    a.gossiper.events.publish({ type: "Confirmed", digest: "" });
+    cluster.network.heal();
+    await cluster.advance(3_000);
+    cluster.network.cut(memoryAddress("a", 1), memoryAddress("b", 1));
+    await cluster.advance(3_000);
+  }
+  assert(a.gossiper.explain("b").decisions.length <= 16);
+});
+
+Deno.test("seenBy: names the members that acknowledged a value, and why others lack it", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"]);
+  const { gossiper } = cluster.of("a");
+  assertEquals(gossiper.seenBy("none"), { key: "none", sequenceNumber: null, seenBy: [], lacking: [] });
+  assertThrows(() => gossiper.seenBy(""), HearsayError, "key");
+  cluster.network.cut(memoryAddress("c", 1), memoryAddress("a", 1));
+  cluster.network.cut(memoryAddress("c", 1), memoryAddress("b", 1));
+  gossiper.setState("x", 1);
+  await cluster.runUntil(() => gossiper.seenBy("x").seenBy.length === 2);
+  const { seenBy, lacking } = gossiper.seenBy("x");
+  assertEquals([seenBy, lacking.map(({ memberId }) => memberId)], [["a", "b"], ["c"]]);
+  assert(["unconnected", "unacknowledged"].includes(lacking[0]!.reason));
+  await cluster.advance(8_000);
+  assert(gossiper.seenBy("x").lacking[0]!.lastFailure !== null);
+  cluster.network.heal();
+  await cluster.runUntil(() => gossiper.seenBy("x").lacking.length === 0);
+  assertEquals(gossiper.seenBy("x").seenBy, ["a", "b", "c"]);
+});
+
+Deno.test("SeenChanged: counts up to all members for each set, and only while it is subscribed", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c", "d"]);
+  const a = cluster.of("a");
+  const from = a.emitted("SeenChanged").length;
+  a.gossiper.setState("x", 1);
+  a.gossiper.setState("y", 1);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const changes = a.emitted("SeenChanged").slice(from);
+  for (const key of ["x", "y"]) {
+    const counts = changes.filter((change) => change.key === key).map(({ seenBy }) => seenBy);
+    assertEquals([counts.at(-1), new Set(counts).size], [4, counts.length]);
+    assertEquals([...counts].sort(), counts);
+  }
+  assertEquals(new Set(changes.map(({ of }) => of)), new Set([4]));
+  assertEquals(changes.find(({ key }) => key.startsWith("hearsay.")), undefined);
+});
+
+Deno.test("explain: no text of a peer reaches a terminal as it is", async () => {
+  const { cluster, peer } = await withScriptedPeer();
+  await using _cluster = cluster, _peer = peer;
+  await peer.say("a", { type: "error", code: "busy", message: "\u001b[2J\u202egone" });
+  const { decisions } = cluster.of("a").gossiper.explain(peer.id);
+  const { reason } = decisions.find(({ kind }) => kind === "refusedByPeer")!;
+  assertStringIncludes(reason!, "gone");
+  for (const hostile of ["\u001b", "\u202e"]) assert(!reason!.includes(hostile));
+});
