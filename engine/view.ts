@@ -44,6 +44,14 @@ export interface Footprint {
   readonly pending: number;
 }
 
+/** The part of this member's knowledge that an active peer is known to have. */
+export interface PeerKnowledge {
+  /** The sets and deletes of this member without an acknowledgement of the peer. */
+  readonly lag: number;
+  /** True if the peer is known to have all state of active members that this member has. */
+  readonly hasAll: boolean;
+}
+
 /** The latest heartbeat of a member, as it arrived here. */
 export interface HeartbeatReport {
   readonly count: number;
@@ -250,6 +258,17 @@ export class EngineView {
   /** True if an active peer acknowledged this member's own state up to a number. */
   isAcknowledgedBy(peerId: string, number: number): boolean {
     return this.#parts.sync.isAcknowledgedBy(peerId, number);
+  }
+
+  /** The part of this member's knowledge that an active peer has; `undefined` for any other id. */
+  peerKnowledge(peerId: string): PeerKnowledge | undefined {
+    const { selfId, own, store, sync } = this.#parts;
+    if (peerId === selfId || !store.active.has(peerId)) return undefined;
+    const { version } = own.state;
+    return {
+      lag: version - Math.min(version, sync.ackedOwnNumber(peerId)),
+      hasAll: store.convergence.agrees(peerId, store.stateName),
+    };
   }
 
   /** The number up to which an active peer has this member's own state; `Infinity` if the peer has all. */

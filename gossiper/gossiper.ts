@@ -42,8 +42,8 @@ import { Watches } from "./watch.ts";
 
 /** The memory use of a gossiper, for tests of its limits. Not part of the public module. */
 export let footprintOf: (gossiper: Gossiper) => Footprint & { readonly sessions: number };
-/** The name of a gossiper's state without a snapshot, for tests. */
-export let stateNameOf: (gossiper: Gossiper) => string;
+/** The engine's queries and the clock of a gossiper, for `operations/` and tests. Not part of the public module. */
+export let insightOf: (gossiper: Gossiper) => { readonly host: EngineHost; readonly cluster: string };
 
 /**
  * A member of a cluster that gossips: it sends its own state, merges that of others, detects failures, and reports
@@ -72,7 +72,7 @@ export class Gossiper implements GossiperLike {
       ...gossiper.#engineHost.view.footprint,
       sessions: gossiper.#running?.served ?? 0,
     });
-    stateNameOf = (gossiper) => `${gossiper.#engineHost.view.digest}/${gossiper.#engineHost.view.activeHash}`;
+    insightOf = (gossiper) => ({ host: gossiper.#engineHost, cluster: gossiper.#cluster.name });
   }
 
   /**

@@ -35,6 +35,7 @@ const APART: ReadonlyMap<string, readonly string[]> = new Map([
   ...["gossiper", "transport", "discovery", "testing"].map((room) =>
     [room, ROOMS.slice(0, ROOMS.indexOf("gossiper"))] as const
   ),
+  ["protoactor", ROOMS.slice(0, ROOMS.indexOf("operations"))],
 ]);
 /** Rooms and `mod.ts`, each with the rooms that it may import. */
 const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([

@@ -12,6 +12,7 @@ const LONG: readonly string[] = [
   "tests/contract/discovery_test.ts",
   "tests/engine/chaos_test.ts",
   "tests/engine/state/many_keys_test.ts",
+  "tests/operations/dashboard/browser_test.ts",
   "tests/process",
   "tests/protoactor",
   "tests/requirements/bad_input_test.ts",

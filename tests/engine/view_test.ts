@@ -37,3 +37,16 @@ function run({ asks }: { readonly asks: boolean }): string {
 Deno.test("EngineView: no query changes what the engine sends or emits afterwards (R3.1)", () => {
   assertEquals(run({ asks: true }), run({ asks: false }));
 });
+
+Deno.test("EngineView: peerKnowledge counts what an active peer has not acknowledged", () => {
+  const clock = new TestClock();
+  const [a, b] = makeCluster(["a", "b"], clock);
+  settle([a, b!], { clock });
+  assertEquals(a.view.peerKnowledge("b"), { lag: 0, hasAll: true });
+  set(a, "k", 1, clock);
+  set(a, "k", 2, clock);
+  assertEquals(a.view.peerKnowledge("b"), { lag: 2, hasAll: false });
+  settle([a, b!], { clock });
+  assertEquals(a.view.peerKnowledge("b"), { lag: 0, hasAll: true });
+  assertEquals([a.view.peerKnowledge("a"), a.view.peerKnowledge("x")], [undefined, undefined]);
+});

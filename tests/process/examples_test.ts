@@ -242,3 +242,15 @@ Deno.test("examples: print their flags after --help", async () => {
     assertStringIncludes(program.lines.join("\n"), "  --help ");
   }
 });
+
+Deno.test("dashboard example: shows its five members", async () => {
+  await using program = await Program.example("dashboard", "--port", "0");
+  const [, address = ""] = await program.until(/(http:\S+) to see the cluster/);
+  const page = await fetch(address);
+  assertStringIncludes(await page.text(), "Hearsay dashboard");
+  const alive = ["ada", "ben", "cleo", "dan", "eve"].map((id) => `${id} alive`);
+  await eventually("the page's data has five living members", async () => {
+    const { members } = await (await fetch(`${address}data`)).json() as Snapshot;
+    return members.map(({ id, status }) => `${id} ${status}`).join() === alive.join();
+  });
+});

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { stateNameOf } from "../../gossiper/gossiper.ts";
+import { insightOf } from "../../gossiper/gossiper.ts";
 import type { InvariantChecker } from "./invariants/invariant_checker.ts";
 import type { Process } from "./process.ts";
 import type { Run } from "./run.ts";
@@ -65,7 +65,10 @@ export class Recovery {
     const { scenario, processes } = this.#run;
     const survivors = processes.alive;
     // The cheap checks first. A large cluster skips the phase: `confirmed` at every member takes as long again.
-    const names = new Set(survivors.map(({ gossiper }) => stateNameOf(gossiper)));
+    const names = new Set(survivors.map(({ gossiper }) => {
+      const { view } = insightOf(gossiper).host;
+      return `${view.digest}/${view.activeHash}`;
+    }));
     if (names.size > 1) return `${names.size} different states in the cluster`;
     return (isLarge(scenario) ? undefined : findUnconfirmed(survivors)) ?? this.#findDifferent(survivors);
   }

@@ -1,0 +1,7 @@
+/**
+ * Drives a browser, for tests.
+ *
+ * @module
+ */
+
+export { type Browser, chromium, type Page } from "npm:playwright-core@1.65.1";

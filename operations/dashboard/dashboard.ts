@@ -1,0 +1,160 @@
+/**
+ * The handler of a dashboard: the page, its data, and the stream of its data.
+ *
+ * @module
+ */
+
+import { type Gossiper, insightOf } from "../../gossiper/gossiper.ts";
+import { assertOptions, FLAG, rule, type Rules } from "../../options/rules.ts";
+import { dataOf } from "./data.ts";
+import { MAX_SEARCH_LENGTH } from "./limits.ts";
+import { PAGE } from "./page.ts";
+import { pageHeaders } from "./page_headers.ts";
+import type { StateQuery } from "./state_rows.ts";
+import { type MakeDocument, stamped, Streams } from "./streams.ts";
+import { Timeline } from "./timeline.ts";
+import { whyForeignPage, whyStranger } from "./visitors.ts";
+
+/** Options of {@linkcode dashboard}. */
+export interface DashboardOptions {
+  /** The path of the page, such as `"/admin/gossip"`; `"/dashboard"` by default, `"/"` for the root. */
+  readonly prefix?: string;
+  /**
+   * `true`: requests are answered whatever their address and `Host`. Set it only behind an authentication of your own,
+   * because the page shows all state. `false` by default: only clients on this machine, without a proxy.
+   */
+  readonly open?: boolean;
+}
+
+/** Answers requests for a dashboard; resolves with `undefined` for any other path. */
+export type DashboardHandler = (
+  request: Request,
+  /** The `info` of `Deno.serve`. Without it, the client's address is unknown, and only `open: true` allows it. */
+  info?: { readonly remoteAddr: Deno.Addr },
+) => Promise<Response | undefined>;
+
+const PREFIX = rule((given) => typeof given === "string" && /^(\/[\w.~-]+)*\/?$/.test(given), {
+  allowed: 'a path such as "/dashboard"',
+});
+const OPTIONS: Rules<DashboardOptions> = { prefix: PREFIX, open: FLAG };
+
+/** Headers of every answer. */
+const HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" } as const;
+
+/**
+ * Returns a handler for your own server, with a page that shows the cluster as this member sees it: members, views, state,
+ * phases and a timeline, live. It only reads: any request except GET is refused.
+ *
+ * The paths are `prefix` for the page, and below it `data` (JSON for this page; it may change with any release) and
+ * `events` (server-sent events). Make one handler for a member, at its start: the timeline begins there.
+ *
+ * @throws {ConfigurationError} if an option is unknown or invalid.
+ *
+ * @example
+ * ```ts
+ * import { join } from "@hearsay/gossip";
+ * import { dashboard } from "@hearsay/gossip/dashboard";
+ *
+ * await using node = await join({ cluster: "orders", listen: { port: 0 } });
+ * const show = dashboard(node);
+ * await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async (request, info) =>
+ *   await show(request, info) ?? new Response("Not found.\n", { status: 404 }));
+ * const page = await fetch(`http://127.0.0.1:${server.addr.port}/dashboard/`);
+ * console.assert((await page.text()).startsWith("<!doctype html>"));
+ * ```
+ */
+export function dashboard(node: Gossiper, options: DashboardOptions = {}): DashboardHandler {
+  assertOptions(options, OPTIONS);
+  const site = new Site(node, options);
+  return (request, info) => site.answer(request, info?.remoteAddr);
+}
+
+class Site {
+  readonly #node: Gossiper;
+  readonly #root: string;
+  readonly #isOpen: boolean;
+  readonly #timeline: Timeline;
+  readonly #streams: Streams;
+
+  constructor(node: Gossiper, { prefix = "/dashboard", open = false }: DashboardOptions) {
+    const { runtime } = insightOf(node).host;
+    const { phase, signal } = node;
+    this.#node = node;
+    this.#root = `${prefix.replace(/\/$/, "")}/`;
+    this.#isOpen = open;
+    this.#timeline = new Timeline(node.events, { runtime, phase, signal });
+    this.#streams = new Streams({
+      runtime,
+      signal,
+      onChange: (listener) => this.#timeline.onChange(listener),
+    });
+  }
+
+  async answer(request: Request, remote: Deno.Addr | undefined): Promise<Response | undefined> {
+    const url = URL.parse(request.url);
+    const answer = url && this.#answerAt(url.pathname);
+    if (!answer) return undefined;
+    const refused = this.#refuse(request, remote);
+    return refused ?? await answer(request, queryOf(url));
+  }
+
+  /** The answer at a path of the dashboard. */
+  #answerAt(
+    path: string,
+  ): ((request: Request, query: StateQuery) => Promise<Response> | Response) | undefined {
+    switch (path) {
+      case this.#root:
+        return async () => new Response(PAGE, { headers: { ...HEADERS, ...await pageHeaders() } });
+      case `${this.#root}data`:
+        return (request, query) => foreign(request) ?? this.#data(query);
+      case `${this.#root}events`:
+        return (request, query) => foreign(request) ?? this.#events(query);
+      case this.#root.slice(0, -1):
+        // A relative address: a proxy may have taken away the first part of the path.
+        return () => answer(308, "", { location: `${this.#root.split("/").at(-2)}/` });
+      default:
+        return undefined;
+    }
+  }
+
+  #refuse(request: Request, remote: Deno.Addr | undefined): Response | undefined {
+    const reason = this.#isOpen ? undefined : whyStranger(request, remote);
+    if (reason !== undefined) return answer(403, `${reason}\n`);
+    if (request.method === "GET") return undefined;
+    return answer(405, "The dashboard only reads; use GET.\n", { allow: "GET" });
+  }
+
+  #data(query: StateQuery): Response {
+    const { runtime } = insightOf(this.#node).host;
+    const json = stamped(this.#makerOf(query)(), runtime.wallMs());
+    return answer(200, json, { "content-type": "application/json" });
+  }
+
+  #events(query: StateQuery): Response {
+    // 204 ends the attempts of a browser to open its stream again.
+    if (this.#node.signal.aborted) return answer(204, null);
+    const stream = this.#streams.open(this.#makerOf(query));
+    if (!stream) return answer(503, "Too many pages of this dashboard are open.\n", { "retry-after": "5" });
+    return answer(200, stream, { "content-type": "text/event-stream" });
+  }
+
+  #makerOf(query: StateQuery): MakeDocument {
+    return () => JSON.stringify(dataOf(this.#node, this.#timeline, query));
+  }
+}
+
+function answer(status: number, body: BodyInit | null, headers: Record<string, string> = {}): Response {
+  return new Response(body, { status, headers: { ...HEADERS, ...headers } });
+}
+
+function foreign(request: Request): Response | undefined {
+  const reason = whyForeignPage(request);
+  return reason === undefined ? undefined : answer(403, `${reason}\n`);
+}
+
+function queryOf({ searchParams }: URL): StateQuery {
+  return {
+    search: (searchParams.get("search") ?? "").slice(0, MAX_SEARCH_LENGTH).toLowerCase(),
+    internal: searchParams.get("internal") === "true",
+  };
+}

@@ -1,0 +1,30 @@
+/**
+ * The limits of a dashboard's data: a cluster of any size makes a document that a browser can show.
+ *
+ * @module
+ */
+
+/** The most members in one document. 1,000: above, the page would take more than a second to draw. */
+export const MAX_MEMBERS = 1_000;
+/** The most keys in one document. */
+export const MAX_KEYS = 200;
+/** The most entries in one document, in equal parts for its keys. */
+export const MAX_ENTRIES = 500;
+/** A key has at least this many entries in a document, if it has them, however many keys there are. */
+export const MIN_ENTRIES_PER_KEY = 5;
+/** Above this number of values the page lists only the first ones, so that rare values come first. */
+export const LONG_KEY = 10;
+/** The most entries that one search reads, so that a state of millions of entries does not stop the member. */
+export const MAX_SCANNED = 20_000;
+/** The longest id, key and address, in UTF-16 units. */
+export const MAX_ID_LENGTH = 200;
+/** The longest text of a value, in UTF-16 units. */
+export const MAX_VALUE_LENGTH = 300;
+/** The part of a value that a search reads, in UTF-16 units. */
+export const MAX_SEARCHED_LENGTH = 1_000;
+/** The longest text to search for, in UTF-16 units. */
+export const MAX_SEARCH_LENGTH = 100;
+/** The most members whose ids are hashed to verify another member's view. */
+export const MAX_HASHED_MEMBERS = 1_000;
+/** The most views that one document verifies by a hash of their own. 4: views differ for a moment only, mostly. */
+export const MAX_HASHED_VIEWS = 4;
