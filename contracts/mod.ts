@@ -27,4 +27,16 @@ export {
   type Transport,
 } from "./cluster.ts";
 export * from "./event_stream.ts";
+export type {
+  Amounts,
+  BlockEnd,
+  DepartureEnd,
+  ExchangeEnd,
+  ExchangeOutcome,
+  MeteredMember,
+  Meters,
+  ReceivedPush,
+  SentPush,
+  SpreadShare,
+} from "./meters.ts";
 export type { Signing } from "./signing.ts";

@@ -31,6 +31,8 @@ export interface EngineHostOptions {
 /** A function to call after every engine call. */
 export type AfterCall = () => void;
 
+const NOTHING: AfterCall = () => {};
+
 interface Waiter {
   readonly isTrue: () => boolean;
   readonly outcome: PromiseWithResolvers<void>;
@@ -45,7 +47,7 @@ export class EngineHost {
   readonly #onFatal: (error: unknown) => void;
   readonly #listeners = new Set<(event: EngineEvent) => void>();
   readonly #waiters = new Set<Waiter>();
-  #afterCall: AfterCall = () => {};
+  #afterCall: AfterCall = NOTHING;
   #isInside = false;
   #heartbeatWatches = 0;
   #over: HearsayError | undefined;
@@ -110,9 +112,13 @@ export class EngineHost {
     return caused;
   }
 
-  /** Sets the function that runs after every engine call and its events. It must not throw. */
+  /** Adds a function that runs after every engine call and its events. It must not throw. */
   onAfterCall(afterCall: AfterCall): void {
-    this.#afterCall = afterCall;
+    const [first, isFirst] = [this.#afterCall, this.#afterCall === NOTHING];
+    this.#afterCall = isFirst ? afterCall : () => {
+      first();
+      afterCall();
+    };
   }
 
   /** Throws during an engine call: an extractor, which runs inside of it, must not call the gossiper. */
@@ -188,7 +194,7 @@ export class EngineHost {
     this.#over = error;
     for (const { outcome } of this.#waiters) outcome.reject(error);
     this.#listeners.clear();
-    this.#afterCall = () => {};
+    this.#afterCall = NOTHING;
   }
 
   #publishEngineEvent(event: EngineEvent): void {

@@ -7,6 +7,7 @@
 import type { Sent } from "../engine/engine.ts";
 import type { Delta, KnownVersions, Liveness, MemberDeltas, SummaryPart } from "../engine/types.ts";
 import type { Member } from "../contracts/cluster.ts";
+import type { Meters } from "../contracts/meters.ts";
 import type { EngineHost } from "./engine_host.ts";
 import {
   type Gossip,
@@ -65,6 +66,7 @@ export interface RequestHandlerOptions {
   readonly signatures: Signatures | undefined;
   /** Called after an unexpected error. */
   readonly onFatal: (error: unknown) => void;
+  readonly meters?: Meters | undefined;
 }
 
 /** Answers each message of every session from the engine. */
@@ -176,6 +178,12 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   toPush(session: Session, ids: Iterable<string>): MemberDeltas | undefined {
+    const delta = this.#pushFor(session, ids);
+    this.#options.meters?.pushSent(delta ? "sent" : "needless");
+    return delta;
+  }
+
+  #pushFor(session: Session, ids: Iterable<string>): MemberDeltas | undefined {
     const peerId = session.peer!.id;
     // A push may wait for a slow peer until after the peer is blocked (R10.2).
     if (!this.#engineHost.view.activeIds().has(peerId)) return undefined;
@@ -199,9 +207,10 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   pushed(session: Session, push: Push, examined?: Examined): Refusal | undefined {
     const peerId = session.peer!.id;
     // A push has no reply: a blocked or leaving peer learns of it from its next request.
-    if (!this.#takesFrom(peerId)) return undefined;
-    const refusal = this.#countForgeries(session, examined);
-    if (refusal) return refusal;
+    const takes = this.#takesFrom(peerId);
+    const refusal = takes ? this.#countForgeries(session, examined) : undefined;
+    this.#options.meters?.pushReceived(!takes ? "ignored" : refusal ? "refused" : "merged");
+    if (!takes || refusal) return refusal;
     const options = this.#verdict(push.delta, examined);
     this.#engineHost.do((engine, now) => engine.applyPush(peerId, push, now, options));
     return undefined;

@@ -26,6 +26,7 @@ import {
   unknownNames,
 } from "../options/rules.ts";
 import { DISCOVERY } from "../contracts/discovery_rule.ts";
+import { METERS, type Meters } from "../contracts/meters.ts";
 import { isPlainAddress } from "../common/host_names.ts";
 import { endpointOf, LISTEN_OPTIONS, placeProblems } from "./place_options.ts";
 import { configuredWith } from "../gossiper/validation.ts";
@@ -91,6 +92,11 @@ export interface JoinOptions extends SecurityOptions {
   readonly signal?: AbortSignal;
   /** Clock, timers and random numbers; the real ones by default. */
   readonly runtime?: Runtime;
+  /**
+   * Records the work of this member, for its metrics: `new MemberMeters()` of `@hearsay/gossip/metrics`, or `otelMeters()`
+   * of `@hearsay/gossip/otel`. Each member needs its own. None by default, and then nothing is measured.
+   */
+  readonly meters?: Meters;
 }
 
 const OPTIONS = [
@@ -107,6 +113,7 @@ const OPTIONS = [
   "actorStatistics",
   "signal",
   "runtime",
+  "meters",
   ...SECURITY_OPTIONS,
 ] as const satisfies readonly (keyof JoinOptions)[];
 
@@ -163,6 +170,7 @@ const ALONE: Partial<Rules<JoinOptions>> = {
   actorStatistics: FUNCTION,
   signal: SIGNAL,
   runtime: RUNTIME,
+  meters: METERS,
 };
 
 function whereProblems(options: JoinOptions): ConfigurationProblem[] {
