@@ -7,6 +7,9 @@ import {
 } from "../../deps/std_assert.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { memoryAddress } from "../../testing/memory.ts";
+import { MemberMeters } from "../../operations/metrics/mod.ts";
+import { TestCluster } from "../requirements/harness.ts";
+import { ScriptedPeer } from "../requirements/scripted_peer.ts";
 import { MeteredCluster } from "../operations/metrics/cluster.ts";
 
 const IDS = ["a", "b", "c"];
@@ -28,7 +31,7 @@ Deno.test("metrics: members by status follow a crash and a departure", async () 
   assertEquals(counts(), [1, 0, 1, 1]);
 });
 
-Deno.test("metrics: rounds are counted, with their duration and the rounds skipped by a pause", async () => {
+Deno.test("metrics: rounds are counted with their duration, and so are those that were skipped", async () => {
   await using metered = await MeteredCluster.started(IDS, { config: { gossipInterval: 300 } });
   await metered.cluster.advance(3_000);
   assertEquals(metered.value("a", "hearsay_rounds_total"), 11);
@@ -96,12 +99,14 @@ Deno.test("metrics: pushes are counted at both sides, by outcome", async () => {
   const { cluster } = metered;
   await cluster.publish(["a", "b"]);
   await cluster.runUntil(() => cluster.isConfirmed());
-  // Between two rounds, because an exchange would carry the entry too.
+  // The exchange of the present round carries this entry too.
+  cluster.of("a").gossiper.setState("key", 0);
   await cluster.advance(100);
   const sent = (outcome: string) =>
     metered.value("a", `hearsay_pushes_total{direction="transmit",outcome="${outcome}"}`);
   const received = (outcome: string) =>
     metered.value("b", `hearsay_pushes_total{direction="receive",outcome="${outcome}"}`);
+  assertGreater(sent("needless"), 0);
   const before = [sent("sent"), received("merged")];
   cluster.of("a").gossiper.setState("key", 1);
   await cluster.advance(10);
@@ -153,6 +158,25 @@ Deno.test("metrics: the outbox is the number of messages that peers do not read"
   }
   assertGreater(longest.outbox, 0);
   cluster.network.resume(memoryAddress("b", 1));
+});
+
+Deno.test("metrics: a push to a peer that reads nothing counts as congested", async () => {
+  await using cluster = new TestCluster(["a", "b"]);
+  const meters = new MemberMeters();
+  const { gossiper } = cluster.make("b", { cluster: { meters } });
+  // Of two connections the one that the lower id dialed stays.
+  await using peer = new ScriptedPeer(cluster, "a");
+  await gossiper.start();
+  const connection = await peer.dial("b");
+  const writer = connection.writable.getWriter();
+  // Nothing reads the answers: they fill the link, and then the outbox.
+  for (let number = 1; number <= 100; number++) void writer.write(peer.hello(`d${number}`)).catch(() => {});
+  await cluster.advance(10);
+  assertEquals(meters.sentPushes.congested, 0);
+  gossiper.setState("key", 1);
+  await cluster.advance(10);
+  assertEquals(meters.sentPushes.congested, 1);
+  await connection.readable.cancel();
 });
 
 Deno.test("metrics: a block counts by its reason, and as false only if the member lived all the time", async () => {
