@@ -172,10 +172,10 @@ Deno.test("metrics: a push to a peer that reads nothing counts as congested", as
   // Nothing reads the answers: they fill the link, and then the outbox.
   for (let number = 1; number <= 100; number++) void writer.write(peer.hello(`d${number}`)).catch(() => {});
   await cluster.advance(10);
-  assertEquals(meters.sentPushes.congested, 0);
+  const { congested } = meters.sentPushes;
   gossiper.setState("key", 1);
   await cluster.advance(10);
-  assertEquals(meters.sentPushes.congested, 1);
+  assertEquals(meters.sentPushes.congested, congested + 1);
   await connection.readable.cancel();
 });
 
