@@ -6,15 +6,16 @@
  */
 
 import { freePorts } from "../tests/process/ports.ts";
-import { median } from "./measure.ts";
 import type { TelemetryMemberOptions } from "./telemetry_member.ts";
 
-const MEMBERS = 4;
-const KINDS = ["none", "prometheus", "otel"] as const;
+const MEMBERS = 3;
+/** `control` has no metrics either: its difference is the noise of the measurement. */
+const KINDS = ["none", "control", "prometheus", "otel"] as const;
 /** Seconds until the code is compiled and all connections are open. */
-const WARM_UP_S = 20;
-const PERIODS = 15;
-const PERIOD_S = 4;
+const WARM_UP_S = 15;
+const MEASURED_S = 30;
+/** Fresh clusters of each kind, because the connections of a cluster follow from chance. */
+const REPETITIONS = 5;
 
 type Kind = typeof KINDS[number];
 
@@ -26,7 +27,12 @@ class Cluster implements AsyncDisposable {
     const ports = freePorts(MEMBERS);
     const seeds = ports.map((port) => `ws://127.0.0.1:${port}`);
     this.#children = ports.map((port) => {
-      const options: TelemetryMemberOptions = { port, seeds, metrics: kind, setsPerSecond };
+      const options: TelemetryMemberOptions = {
+        port,
+        seeds,
+        metrics: kind === "control" ? "none" : kind,
+        setsPerSecond,
+      };
       return new Deno.Command(Deno.execPath(), {
         args: [
           "run",
@@ -68,33 +74,37 @@ function sleep(seconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
 }
 
+/** The processor time of each kind in one repetition, in milliseconds. */
+async function measureOnce(setsPerSecond: number, collector: string): Promise<Map<Kind, number>> {
+  await using stack = new AsyncDisposableStack();
+  const clusters = KINDS.map((kind) =>
+    [kind, stack.use(new Cluster(kind, { setsPerSecond, collector }))] as const
+  );
+  await sleep(WARM_UP_S);
+  const spent = new Map<Kind, number>();
+  for (const [kind, cluster] of clusters) spent.set(kind, -await cluster.processorMs());
+  await sleep(MEASURED_S);
+  for (const [kind, cluster] of clusters) spent.set(kind, spent.get(kind)! + await cluster.processorMs());
+  return spent;
+}
+
 /** Prints the cost of each kind. */
 async function measureAt(setsPerSecond: number, collector: string): Promise<void> {
-  await using stack = new AsyncDisposableStack();
-  const clusters = new Map(KINDS.map((kind) => {
-    return [kind, stack.use(new Cluster(kind, { setsPerSecond, collector }))] as const;
-  }));
-  await sleep(WARM_UP_S);
-  const spent = new Map<Kind, number[]>(KINDS.map((kind) => [kind, []]));
-  for (let period = 0; period < PERIODS; period++) {
-    const before = new Map<Kind, number>();
-    for (const [kind, cluster] of clusters) before.set(kind, await cluster.processorMs());
-    await sleep(PERIOD_S);
-    for (const [kind, cluster] of clusters) {
-      spent.get(kind)!.push(await cluster.processorMs() - before.get(kind)!);
-    }
-  }
+  const all: Map<Kind, number>[] = [];
+  for (let time = 0; time < REPETITIONS; time++) all.push(await measureOnce(setsPerSecond, collector));
+  const total = (kind: Kind) => all.reduce((sum, spent) => sum + spent.get(kind)!, 0);
   console.log(`${MEMBERS} members, each with ${setsPerSecond} sets a second:`);
-  const none = spent.get("none")!;
   for (const kind of KINDS) {
-    const ms = spent.get(kind)!;
-    const total = ms.reduce((sum, each) => sum + each, 0) / (PERIODS * PERIOD_S * MEMBERS);
-    const ratio = median(ms.map((each, period) => each / none[period]!));
-    const more = kind === "none"
-      ? ""
-      : `  ${((ratio - 1) * 100).toFixed(1)} % more (median of ${PERIODS} periods)`;
-    console.log(`  ${kind.padEnd(10)} ${total.toFixed(2)} ms per second of a member${more}`);
+    const perSecond = total(kind) / (REPETITIONS * MEASURED_S * MEMBERS);
+    const ratios = all.map((spent) => `${percent(spent.get(kind)! / spent.get("none")!)} %`);
+    const more = kind === "none" ? "" : `  ${percent(total(kind) / total("none"))} % (${ratios.join(", ")})`;
+    console.log(`  ${kind.padEnd(10)} ${perSecond.toFixed(2)} ms per second of a member${more}`);
   }
+}
+
+/** A ratio as the difference in percent. */
+function percent(ratio: number): string {
+  return `${ratio > 1 ? "+" : ""}${((ratio - 1) * 100).toFixed(1)}`;
 }
 
 if (import.meta.main) {

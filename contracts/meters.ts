@@ -6,7 +6,6 @@
 
 import type { BlockReason } from "../engine/types.ts";
 import type { Runtime } from "../common/runtime.ts";
-import { type Rule, rule } from "../options/rules.ts";
 
 /**
  * The outcome of an exchange of state. `done`: the reply is merged. `busy`: another request was under way, or the address
@@ -147,26 +146,3 @@ export interface Meters {
   /** This member has left. */
   departed(departure: DepartureEnd): void;
 }
-
-const METHODS: { readonly [method in keyof Meters]: true } = {
-  blocked: true,
-  departed: true,
-  exchanged: true,
-  joined: true,
-  pushReceived: true,
-  pushSent: true,
-  received: true,
-  roundEnded: true,
-  sent: true,
-  spread: true,
-  spreadDropped: true,
-  started: true,
-  unblocked: true,
-  woken: true,
-};
-
-/** Meters. */
-export const METERS: Rule = rule(
-  (given) => Object.keys(METHODS).every((method) => typeof Object(given)[method] === "function"),
-  { allowed: "the meters of one member, such as `new MemberMeters()`" },
-);

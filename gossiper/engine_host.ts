@@ -31,8 +31,6 @@ export interface EngineHostOptions {
 /** A function to call after every engine call. */
 export type AfterCall = () => void;
 
-const NOTHING: AfterCall = () => {};
-
 interface Waiter {
   readonly isTrue: () => boolean;
   readonly outcome: PromiseWithResolvers<void>;
@@ -47,7 +45,7 @@ export class EngineHost {
   readonly #onFatal: (error: unknown) => void;
   readonly #listeners = new Set<(event: EngineEvent) => void>();
   readonly #waiters = new Set<Waiter>();
-  #afterCall: AfterCall = NOTHING;
+  #afterCall: AfterCall = () => {};
   #isInside = false;
   #heartbeatWatches = 0;
   #over: HearsayError | undefined;
@@ -112,13 +110,9 @@ export class EngineHost {
     return caused;
   }
 
-  /** Adds a function that runs after every engine call and its events. It must not throw. */
+  /** Sets the function that runs after every engine call and its events. It must not throw. */
   onAfterCall(afterCall: AfterCall): void {
-    const [first, isFirst] = [this.#afterCall, this.#afterCall === NOTHING];
-    this.#afterCall = isFirst ? afterCall : () => {
-      first();
-      afterCall();
-    };
+    this.#afterCall = afterCall;
   }
 
   /** Throws during an engine call: an extractor, which runs inside of it, must not call the gossiper. */
@@ -194,7 +188,7 @@ export class EngineHost {
     this.#over = error;
     for (const { outcome } of this.#waiters) outcome.reject(error);
     this.#listeners.clear();
-    this.#afterCall = NOTHING;
+    this.#afterCall = () => {};
   }
 
   #publishEngineEvent(event: EngineEvent): void {

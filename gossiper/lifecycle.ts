@@ -104,6 +104,7 @@ export class Lifecycle {
       },
       onFatal: options.onFatal,
       meters,
+      onExchanged: meters && (() => this.#metering?.onExchanged()),
     });
     this.#peers = new ConnectionPool({
       selfId: cluster.self.id,

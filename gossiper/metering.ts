@@ -61,9 +61,16 @@ export class Metering {
       acknowledgedBy: (number) => view.acknowledgedBy(number),
     });
     engineHost.onEvent((event) => this.#onEvent(event));
-    engineHost.onAfterCall(() => this.#lag.check());
     const { id } = cluster.self;
     meters.started({ id, cluster: cluster.name, runtime, amounts: () => this.#amounts() });
+  }
+
+  /**
+   * A peer acknowledged state, or sent its own in an exchange. To check the lag after every call of the engine would cost
+   * a busy member 5 %.
+   */
+  onExchanged(): void {
+    this.#lag.check();
   }
 
   /** A handshake succeeded. */
@@ -86,6 +93,10 @@ export class Metering {
         return this.#onBlocked(event.memberId, event.reason);
       case "MemberUnblocked":
         return this.#onUnblocked(event.memberId);
+      case "MemberLeft":
+      case "MemberFailed":
+        // It is not waited for any more.
+        return this.#lag.check();
       case "MemberForgotten":
         return void this.#blocks.delete(event.memberId);
     }

@@ -67,6 +67,8 @@ export interface RequestHandlerOptions {
   /** Called after an unexpected error. */
   readonly onFatal: (error: unknown) => void;
   readonly meters?: Meters | undefined;
+  /** Called after a peer's acknowledgement or exchange was applied. */
+  readonly onExchanged?: (() => void) | undefined;
 }
 
 /** Answers each message of every session from the engine. */
@@ -280,6 +282,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     const options = this.#verdict(delta, examined);
     const { holds } = this.#engineHost.do((engine, now) => engine.applyIncoming(peerId, delta, now, options));
     this.#engineHost.do((engine, now) => engine.applyLiveness(peerId, liveness, now));
+    this.#options.onExchanged?.();
     return holds;
   }
 
@@ -326,6 +329,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
 
   #acknowledge(sent: Sent, versions: KnownVersions): void {
     this.#engineHost.do((engine, now) => engine.handleAck(sent, versions, now));
+    this.#options.onExchanged?.();
   }
 
   #misfit({ cluster, version, oldestVersion, settings, member }: Hello): Refusal | undefined {

@@ -26,7 +26,8 @@ import {
   unknownNames,
 } from "../options/rules.ts";
 import { DISCOVERY } from "../contracts/discovery_rule.ts";
-import { METERS, type Meters } from "../contracts/meters.ts";
+import type { Meters } from "../contracts/meters.ts";
+import { METERS } from "../contracts/meters_rule.ts";
 import { isPlainAddress } from "../common/host_names.ts";
 import { endpointOf, LISTEN_OPTIONS, placeProblems } from "./place_options.ts";
 import { configuredWith } from "../gossiper/validation.ts";
