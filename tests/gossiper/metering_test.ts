@@ -7,6 +7,7 @@ import {
 } from "../../deps/std_assert.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { memoryAddress } from "../../testing/memory.ts";
+import type { DepartureEnd } from "../../contracts/meters.ts";
 import { MemberMeters } from "../../operations/metrics/mod.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { ScriptedPeer } from "../requirements/scripted_peer.ts";
@@ -160,6 +161,20 @@ Deno.test("metrics: the outbox is the number of messages that peers do not read"
   cluster.network.resume(memoryAddress("b", 1));
 });
 
+Deno.test("metrics: members of whom a peer lacks entries are pending, until the peer has all", async () => {
+  const config = { maxMessageBytes: 65_536, maxStateBytes: 400_000, spread: "interval" } as const;
+  await using metered = await MeteredCluster.started(["a", "b"], { config });
+  const { cluster } = metered;
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const pending = () => metered.value("a", 'hearsay_queue_length{queue="pending"}');
+  assertEquals(pending(), 0);
+  for (let key = 0; key < 20; key++) cluster.of("a").gossiper.setState(`key-${key}`, "x".repeat(10_000));
+  // One message has room for six of these entries.
+  await cluster.runUntil(() => pending() === 1);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  assertEquals(pending(), 0);
+});
+
 Deno.test("metrics: a push to a peer that reads nothing counts as congested", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const meters = new MemberMeters();
@@ -237,6 +252,70 @@ Deno.test("metrics: the lag of a set ends with the acknowledgement of each membe
   assertEquals(metered.value("a", "hearsay_lag_oldest_seconds"), 0);
   assertLess(read("0.5").sum - before[0]!.sum, 1);
   assertGreaterOrEqual(read("1").sum - before[1]!.sum, 2);
+});
+
+Deno.test("metrics: a set of another member begins no measurement of the lag", async () => {
+  await using metered = await MeteredCluster.started(IDS);
+  const { cluster } = metered;
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const count = () => metered.value("a", 'hearsay_lag_seconds_count{share="1"}');
+  const before = count();
+  cluster.of("b").gossiper.setState("key", 1);
+  await cluster.advance(1_000);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  assertEquals(count(), before);
+});
+
+Deno.test("metrics: the lag does not wait for a member that is blocked", async () => {
+  await using metered = await MeteredCluster.started(IDS, { fixed: false });
+  const { cluster } = metered;
+  await cluster.publish(IDS);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const count = () => metered.value("a", 'hearsay_lag_seconds_count{share="1"}');
+  const before = count();
+  cluster.network.setFaults({ hang: true }, { to: memoryAddress("c", 1) });
+  cluster.of("a").gossiper.setState("key", 1);
+  await cluster.advance(2_000);
+  assertEquals(count(), before);
+  await cluster.publish(IDS, { blocked: ["c"], to: ["a"] });
+  assertEquals(count(), before + 1);
+  cluster.network.clearFaults();
+});
+
+Deno.test("metrics: a connection without a handshake is counted apart", async () => {
+  await using cluster = new TestCluster(["a", "b"]);
+  const meters = new MemberMeters();
+  const { gossiper } = cluster.make("b", { cluster: { meters } });
+  await using peer = new ScriptedPeer(cluster, "a");
+  await gossiper.start();
+  await cluster.runUntil(() => meters.member!.amounts().connections.ready === 1);
+  const connection = await peer.dial("b");
+  await cluster.runtime.settle();
+  assertEquals(meters.member!.amounts().connections, { ready: 1, handshake: 1 });
+  await connection.readable.cancel();
+});
+
+Deno.test("meters: hear of the join and of the departure, with their durations", async () => {
+  const heard: unknown[] = [];
+  class Heard extends MemberMeters {
+    override joined(durationMs: number): void {
+      heard.push(durationMs);
+    }
+    override departed(departure: DepartureEnd): void {
+      heard.push(departure);
+    }
+  }
+  await using cluster = new TestCluster(["a", "b"]);
+  const { gossiper } = cluster.make("a", { cluster: { meters: new Heard() } });
+  await gossiper.start();
+  await cluster.advance(5_000);
+  assertEquals(heard, []);
+  await cluster.make("b").gossiper.start();
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const [joinedMs] = heard;
+  assertGreaterOrEqual(joinedMs as number, 5_000);
+  await cluster.stop("a");
+  assertEquals(heard.slice(1), [{ durationMs: 0, acknowledgedBy: 1, wanted: 1, flushed: true }]);
 });
 
 Deno.test("metrics: meters of another member are refused, and nothing starts", async () => {
