@@ -1,5 +1,5 @@
 /**
- * What metrics cost: the processor time of members without them, with those for Prometheus, and with those of OpenTelemetry.
+ * The cost of metrics: the processor time of members without them, with those for Prometheus, and with those of OpenTelemetry.
  * The clusters run side by side, so that other load of the machine affects all alike.
  *
  * @module

@@ -77,7 +77,7 @@ export class SpreadLag {
     let hasEnded = false;
     for (const measurement of this.#open) {
       const acknowledged = acknowledgedBy(measurement.number);
-      // What has not reached one member has not reached a later set either.
+      // Without an acknowledgement of this set there is none of a later one.
       if (acknowledged === 0) break;
       for (let share = SHARES[measurement.reached]; share !== undefined && acknowledged >= share * count;) {
         meters.spread(share, monotonicMs() - measurement.sinceMs);

@@ -99,7 +99,6 @@ export class Session {
     return this.#requests.isBusy || this.#outbox.isCongested;
   }
 
-  /** The number of unsent messages. */
   get unsent(): number {
     return this.#outbox.length;
   }
@@ -334,8 +333,7 @@ export class Session {
   #makePush(): Push | undefined {
     const { ids, relay } = this.#toPush!;
     this.#toPush = undefined;
-    if (this.#ended) return undefined;
-    const delta = this.#options.host.toPush(this, ids);
+    const delta = this.#ended ? undefined : this.#options.host.toPush(this, ids);
     return delta && { type: "push", delta, relay };
   }
 

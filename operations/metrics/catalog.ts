@@ -31,7 +31,7 @@ interface Named {
   readonly text: string;
   /** Its unit as UCUM writes it, such as `s`, `By` and `{member}`. */
   readonly unit: string;
-  /** What it measures, as a sentence. */
+  /** Its description, as a sentence. */
   readonly help: string;
 }
 

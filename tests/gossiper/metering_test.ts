@@ -179,7 +179,7 @@ Deno.test("metrics: a push to a peer that reads nothing counts as congested", as
   await using cluster = new TestCluster(["a", "b"]);
   const meters = new MemberMeters();
   const { gossiper } = cluster.make("b", { cluster: { meters } });
-  // Of two connections the one that the lower id dialed stays.
+  // The lower id dials, so that its connection stays if the member dials too.
   await using peer = new ScriptedPeer(cluster, "a");
   await gossiper.start();
   const connection = await peer.dial("b");
