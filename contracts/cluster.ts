@@ -8,6 +8,7 @@ import type { GossipUpdate } from "../engine/events.ts";
 import type { Member } from "../protocol/member.ts";
 import type { EventStream } from "./event_stream.ts";
 import type { Message } from "../protocol/message.ts";
+import type { Meters } from "./meters.ts";
 import type { Runtime } from "../common/runtime.ts";
 import type { Signing } from "./signing.ts";
 
@@ -173,4 +174,6 @@ export interface Cluster {
   readonly actorStatistics?: () => Readonly<Record<string, number>>;
   /** Clocks, timers and random numbers; the real ones by default. */
   readonly runtime?: Runtime;
+  /** Records the work of the gossiper. Give the same ones to the transport. */
+  readonly meters?: Meters;
 }

@@ -7,7 +7,7 @@
 import type { ClusterTopology } from "./cluster.ts";
 import type { EventOf, EventType, HearsayEvent, SeedFailed } from "./events.ts";
 import { BoundedMap } from "../common/bounded_map.ts";
-import { Fifo } from "../common/fifo.ts";
+import { EventBuffer, MAX_BUFFERED_BYTES } from "./event_buffer.ts";
 import { heapBytes } from "../common/heap_bytes.ts";
 import { errorText } from "../common/error_text.ts";
 import { printable, printableError } from "../common/printable.ts";
@@ -22,6 +22,7 @@ import {
 } from "../options/rules.ts";
 
 export type * from "./events.ts";
+export { MAX_BUFFERED_BYTES } from "./event_buffer.ts";
 
 const EVENT_TYPES: { readonly [type in EventType]: true } = {
   AddressShared: true,
@@ -84,29 +85,8 @@ const MAX_FAILED_SEEDS = 1_024;
 export const DEFAULT_EVENT_CAPACITY = 1024;
 const STREAM: Rules<EventStreamOptions> = { capacity: wholeNumber({ least: 1 }) };
 const SUBSCRIBE: Rules<SubscribeOptions> = { ...STREAM, signal: SIGNAL };
-/**
- * The memory for the unread events of one subscriber, in bytes as {@linkcode heapBytes} estimates them. 16 MiB: a burst
- * of 1,024 updates of 4 KiB fits. The latest event is kept at any size.
- */
-export const MAX_BUFFERED_BYTES = 16_777_216;
 /** The stack of an error, about. */
 const STACK_BYTES = 2_048;
-
-/** Events dropped last from a full buffer: a change of membership is emitted once, while updates follow updates. */
-const MEMBERSHIP_EVENTS: ReadonlySet<EventType> = new Set<EventType>([
-  "ClusterTopology",
-  "Isolated",
-  "MemberBlocked",
-  "MemberFailed",
-  "MemberForgotten",
-  "MemberJoined",
-  "MemberLeft",
-  "MemberSuspected",
-  "MemberUnblocked",
-  "Rejoined",
-  "SelfBlocked",
-  "SuspicionEnded",
-]);
 
 /**
  * Publishes events to subscribers. A subscriber cannot delay or break another one or the publisher.
@@ -221,6 +201,13 @@ export class EventStream {
     for (const subscriber of this.#subscribers) subscriber.end();
   }
 
+  /** The number of unread events of all subscribers. */
+  get unread(): number {
+    let count = 0;
+    for (const subscriber of this.#subscribers) count += subscriber.unread;
+    return count;
+  }
+
   #setsFor(types: ReadonlySet<EventType> | undefined): Set<Subscriber>[] {
     if (types === undefined) return [this.#toAll];
     return Array.from(types, (type) => {
@@ -285,6 +272,10 @@ class Subscriber {
     }, { highWaterMark: 0 });
   }
 
+  get unread(): number {
+    return this.#buffer.size;
+  }
+
   take(event: HearsayEvent, bytes: number): void {
     this.#buffer.push(event, bytes);
     this.#deliver();
@@ -332,95 +323,6 @@ class Subscriber {
     this.#options.unsubscribe(this);
     this.#buffer = new EventBuffer(this.#options);
     this.#stopListening();
-  }
-}
-
-/** An unread event. */
-interface Buffered {
-  readonly event: HearsayEvent;
-  readonly bytes: number;
-  /** Its position among all events of the buffer. */
-  readonly order: number;
-}
-
-/**
- * The unread events, up to a number and a size. Above either it drops the oldest event that is not about membership, then
- * the oldest one about membership, but never the latest topology. It counts the dropped events.
- */
-class EventBuffer {
-  readonly #capacity: number;
-  readonly #reportsDrops: boolean;
-  readonly #membership = new Fifo<Buffered>();
-  readonly #others = new Fifo<Buffered>();
-  #latestTopology: Buffered | undefined;
-  /** The latest topology, once the membership queue has passed it. It is older than that whole queue. */
-  #kept: Buffered | undefined;
-  #order = 0;
-  #bytes = 0;
-  #dropped = 0;
-
-  constructor({ capacity, reportsDrops }: Pick<SubscriberOptions, "capacity" | "reportsDrops">) {
-    this.#capacity = capacity;
-    this.#reportsDrops = reportsDrops;
-  }
-
-  get isEmpty(): boolean {
-    return this.#size === 0;
-  }
-
-  get #size(): number {
-    return this.#membership.size + this.#others.size + (this.#kept === undefined ? 0 : 1);
-  }
-
-  push(event: HearsayEvent, bytes: number): void {
-    const buffered = { event, bytes, order: this.#order++ };
-    if (event.type === "ClusterTopology") this.#latestTopology = buffered;
-    (MEMBERSHIP_EVENTS.has(event.type) ? this.#membership : this.#others).push(buffered);
-    this.#bytes += bytes;
-    while (this.#size > 1 && (this.#size > this.#capacity || this.#bytes > MAX_BUFFERED_BYTES)) {
-      this.#dropOldest();
-    }
-  }
-
-  /** The next event to deliver; `EventsDropped` comes first. */
-  shift(): HearsayEvent | undefined {
-    if (this.#dropped > 0 && this.#reportsDrops) {
-      const count = this.#dropped;
-      this.#dropped = 0;
-      return { type: "EventsDropped", count };
-    }
-    const next = this.#takeOldest();
-    if (next !== undefined) this.#bytes -= next.bytes;
-    return next?.event;
-  }
-
-  #takeOldest(): Buffered | undefined {
-    const membership = this.#kept ?? this.#membership.first;
-    const other = this.#others.first;
-    if (membership === undefined || (other !== undefined && other.order < membership.order)) {
-      return this.#others.shift();
-    }
-    if (this.#kept === undefined) return this.#membership.shift();
-    this.#kept = undefined;
-    return membership;
-  }
-
-  #dropOldest(): void {
-    const dropped = this.#others.shift() ?? this.#takeOldestMembership();
-    this.#bytes -= dropped.bytes;
-    this.#dropped++;
-  }
-
-  #takeOldestMembership(): Buffered {
-    if (this.#kept !== undefined && this.#kept !== this.#latestTopology) {
-      const superseded = this.#kept;
-      this.#kept = undefined;
-      return superseded;
-    }
-    const oldest = this.#membership.shift()!;
-    if (oldest !== this.#latestTopology) return oldest;
-    this.#kept = oldest;
-    return this.#membership.shift()!;
   }
 }
 

@@ -28,4 +28,16 @@ export {
 } from "./cluster.ts";
 export * from "./event_stream.ts";
 export type * from "./explanation.ts";
+export type {
+  Amounts,
+  BlockEnd,
+  DepartureEnd,
+  ExchangeEnd,
+  ExchangeOutcome,
+  MeteredMember,
+  Meters,
+  ReceivedPush,
+  SentPush,
+  SpreadShare,
+} from "./meters.ts";
 export type { Signing } from "./signing.ts";

@@ -322,6 +322,11 @@ export class EngineView {
     return { members: log.size, keys, tombstones, gone, remembered, pending: memories.pendingCount };
   }
 
+  /** The approximate heap bytes of this member's own state. */
+  get ownBytes(): number {
+    return this.#parts.own.state.size.heapBytes;
+  }
+
   /** The bytes of other members' state, and how often there was no room for more (rule E15). */
   get room(): { readonly bytes: number; readonly dropped: number; readonly refused: number } {
     const { dropped, refused } = this.#parts.room;

@@ -18,6 +18,7 @@ import { CrashWatch } from "./crash_watch.ts";
 import { flushDeparture, type FlushResult } from "./departure.ts";
 import { ConflatingQueue } from "../common/conflating_queue.ts";
 import { Loop } from "./loop.ts";
+import { Metering } from "./metering.ts";
 import { ConnectionPool } from "./connection_pool.ts";
 import { Rounds } from "./rounds.ts";
 import { deadlineAfter } from "../common/runtime.ts";
@@ -50,6 +51,8 @@ export class Lifecycle {
   /** Detects crashed members; `undefined` without `detectCrashes`. */
   readonly #crashWatch: CrashWatch | undefined;
   readonly #loop: Loop;
+  /** `undefined` without meters. */
+  readonly #metering: Metering | undefined;
   readonly #metPeers: ConflatingQueue<Member>;
   /** Ends the rounds. */
   readonly #leaving = new AbortController();
@@ -69,7 +72,7 @@ export class Lifecycle {
     const { config, cluster, engineHost, topology } = options;
     const { runtime } = engineHost;
     this.#metPeers = new ConflatingQueue<Member>({ keyOf: ({ id }) => id, signal: this.#ending.signal });
-    const { signing } = cluster;
+    const { meters, signing } = cluster;
     const signatures = signing &&
       new Signatures({ engineHost, signing, cluster: cluster.name, settings: config });
     this.#requestHandler = new RequestHandler({
@@ -84,7 +87,10 @@ export class Lifecycle {
       makePlace: () => this.#makePlace(),
       onStranger: (member) => this.#admit(member),
       // Without a discovery the queue has no reader, and would only grow.
-      onHandshake: (member) => void (cluster.discovery && this.#metPeers.push(member)),
+      onHandshake: (member) => {
+        if (cluster.discovery) this.#metPeers.push(member);
+        this.#metering?.onHandshake();
+      },
       onSuspect: (session, suspect) => {
         this.#recordSuspect(session.peer!.id, suspect);
         this.#crashWatch?.onSuspect(session, suspect);
@@ -110,6 +116,8 @@ export class Lifecycle {
         if (needsHandshake) this.#rounds.handshakeSoon(id);
       },
       onFatal: options.onFatal,
+      meters,
+      onExchanged: meters && (() => this.#metering?.onExchanged()),
     });
     this.#peers = new ConnectionPool({
       selfId: cluster.self.id,
@@ -126,6 +134,7 @@ export class Lifecycle {
       settings: config,
       signatures,
       actorStatistics: cluster.actorStatistics,
+      meters,
     });
     this.#crashWatch = config.detectCrashes
       ? new CrashWatch({ engineHost, peers: this.#peers, topology, settings: config })
@@ -137,12 +146,25 @@ export class Lifecycle {
       maxMessagesPerSecond: config.maxMessagesPerSecond,
       signatures,
       onFatal: options.onFatal,
+      meters,
     });
     this.#loop = new Loop({
       runtime,
       interval: config.gossipInterval,
-      round: () => this.#rounds.round(this.#leaving),
+      round: () => this.#round(),
+      onWoken: meters && ((lateMs) => meters.woken(lateMs)),
     });
+    const { maxMembers } = config;
+    this.#metering = meters &&
+      new Metering({
+        meters,
+        cluster,
+        engineHost,
+        topology,
+        peers: this.#peers,
+        loop: this.#loop,
+        maxMembers,
+      });
   }
 
   /** The number of skipped rounds. */
@@ -189,6 +211,14 @@ export class Lifecycle {
 
   /** Leaves the cluster, and sends the departure to peers (R9.1, R9.2). */
   async leave(): Promise<FlushResult> {
+    const { engineHost: { runtime }, cluster: { meters } } = this.#options;
+    const beginMs = runtime.monotonicMs();
+    const result = await this.#leave();
+    meters?.departed({ ...result, durationMs: runtime.monotonicMs() - beginMs });
+    return result;
+  }
+
+  async #leave(): Promise<FlushResult> {
     const { engineHost, config } = this.#options;
     this.#leaving.abort();
     if (engineHost.view.isFenced) {
@@ -235,6 +265,13 @@ export class Lifecycle {
     // A peer may invent ids: only members have a history.
     if (!engineHost.view.isMember(memberId)) return;
     decisions.record(memberId, { kind: isAlive ? "heardByPeer" : "suspectedByPeer", peerId });
+  }
+
+  #round(): Promise<void> {
+    const { engineHost: { runtime }, cluster: { meters } } = this.#options;
+    if (!meters) return this.#rounds.round(this.#leaving);
+    const beginMs = runtime.monotonicMs();
+    return this.#rounds.round(this.#leaving).then(() => meters.roundEnded(runtime.monotonicMs() - beginMs));
   }
 
   /** Runs a task until the end; a failure before it is a broken invariant. */

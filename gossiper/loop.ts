@@ -13,6 +13,8 @@ export interface LoopOptions {
   readonly interval: number;
   /** Runs one round. The next round waits for its end. */
   readonly round: () => Promise<void>;
+  /** Called when the wait for a round has ended, with its delay in milliseconds. */
+  readonly onWoken?: ((lateMs: number) => void) | undefined;
 }
 
 /**
@@ -64,11 +66,15 @@ export class Loop {
 
   async #until(dueMs: number, signal: AbortSignal): Promise<void> {
     const { runtime } = this.#options;
+    let left = dueMs - runtime.monotonicMs();
+    // A round that was late itself says nothing of the event loop.
+    const onWoken = left > 0 ? this.#options.onWoken : undefined;
     // A timer may fire early by the monotonic clock, and the round would then be one too many.
-    for (let left = dueMs - runtime.monotonicMs(); left > 0; left = dueMs - runtime.monotonicMs()) {
+    for (; left > 0; left = dueMs - runtime.monotonicMs()) {
       if (signal.aborted) return;
       await this.#sleep(left);
     }
+    onWoken?.(-left);
   }
 
   #sleep(delayMs: number): Promise<void> {

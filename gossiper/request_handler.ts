@@ -7,6 +7,7 @@
 import type { Sent } from "../engine/engine.ts";
 import type { Delta, KnownVersions, Liveness, MemberDeltas, SummaryPart } from "../engine/types.ts";
 import type { Member } from "../contracts/cluster.ts";
+import type { Meters } from "../contracts/meters.ts";
 import type { EngineHost } from "./engine_host.ts";
 import {
   type Gossip,
@@ -65,6 +66,9 @@ export interface RequestHandlerOptions {
   readonly signatures: Signatures | undefined;
   /** Called after an unexpected error. */
   readonly onFatal: (error: unknown) => void;
+  readonly meters?: Meters | undefined;
+  /** Called after a peer's acknowledgement or exchange was applied. */
+  readonly onExchanged?: (() => void) | undefined;
 }
 
 /** Answers each message of every session from the engine. */
@@ -176,6 +180,12 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   toPush(session: Session, ids: Iterable<string>): MemberDeltas | undefined {
+    const delta = this.#pushFor(session, ids);
+    this.#options.meters?.pushSent(delta ? "sent" : "needless");
+    return delta;
+  }
+
+  #pushFor(session: Session, ids: Iterable<string>): MemberDeltas | undefined {
     const peerId = session.peer!.id;
     // A push may wait for a slow peer until after the peer is blocked (R10.2).
     if (!this.#engineHost.view.activeIds().has(peerId)) return undefined;
@@ -199,9 +209,10 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   pushed(session: Session, push: Push, examined?: Examined): Refusal | undefined {
     const peerId = session.peer!.id;
     // A push has no reply: a blocked or leaving peer learns of it from its next request.
-    if (!this.#takesFrom(peerId)) return undefined;
-    const refusal = this.#countForgeries(session, examined);
-    if (refusal) return refusal;
+    const takes = this.#takesFrom(peerId);
+    const refusal = takes ? this.#countForgeries(session, examined) : undefined;
+    this.#options.meters?.pushReceived(!takes ? "ignored" : refusal ? "refused" : "merged");
+    if (!takes || refusal) return refusal;
     const options = this.#verdict(push.delta, examined);
     this.#engineHost.do((engine, now) => engine.applyPush(peerId, push, now, options));
     return undefined;
@@ -271,6 +282,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     const options = this.#verdict(delta, examined);
     const { holds } = this.#engineHost.do((engine, now) => engine.applyIncoming(peerId, delta, now, options));
     this.#engineHost.do((engine, now) => engine.applyLiveness(peerId, liveness, now));
+    this.#options.onExchanged?.();
     return holds;
   }
 
@@ -317,6 +329,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
 
   #acknowledge(sent: Sent, versions: KnownVersions): void {
     this.#engineHost.do((engine, now) => engine.handleAck(sent, versions, now));
+    this.#options.onExchanged?.();
   }
 
   #misfit({ cluster, version, oldestVersion, settings, member }: Hello): Refusal | undefined {

@@ -6,9 +6,11 @@
 
 import { checkedCounts } from "./actor_counts.ts";
 import { isDialable, type Member } from "../contracts/cluster.ts";
+import type { Meters } from "../contracts/meters.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { ConnectionPool } from "./connection_pool.ts";
+import { meterExchange } from "./metering.ts";
 import { inRandomOrder } from "../common/random_order.ts";
 import { PeerRefused } from "../protocol/refusal.ts";
 import { abortable, type Deadline, deadlineAfter } from "../common/runtime.ts";
@@ -36,6 +38,7 @@ export interface RoundsOptions {
   /** Present if members sign their state. */
   readonly signatures: Signatures | undefined;
   readonly actorStatistics: (() => Readonly<Record<string, number>>) | undefined;
+  readonly meters?: Meters | undefined;
 }
 
 /** The requesting side of a gossiper. */
@@ -114,7 +117,15 @@ export class Rounds {
   }
 
   /** Sends a peer the state that it has not acknowledged, and merges its reply. */
-  async exchange(id: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  exchange(id: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const { meters } = this.#options;
+    const exchange = () => this.#exchange(id, options);
+    return meters
+      ? meterExchange(exchange, { meters, runtime: this.#engineHost.runtime, peerId: id })
+      : exchange();
+  }
+
+  async #exchange(id: string, { signal }: { readonly signal?: AbortSignal }): Promise<void> {
     using deadline = this.#deadline(`The request to ${id}`, signal);
     const session = await this.#reach(id, deadline.signal);
     if (session.reportedIncarnation !== this.#engineHost.view.incarnation) {

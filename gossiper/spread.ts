@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Meters } from "../contracts/meters.ts";
 import type { EngineHost } from "./engine_host.ts";
 import type { ConnectionPool } from "./connection_pool.ts";
 import { inRandomOrder } from "../common/random_order.ts";
@@ -43,6 +44,7 @@ export interface SpreadOptions {
   readonly signatures: Signatures | undefined;
   /** Called if signing failed, which is a broken invariant. */
   readonly onFatal: (error: unknown) => void;
+  readonly meters?: Meters | undefined;
 }
 
 /** Collects and pushes changes. */
@@ -110,10 +112,10 @@ export class Spread {
     const activePeers = engineHost.view.activePeers().length;
     if (own && activePeers < DIRECT_MEMBERS) {
       const relay = sessions.length < activePeers;
-      for (const session of sessions) session.push([engineHost.view.id], { relay });
+      for (const session of sessions) this.#pushTo(session, [engineHost.view.id], { relay });
     } else if (own) {
       for (const session of this.#some(sessions, fanOut)) {
-        session.push([engineHost.view.id], { relay: true });
+        this.#pushTo(session, [engineHost.view.id], { relay: true });
       }
     }
     if (others.size > 0) this.#passOn(others, sessions);
@@ -122,12 +124,16 @@ export class Spread {
   #passOn(changed: ReadonlySet<string>, sessions: readonly Session[]): void {
     const introduced = [...changed].filter((id) => this.#newcomers.delete(id));
     const relays = this.#some(sessions, RELAYS);
-    for (const session of relays) session.push(changed, { relay: true });
+    for (const session of relays) this.#pushTo(session, changed, { relay: true });
     if (introduced.length === 0) return;
     const isFew = sessions.length < DIRECT_MEMBERS;
     for (const session of isFew ? sessions : this.#some(sessions, this.#options.fanOut)) {
-      if (!relays.includes(session)) session.push(introduced, { relay: true });
+      if (!relays.includes(session)) this.#pushTo(session, introduced, { relay: true });
     }
+  }
+
+  #pushTo(session: Session, ids: Iterable<string>, options: { readonly relay: boolean }): void {
+    if (!session.push(ids, options)) this.#options.meters?.pushSent("congested");
   }
 
   /** The open connections to active peers. */

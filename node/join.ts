@@ -120,7 +120,7 @@ export async function join(options: JoinOptions): Promise<Node> {
     for (const alias of options.authentication?.aliases ?? []) transport.answerTo(alias);
     const open = isOpenToAll(options) ? openToAll(transport.addressOf(self)) : undefined;
     if (open !== undefined && log) warn(open);
-    const { actorStatistics } = options;
+    const { actorStatistics, meters } = options;
     const node = new Node(config, {
       self,
       name: cluster,
@@ -130,6 +130,7 @@ export async function join(options: JoinOptions): Promise<Node> {
       discovery,
       runtime,
       ...(actorStatistics && { actorStatistics }),
+      ...(meters && { meters }),
       ...(signing && { signing }),
     });
     const { heartbeatExpiration } = config;
@@ -152,7 +153,8 @@ function openTransport(
     readonly authentication: Authentication | undefined;
   },
 ): WebSocketTransport {
-  const { listen, advertise, runtime = realRuntime, tls, insecure = false, allowedOrigins = [] } = options;
+  const { listen, advertise, runtime = realRuntime, tls, insecure = false, allowedOrigins = [], meters } =
+    options;
   // A listed member listens on its port in the list, unless others reach it by another address.
   const port = listen?.port ?? (advertise ? 0 : listedOf(options)?.port ?? 0);
   const { cert, key, caCerts } = tls ?? {};
@@ -172,6 +174,7 @@ function openTransport(
     onClientRefused: (refused) => eventStream.publish({ type: "ClientRefused", ...refused }),
     onListenFailed: (failure) => eventStream.publish({ type: "ListenFailed", ...failure }),
     ...(authentication && { authentication }),
+    ...(meters && { meters }),
     ...(caCerts && { caCerts }),
     ...(listen && { listen: { ...listen, port, ...(cert && key && { tls: { cert, key } }) } }),
   });

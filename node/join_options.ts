@@ -26,6 +26,8 @@ import {
   unknownNames,
 } from "../options/rules.ts";
 import { DISCOVERY } from "../contracts/discovery_rule.ts";
+import type { Meters } from "../contracts/meters.ts";
+import { METERS } from "../contracts/meters_rule.ts";
 import { isPlainAddress } from "../common/host_names.ts";
 import { endpointOf, LISTEN_OPTIONS, placeProblems } from "./place_options.ts";
 import { configuredWith } from "../gossiper/validation.ts";
@@ -96,6 +98,11 @@ export interface JoinOptions extends SecurityOptions {
   readonly log?: boolean;
   /** Clock, timers and random numbers; the real ones by default. */
   readonly runtime?: Runtime;
+  /**
+   * Records the work of this member, for its metrics: `new MemberMeters()` of `@hearsay/gossip/metrics`, or `otelMeters()`
+   * of `@hearsay/gossip/otel`. Each member needs its own. None by default, and then nothing is measured.
+   */
+  readonly meters?: Meters;
 }
 
 const OPTIONS = [
@@ -113,6 +120,7 @@ const OPTIONS = [
   "signal",
   "log",
   "runtime",
+  "meters",
   ...SECURITY_OPTIONS,
 ] as const satisfies readonly (keyof JoinOptions)[];
 
@@ -170,6 +178,7 @@ const ALONE: Partial<Rules<JoinOptions>> = {
   signal: SIGNAL,
   log: FLAG,
   runtime: RUNTIME,
+  meters: METERS,
 };
 
 function whereProblems(options: JoinOptions): ConfigurationProblem[] {

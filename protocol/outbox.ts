@@ -44,6 +44,11 @@ export class Outbox {
     }, { highWaterMark: 0 });
   }
 
+  /** The number of unsent messages. */
+  get length(): number {
+    return this.#queue.length;
+  }
+
   /** True if the peer reads more slowly than messages are added. */
   get isCongested(): boolean {
     return this.#queue.length >= OUTBOX_HIGH_WATER;

@@ -99,6 +99,10 @@ export class Session {
     return this.#requests.isBusy || this.#outbox.isCongested;
   }
 
+  get unsent(): number {
+    return this.#outbox.length;
+  }
+
   /** True if the session has ended, and not by this side. */
   get closedByPeer(): boolean {
     return this.#closedByPeer;
@@ -120,10 +124,7 @@ export class Session {
   }
 
   /** Sends a delta; resolves once the reply is merged and acknowledged. */
-  async gossip(
-    { delta, sent, holds, liveness }: GossipContent,
-    options: RequestOptions,
-  ): Promise<void> {
+  async gossip({ delta, sent, holds, liveness }: GossipContent, options: RequestOptions): Promise<void> {
     const memberId = this.#options.host.id;
     const message = { type: "gossip", memberId, delta, liveness, ...(holds.size > 0 && { holds }) } as const;
     await this.#ask({ kind: "gossip", sent }, (id) => ({ ...message, id }), options);
@@ -143,19 +144,19 @@ export class Session {
 
   /**
    * Sends the state of these members, without a reply. Members are added to a push that is still unsent, so that a slow
-   * peer costs one message.
+   * peer costs one message. Returns false if the peer reads too slowly: the next round sends the peer what it misses.
    */
-  push(ids: Iterable<string>, { relay }: { readonly relay: boolean }): void {
-    if (this.#ended || !this.#peer) return;
+  push(ids: Iterable<string>, { relay }: { readonly relay: boolean }): boolean {
+    if (this.#ended || !this.#peer) return true;
     if (this.#toPush) {
       for (const id of ids) this.#toPush.ids.add(id);
       this.#toPush.relay ||= relay;
-      return;
+      return true;
     }
-    // The next round sends the peer what it misses.
-    if (this.#outbox.isCongested) return;
+    if (this.#outbox.isCongested) return false;
     this.#toPush = { ids: new Set(ids), relay };
     this.#outbox.push(() => this.#makePush());
+    return true;
   }
 
   /** Sends a part of a comparison; resolves once the peer's answer is applied. */
@@ -332,8 +333,7 @@ export class Session {
   #makePush(): Push | undefined {
     const { ids, relay } = this.#toPush!;
     this.#toPush = undefined;
-    if (this.#ended) return undefined;
-    const delta = this.#options.host.toPush(this, ids);
+    const delta = this.#ended ? undefined : this.#options.host.toPush(this, ids);
     return delta && { type: "push", delta, relay };
   }
 

@@ -102,6 +102,7 @@ const REFUSED: readonly (readonly [wrong: string, options: unknown])[] = [
   ["discovery", { cluster: "c", listen: LISTEN, discovery: "dns" }],
   ["discovery", { cluster: "c", listen: LISTEN, discovery: null }],
   ["discovery", { cluster: "c", listen: LISTEN, seeds: [], discovery: { openMembership: true, run() {} } }],
+  ["meters", { cluster: "c", listen: LISTEN, meters: {} }],
   ["listen", { cluster: "c", listen: LISTEN, dialOnly: true, seeds: ["ws://127.0.0.1:1"] }],
   ["advertise", {
     cluster: "c",

@@ -6,6 +6,8 @@
 
 import type { CloseInfo, Connection } from "../../contracts/cluster.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "../../common/errors.ts";
+import type { Meters } from "../../contracts/meters.ts";
+import { utf8Length } from "../../engine/json.ts";
 import type { Message } from "../../protocol/message.ts";
 import type { Runtime } from "../../common/runtime.ts";
 import { printable } from "../../common/printable.ts";
@@ -58,6 +60,8 @@ export interface SocketConnectionOptions {
   readonly remote: string;
   /** Checks every message, if the peer has to prove its identity. */
   readonly guard?: Guard | undefined;
+  /** Counts the messages. */
+  readonly meters?: Meters | undefined;
 }
 
 /** A {@linkcode Connection} over an open WebSocket. */
@@ -163,7 +167,7 @@ export class SocketConnection implements Connection {
     if (leftMs > 0) return this.#watchSilence(leftMs, () => this.#onSilence());
     const socket = this.#socket!;
     const mayAsk = this.#wasHeard || this.#options.dialed;
-    if (mayAsk && socket.readyState === WebSocket.OPEN) socket.send(PING_TEXT);
+    if (mayAsk && socket.readyState === WebSocket.OPEN) this.#send("ping", PING_TEXT);
     this.#watchSilence(PONG_WITHIN_MS, () => {
       if (this.#usedMs >= askedMs) return this.#onSilence();
       void this.close(CLOSE.goingAway, "No message came to an end for long, and no answer to a ping.");
@@ -209,6 +213,7 @@ export class SocketConnection implements Connection {
         );
       }
       const message = decode(data, this.#options.limits);
+      this.#options.meters?.received(message.type, utf8Length(data));
       if (message.type === "ping") this.#pong();
       else if (message.type !== "pong") this.#take(message, data.length);
     } catch (error) {
@@ -261,7 +266,7 @@ export class SocketConnection implements Connection {
     const socket = this.#socket!;
     // A peer that sends pings without reading the pongs gets none, so that they cannot fill the memory.
     const room = socket.bufferedAmount <= this.#options.limits.highWaterMark;
-    if (room && socket.readyState === WebSocket.OPEN) socket.send(PONG_TEXT);
+    if (room && socket.readyState === WebSocket.OPEN) this.#send("pong", PONG_TEXT);
   }
 
   async #write(message: Message): Promise<void> {
@@ -281,9 +286,14 @@ export class SocketConnection implements Connection {
       void this.close(CLOSE.goingAway, "The connection is not open.");
       throw this.#notOpen();
     }
-    if (dialed && waitsForAck(text)) socket.send(PING_TEXT);
-    socket.send(text);
+    if (dialed && waitsForAck(text)) this.#send("ping", PING_TEXT);
+    this.#send(message.type, text);
     await this.#room(socket);
+  }
+
+  #send(kind: string, text: string): void {
+    this.#socket!.send(text);
+    this.#options.meters?.sent(kind, utf8Length(text));
   }
 
   /** Resolves when there is room for the next message. Rejects if the connection closes before. */

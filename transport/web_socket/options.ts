@@ -5,6 +5,7 @@
  */
 
 import type { Authentication } from "../../contracts/authentication.ts";
+import type { Meters } from "../../contracts/meters.ts";
 import type { Runtime } from "../../common/runtime.ts";
 import type { ListenFailure } from "../listening.ts";
 import type { RefusedClient } from "../strangers.ts";
@@ -69,6 +70,8 @@ export interface WebSocketTransportOptions {
   readonly maxHandshakes?: number;
   /** The most messages per second of one connection; 1,000 by default. */
   readonly maxMessagesPerSecond?: number;
+  /** Counts the messages of all connections. */
+  readonly meters?: Meters;
   /** Called for refused clients. Must not throw. */
   readonly onClientRefused?: (refused: RefusedClient) => void;
   /** Called when the server has stopped listening for now, see {@linkcode ListenFailure}. Must not throw. */

@@ -391,6 +391,7 @@ export class WebSocketTransport implements Transport {
     const connection = new SocketConnection(socket, {
       runtime: this.#runtime,
       limits: this.#limits,
+      meters: this.#options.meters,
       ...side,
     });
     this.#connections.add(connection);

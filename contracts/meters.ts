@@ -1,0 +1,148 @@
+/**
+ * The interface between a member and its metrics. A member without meters pays one check of an optional field.
+ *
+ * @module
+ */
+
+import type { BlockReason } from "../engine/types.ts";
+import type { Runtime } from "../common/runtime.ts";
+
+/**
+ * The outcome of an exchange of state. `done`: the reply is merged. `busy`: another request was under way, or the address
+ * rests after failed dials. `connection`: there was no connection. `refused`: the peer refused. `timeout`: no reply in time.
+ * `stopped`: this member leaves. `failed`: any other error.
+ */
+export type ExchangeOutcome = "busy" | "connection" | "done" | "failed" | "refused" | "stopped" | "timeout";
+
+/**
+ * The outcome of a push to a peer. `sent`: it was sent. `needless`: the peer has the entries already, or gets no gossip.
+ * `congested`: the peer reads too slowly, so a later round sends the entries.
+ */
+export type SentPush = "congested" | "needless" | "sent";
+
+/**
+ * The outcome of a push from a peer. `merged`: its entries were merged. `ignored`: this member takes nothing from the peer
+ * now, for example because the peer is blocked. `refused`: its signatures are invalid.
+ */
+export type ReceivedPush = "ignored" | "merged" | "refused";
+
+/** A share of the other active members: at least half, 95 %, or all. */
+export type SpreadShare = 0.5 | 0.95 | 1;
+
+/** Amounts of a member at one moment. */
+export interface Amounts {
+  /** The number of members of each status. */
+  readonly members: { readonly [status in "alive" | "failed" | "left" | "suspected"]: number };
+  /** The number of rounds since the start. */
+  readonly rounds: number;
+  /** The number of rounds skipped because an earlier one or this process was late. */
+  readonly skippedRounds: number;
+  /** The open connections: with a complete handshake (`ready`), and without one yet (`handshake`). */
+  readonly connections: { readonly handshake: number; readonly ready: number };
+  /** The approximate memory for this member's own state and for all others', in bytes. */
+  readonly stateBytes: { readonly others: number; readonly own: number };
+  /** The number of keys of all members, deleted ones included. */
+  readonly keys: number;
+  /**
+   * The lengths of the queues. `outbox`: unsent messages to all peers. `events`: unread events of all subscribers.
+   * `pending`: members whose entries a peer still lacks, over all peers.
+   */
+  readonly queues: { readonly events: number; readonly outbox: number; readonly pending: number };
+  /** The age of the oldest measured set that an active member has not acknowledged, in milliseconds; 0 if there is none. */
+  readonly oldestSpreadMs: number;
+}
+
+/** A member for its meters. */
+export interface MeteredMember {
+  /** Its id. */
+  readonly id: string;
+  /** The cluster's name. */
+  readonly cluster: string;
+  /** Its clocks. */
+  readonly runtime: Runtime;
+  /** Counts the amounts at this moment. It costs time in proportion to the members: call it once for each report. */
+  amounts(): Amounts;
+}
+
+/** The end of an exchange of state with a peer. */
+export interface ExchangeEnd {
+  /** The peer's id. */
+  readonly peerId: string;
+  /** How it ended. */
+  readonly outcome: ExchangeOutcome;
+  /** Its duration in milliseconds, with the dial if there was no connection. */
+  readonly durationMs: number;
+}
+
+/** The end of this member's departure. */
+export interface DepartureEnd {
+  /** Its duration in milliseconds. */
+  readonly durationMs: number;
+  /** The number of peers that acknowledged it. */
+  readonly acknowledgedBy: number;
+  /** The number of peers that it was to reach. */
+  readonly wanted: number;
+  /** True if so many peers acknowledged it in time. */
+  readonly flushed: boolean;
+}
+
+/** The end of a block. */
+export interface BlockEnd {
+  /** The reason of the block. */
+  readonly reason: BlockReason;
+  /** Its duration in milliseconds. */
+  readonly durationMs: number;
+  /** True if the member has proved that it lived all the time: it is the same incarnation, with a newer heartbeat. */
+  readonly wasAlive: boolean;
+}
+
+/**
+ * Records the work of one member. The gossiper and the transport call it while they work, so that a method must be fast and
+ * must not throw. `MemberMeters` of `@hearsay/gossip/metrics` implements it.
+ *
+ * @example Prints every exchange that fails
+ * ```ts
+ * import { join } from "@hearsay/gossip";
+ * import { MemberMeters } from "@hearsay/gossip/metrics";
+ * import type { ExchangeEnd, Meters } from "@hearsay/gossip/contracts";
+ *
+ * class LoudMeters extends MemberMeters implements Meters {
+ *   override exchanged(exchange: ExchangeEnd): void {
+ *     super.exchanged(exchange);
+ *     if (exchange.outcome !== "done") console.log(exchange);
+ *   }
+ * }
+ * await using node = await join({ cluster: "orders", listen: { port: 0 }, meters: new LoudMeters() });
+ * console.log(node.id);
+ * ```
+ */
+export interface Meters {
+  /** The member starts. Called once, before every other method except those of messages. */
+  started(member: MeteredMember): void;
+  /** A message was sent: its kind, and its size in bytes of UTF-8. */
+  sent(kind: string, bytes: number): void;
+  /** A valid message was received: its kind, and its size in bytes of UTF-8. */
+  received(kind: string, bytes: number): void;
+  /** A round ended, after so many milliseconds. */
+  roundEnded(durationMs: number): void;
+  /** The event loop was late by so many milliseconds when the next round was due. */
+  woken(lateMs: number): void;
+  /** An exchange that this member began has ended. */
+  exchanged(exchange: ExchangeEnd): void;
+  /** A push to a peer was sent or omitted. */
+  pushSent(outcome: SentPush): void;
+  /** A push of a peer was received. */
+  pushReceived(outcome: ReceivedPush): void;
+  /** This member blocked another one. */
+  blocked(reason: BlockReason): void;
+  /** A block ended. */
+  unblocked(block: BlockEnd): void;
+  /** So many other active members are known to have a set of this member, so many milliseconds after it. */
+  spread(share: SpreadShare, durationMs: number): void;
+  /** The measurement of a set ended early, because another one took its place. */
+  spreadDropped(): void;
+  /** The first handshake with another member succeeded, so many milliseconds after the start. */
+  joined(durationMs: number): void;
+  /** This member has left. */
+  departed(departure: DepartureEnd): void;
+}
