@@ -143,10 +143,11 @@ export async function authenticationOf(
  * The addresses of this machine, for a member that listens on all of them: others may dial it by the
  * addresses of its name. Empty without the permission to read them, so that there is no prompt.
  */
-export function ownHosts({ listen }: Pick<Checked, "listen">): string[] {
-  if (!isEverywhere(listen?.hostname ?? "")) return [];
-  const { state } = Deno.permissions.querySync({ name: "sys", kind: "networkInterfaces" });
-  return state === "granted" ? Deno.networkInterfaces().map(({ address }) => address) : [];
+export function ownHosts(
+  { listen }: Pick<Checked, "listen">,
+  { ownAddresses }: { readonly ownAddresses: () => readonly string[] },
+): readonly string[] {
+  return isEverywhere(listen?.hostname ?? "") ? ownAddresses() : [];
 }
 
 /** Creates the signing, if it is enabled. */

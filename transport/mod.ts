@@ -4,7 +4,16 @@
  * @module
  */
 
-export { type ListenFailure, serve, type ServeOptions, type Server } from "./listening.ts";
+export {
+  type ListenFailure,
+  type NetAddress,
+  type RequestInfo,
+  serve,
+  type ServeHandler,
+  type ServeOptions,
+  type Server,
+} from "./listening.ts";
+export type { ClientAddress } from "./strangers.ts";
 export {
   type Authorize,
   type ListenOptions,

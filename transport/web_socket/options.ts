@@ -9,6 +9,7 @@ import type { Runtime } from "../../common/runtime.ts";
 import type { ListenFailure } from "../listening.ts";
 import type { RefusedClient } from "../strangers.ts";
 import type { Authorize } from "./accept.ts";
+import type { Platform } from "./platform.ts";
 
 /** The transport's own server. */
 export interface ListenOptions {
@@ -42,6 +43,8 @@ export interface WebSocketTransportOptions {
   readonly highWaterMark?: number;
   /** The longest wait for a peer's answer to a close, in milliseconds; 1,000 by default. */
   readonly closeTimeout?: number;
+  /** The runtime's servers and sockets; those of Deno by default. */
+  readonly platform?: Platform;
   /** Starts a server. Without it, clients connect only through `WebSocketTransport.handler`. */
   readonly listen?: ListenOptions;
   /** Dials members by `wss:`. By default true if this transport listens with a certificate. */
