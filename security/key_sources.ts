@@ -5,6 +5,7 @@
  * @module
  */
 
+import { toBase64Url } from "../common/bytes_text.ts";
 import { ConfigurationError } from "../options/configuration_error.ts";
 import { HearsayError } from "../common/errors.ts";
 import { isFormedAsKey, mayBeKey } from "../common/key_material.ts";
@@ -56,7 +57,7 @@ export function keysFromEnvironment(name: string = "HEARSAY_KEYS"): readonly Clu
 export async function newClusterKey(): Promise<string> {
   const key = await crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256", length: 256 }, true, ["sign"]);
   const bytes = new Uint8Array(await crypto.subtle.exportKey("raw", key));
-  return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+  return toBase64Url(bytes);
 }
 
 /**
