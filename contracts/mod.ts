@@ -27,4 +27,4 @@ export {
   type Transport,
 } from "./cluster.ts";
 export * from "./event_stream.ts";
-export type { Signing } from "./signing.ts";
+export type { Signing, SigningKeyPair } from "./signing.ts";

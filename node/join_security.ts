@@ -18,7 +18,7 @@ import {
   unknownNames,
 } from "../options/rules.ts";
 import type { Runtime } from "../common/runtime.ts";
-import type { Signing } from "../contracts/signing.ts";
+import type { Signing, SigningKeyPair } from "../contracts/signing.ts";
 import type { Authentication, ClusterKey } from "../contracts/authentication.ts";
 import { keyProblems } from "../security/key_strength.ts";
 
@@ -48,7 +48,7 @@ export interface AuthenticationOptions {
    * The key pair for `sign`; by default a new one at every start. A member with an `id` must set it, because
    * other members bind the id to the key. `signingKeyFromFile` of `@hearsay/gossip/auth` keeps one.
    */
-  readonly signingKey?: CryptoKeyPair;
+  readonly signingKey?: SigningKeyPair;
 }
 
 /** Certificates for `wss:`. */

@@ -108,6 +108,6 @@ function assertRecent(): void {
   if (typeof Promise.withResolvers === "function") return;
   throw new HearsayError(
     "cannot_listen",
-    "Hearsay needs Node 22, Bun 1.2 or a later version. Nothing was opened.",
+    "Hearsay needs Node 22.3, Bun 1.2 or a later version. Nothing was opened.",
   );
 }

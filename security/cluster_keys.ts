@@ -47,7 +47,7 @@ export type {
   Rejection,
 } from "../contracts/authentication.ts";
 export { ed25519Signing, newSigningKey } from "./ed25519.ts";
-export type { Signing } from "../contracts/signing.ts";
+export type { Signing, SigningKeyPair } from "../contracts/signing.ts";
 export { keysFromEnvironment, keysFromFile, newClusterKey, signingKeyFromFile } from "./key_sources.ts";
 
 /** The lifetime of a token, in milliseconds: the longest transit of a dial. */

@@ -6,7 +6,7 @@
 
 import { fromBase64Url, toBase64Url } from "../common/bytes_text.ts";
 import { BoundedMap } from "../common/bounded_map.ts";
-import type { Signing } from "../contracts/signing.ts";
+import type { Signing, SigningKeyPair } from "../contracts/signing.ts";
 
 /** The most imported keys of other members. */
 const MAX_READY_KEYS = 10_000;
@@ -14,12 +14,12 @@ const MAX_READY_KEYS = 10_000;
 const utf8 = new TextEncoder();
 
 /** Makes a key pair. Its private key can be exported, so that a member can keep its id over a restart. */
-export async function newSigningKey(): Promise<CryptoKeyPair> {
-  return await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]) as CryptoKeyPair;
+export async function newSigningKey(): Promise<SigningKeyPair> {
+  return await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]) as SigningKeyPair;
 }
 
 /** Signs with a key pair, and verifies the signatures of others. */
-export async function ed25519Signing(keys: CryptoKeyPair): Promise<Signing> {
+export async function ed25519Signing(keys: SigningKeyPair): Promise<Signing> {
   const raw = new Uint8Array(await crypto.subtle.exportKey("raw", keys.publicKey));
   return new Ed25519Signing(toBase64Url(raw), keys.privateKey);
 }

@@ -6,6 +6,7 @@
  */
 
 import { toBase64Url } from "../common/bytes_text.ts";
+import type { SigningKeyPair } from "../contracts/signing.ts";
 import { ConfigurationError } from "../options/configuration_error.ts";
 import { HearsayError } from "../common/errors.ts";
 import { isFormedAsKey, mayBeKey } from "../common/key_material.ts";
@@ -68,7 +69,7 @@ export async function newClusterKey(): Promise<string> {
  * @throws {HearsayError} with code `invalid_configuration` if the file has no such key, or if other users may
  * read it; then nothing is changed.
  */
-export async function signingKeyFromFile(file: string | URL): Promise<CryptoKeyPair> {
+export async function signingKeyFromFile(file: string | URL): Promise<SigningKeyPair> {
   assertNoKey("file", file);
   let text = await readOrUndefined(file);
   if (text === undefined) {

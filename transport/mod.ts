@@ -14,6 +14,15 @@ export {
   type Server,
 } from "./listening.ts";
 export type { ClientAddress } from "./strangers.ts";
+export type { HeaderFields, OpenOptions } from "./web_socket/dial.ts";
+export type {
+  Dialer,
+  OpenedSocket,
+  Platform,
+  PlatformHandler,
+  PlatformServeOptions,
+  Socket,
+} from "./web_socket/platform.ts";
 export {
   type Authorize,
   type ListenOptions,

@@ -24,6 +24,9 @@ const NOT_CONNECTED = /tcp connect error|connection refused/i;
 
 /** Deno's own servers and sockets. */
 export const denoPlatform: Platform = {
+  get tokenIn() {
+    return "Deno" in globalThis ? "header" : "subprotocol";
+  },
   serve(options, handler) {
     assertIsDeno();
     return serve(options, handler);

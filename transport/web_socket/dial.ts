@@ -49,10 +49,13 @@ export function addressIn({ hash }: URL): string | undefined {
   return isAddress ? unbracketed(address) : undefined;
 }
 
+/** The headers of a request, in any form that `Headers` takes. */
+export type HeaderFields = ConstructorParameters<typeof Headers>[0];
+
 /** Options of a dial. */
 export interface OpenOptions {
   /** Headers of the upgrade; browsers cannot send any. */
-  readonly headers?: HeadersInit | undefined;
+  readonly headers?: HeaderFields | undefined;
   /** This side's token. */
   readonly token?: string | undefined;
   /** Sends the token in a header, as Deno can, or in a second subprotocol. */

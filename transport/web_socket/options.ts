@@ -9,6 +9,7 @@ import type { Runtime } from "../../common/runtime.ts";
 import type { ListenFailure } from "../listening.ts";
 import type { RefusedClient } from "../strangers.ts";
 import type { Authorize } from "./accept.ts";
+import type { HeaderFields } from "./dial.ts";
 import type { Platform } from "./platform.ts";
 
 /** The transport's own server. */
@@ -56,7 +57,7 @@ export interface WebSocketTransportOptions {
   /** Sends the token in a header, or in a subprotocol, because browsers cannot send headers. */
   readonly tokenIn?: "header" | "subprotocol";
   /** Headers of each dial, such as a token for the peers' {@linkcode Authorize}. */
-  readonly headers?: HeadersInit;
+  readonly headers?: HeaderFields;
   /** Accepts or refuses clients before the upgrade; with `authentication`, both must accept. */
   readonly authorize?: Authorize;
   /**

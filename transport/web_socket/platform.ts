@@ -62,6 +62,8 @@ export interface Dialer {
 
 /** A runtime's servers and sockets. */
 export interface Platform {
+  /** Where a dial has its token: browsers cannot send headers. */
+  readonly tokenIn: "header" | "subprotocol";
   /** Serves requests until it is shut down. */
   serve(options: PlatformServeOptions, handler: PlatformHandler): Server;
   /**

@@ -260,7 +260,7 @@ export class WebSocketTransport implements Transport {
     using deadline = deadlineAfter(this.#runtime, this.#connectTimeout, `Connecting to ${url.href}`, {
       signal: AbortSignal.any([options.signal, this.#closing.signal]),
     });
-    const { headers, authentication, tokenIn = tokensGo() } = this.#options;
+    const { headers, authentication, tokenIn = this.#platform.tokenIn } = this.#options;
     const authority = authorityOf(url.href)!;
     // Signing is fast and cannot be canceled, so `close` waits for it (R9.4).
     const credentials = authentication && await authentication.credentials({ authority });
@@ -373,11 +373,6 @@ export class WebSocketTransport implements Transport {
 
 function goAway(connection: SocketConnection): Promise<CloseInfo> {
   return connection.close(CLOSE.goingAway, "This member has stopped.");
-}
-
-/** The default of `tokenIn`: browsers cannot send headers. */
-function tokensGo(): "header" | "subprotocol" {
-  return "Deno" in globalThis ? "header" : "subprotocol";
 }
 
 /** Throws if the transport would accept every client of the network without an explicit setting. */

@@ -31,6 +31,8 @@ const MAX_PAYLOAD_FACTOR = 2;
 
 /** The servers and sockets of Node and Bun. */
 export class NodePlatform implements Platform {
+  /** `ws` separates subprotocols by a comma alone, which Deno's servers do not read. */
+  readonly tokenIn = "header";
   /** The requests for upgrades, also those of a service's own server. */
   readonly upgrades: Upgrades;
   readonly #bound: BoundServer | undefined;
