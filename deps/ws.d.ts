@@ -26,6 +26,7 @@ export interface ClientOptions {
   readonly headers: Readonly<Record<string, string>>;
   readonly maxPayload: number;
   readonly perMessageDeflate: false;
+  readonly allowSynchronousEvents: false;
   readonly ca?: readonly string[];
 }
 
@@ -36,6 +37,7 @@ export class WebSocketServer {
     readonly clientTracking: false;
     readonly maxPayload: number;
     readonly perMessageDeflate: false;
+    readonly allowSynchronousEvents: false;
     readonly handleProtocols: (offered: ReadonlySet<string>) => string | false;
   });
   on(event: "wsClientError", listener: (error: Error) => void): this;

@@ -71,7 +71,9 @@ test("Node and Bun: members on Node 22, Node 24, Bun and Deno share state with k
   }
   members.get("node24")!.kill("SIGKILL");
   members.delete("node24");
-  for (const member of members.values()) await member.until(/"MemberFailed","memberId":"node24","reason":"crashed"/);
+  for (const member of members.values()) {
+    await member.until(/"MemberFailed","memberId":"node24","reason":"crashed"/);
+  }
   const bun = members.get("bun")!;
   members.delete("bun");
   bun.kill("SIGTERM");

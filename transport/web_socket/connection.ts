@@ -192,7 +192,7 @@ export class SocketConnection implements Connection {
   #endOf({ code, reason }: CloseInfo): void {
     // If this side closed, its own reason counts: Deno's event may have no code then.
     if (this.#closing || !BROKEN.includes(code)) return this.#finish(this.#closing ?? { code, reason });
-    const broken = { code, reason: this.#errorText || "The connection broke." };
+    const broken = { code: 0, reason: this.#errorText || "The connection broke." };
     this.#inbox.end(new ConnectionClosed(broken.code, broken.reason));
     this.#finish(broken);
   }

@@ -96,6 +96,8 @@ async function open(
     headers: Object.fromEntries(all),
     maxPayload: MAX_PAYLOAD_FACTOR * maxMessageBytes,
     perMessageDeflate: false,
+    // Otherwise all messages of a packet come at once, before the first is read, and fill the inbox.
+    allowSynchronousEvents: false,
     ...(ca && { ca }),
   } as const;
   const socket = await openSocket(url, {

@@ -37,10 +37,16 @@ export class Upgrades {
       clientTracking: false,
       maxPayload,
       perMessageDeflate: false,
+      allowSynchronousEvents: false,
       handleProtocols: (offered) => offered.has(SUBPROTOCOL) && SUBPROTOCOL,
     });
     // Without a listener `ws` would answer a faulty request itself.
     this.#server.on("wsClientError", () => {});
+  }
+
+  /** True while the handler is asked about this request. */
+  has(request: Request): boolean {
+    return this.#waiting.has(request);
   }
 
   /** Asks the handler about a request. Without a response of it, the socket is left as it was. */
