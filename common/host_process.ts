@@ -16,6 +16,15 @@ export interface HostProcess {
   exit(code: number): void;
 }
 
+/** The value of a variable of the environment. */
+export function environmentVariable(name: string): string | undefined {
+  if ("Deno" in globalThis) return Deno.env.get(name);
+  const { process } = globalThis as unknown as {
+    readonly process: { readonly env: Readonly<Record<string, string | undefined>> };
+  };
+  return process.env[name];
+}
+
 /** This process. */
 export function hostProcess(): HostProcess {
   if (!("Deno" in globalThis)) return (globalThis as unknown as { readonly process: HostProcess }).process;

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { assertDeno } from "../common/needs_deno.ts";
+import { environmentVariable } from "../common/host_process.ts";
 import { toBase64Url } from "../common/bytes_text.ts";
 import type { SigningKeyPair } from "../contracts/signing.ts";
 import { ConfigurationError } from "../options/configuration_error.ts";
@@ -28,6 +30,7 @@ export async function keysFromFile(
 ): Promise<readonly ClusterKey[]> {
   assertNoKey("file", file);
   assertOptions(options, { signal: SIGNAL });
+  assertDeno("keysFromFile", "read the file, and split its text");
   const text = await Deno.readTextFile(file, options);
   const lines = text.split("\n").map((line) => line.trim());
   return checked(`${file}`, lines.filter((line) => line !== "" && !line.startsWith("#")));
@@ -41,7 +44,7 @@ export async function keysFromFile(
  */
 export function keysFromEnvironment(name: string = "HEARSAY_KEYS"): readonly ClusterKey[] {
   assertNoKey("name", name);
-  const text = Deno.env.get(name);
+  const text = environmentVariable(name);
   return checked(name, text?.split(/[\s,]+/).filter((key) => key !== ""));
 }
 
@@ -71,6 +74,7 @@ export async function newClusterKey(): Promise<string> {
  */
 export async function signingKeyFromFile(file: string | URL): Promise<SigningKeyPair> {
   assertNoKey("file", file);
+  assertDeno("signingKeyFromFile", "keep the key pair in another way");
   let text = await readOrUndefined(file);
   if (text === undefined) {
     await createWhole(file, `${JSON.stringify(await newPrivateJwk())}\n`);

@@ -7,6 +7,7 @@
 import { messageOf } from "../common/error_text.ts";
 import { bracketed } from "../common/host_names.ts";
 import { HearsayError } from "../common/errors.ts";
+import { assertDeno } from "../common/needs_deno.ts";
 import { withoutKeys } from "../common/key_material.ts";
 import { warn } from "../common/log.ts";
 import { realRuntime, type Runtime } from "../common/runtime.ts";
@@ -103,6 +104,7 @@ export interface Server {
  * ```
  */
 export function serve(options: ServeOptions, handler: ServeHandler): Server {
+  assertDeno("serve", "use a server of `node:http` and `mount` of @hearsay/gossip/ws");
   return new LastingServer(options, handler);
 }
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../../deps/std_assert.ts";
 import { newClusterKey } from "../../security/cluster_keys.ts";
 import { Authority } from "../security/certificates.ts";
-import { forge, Wire } from "../security/attacker.ts";
+import { forge, helloOf, Wire } from "../security/attacker.ts";
 import {
   addressOf,
   memberIn,
@@ -12,6 +12,7 @@ import {
   TSC,
   TYPES,
 } from "./runtimes/runtimes.ts";
+import { deltaOf } from "../requirements/scripted_peer.ts";
 import { Program } from "./program.ts";
 
 const CONFIG = {
@@ -214,6 +215,10 @@ test("Node and Bun: members behind TLS and members on Deno dial each other, and 
   await using deno = memberOnDeno("deno", { tls });
   const seeds = [await addressOf(deno)];
   assert(seeds[0]!.startsWith("wss:"));
+  await using expired = memberOnDeno("expired", {
+    tls: { ...tls, ...await authority.sign({ untilMs: -60_000 }) },
+  });
+  const old = await addressOf(expired);
   for (const name of NAMES) {
     await using member = memberIn(name, project, options(name, { tls, seeds }));
     await member.until(/"MemberJoined".*"deno"/);
@@ -221,6 +226,8 @@ test("Node and Bun: members behind TLS and members on Deno dial each other, and 
     await dialed.until(new RegExp(`"MemberJoined".*"${name}"`));
     await using distrustful = memberIn(name, project, options("distrustful", { tls: { cert, key }, seeds }));
     await distrustful.until(/"SeedFailed".*`tls.caCerts` must have its authority/);
+    await using strict = memberIn(name, project, options("strict", { tls, seeds: [old] }));
+    await strict.until(/"SeedFailed".*invalid peer certificate: Expired/);
   }
 });
 
@@ -281,6 +288,73 @@ await join({ cluster: "faults" }).catch(({ message }) => console.log(message));
   );
   const text = await output(RUNTIMES["Node 22"], ["old.mjs"], project);
   assertStringIncludes(text, "Hearsay needs Node 22.3, Bun 1.2 or a later version.");
+});
+
+test("Node and Bun: a burst of small messages in one packet does not fill the inbox before they are read", async (project) => {
+  for (const name of NAMES) {
+    await using member = memberIn(name, project, options(idOf(name), { cluster: "orders" }));
+    await using wire = await Wire.opened(await addressOf(member));
+    wire.say(helloOf("mallory"));
+    await wire.hears("hello");
+    const ack = { type: "ack", id: "1", holds: new Map() } as const;
+    const last = {
+      type: "gossip",
+      liveness: { count: 0 },
+      id: "d2",
+      memberId: "mallory",
+      delta: deltaOf([]),
+    } as const;
+    wire.say(...Array.from({ length: 600 }, () => ack), last);
+    const answer = await Promise.race([wire.hears("reply"), wire.closed]);
+    assert("id" in answer && answer.id === "d2", `${name}: ${JSON.stringify(answer)}`);
+  }
+});
+
+test("Node and Bun: what needs Deno says so", async (project) => {
+  await Deno.writeTextFile(
+    `${project.folder}/deno_only.ts`,
+    `import { dns, serve } from "@hearsay/gossip";
+import { keysFromEnvironment, keysFromFile, newClusterKey, signingKeyFromFile } from "@hearsay/gossip/auth";
+import { etcd } from "@hearsay/gossip/etcd";
+import { kubernetes } from "@hearsay/gossip/kubernetes";
+import { loadConfig } from "@hearsay/gossip/yaml";
+const calls = [
+  () => dns("orders.example", { port: 7001 }),
+  () => serve({ port: 0 }, () => new Response()),
+  () => etcd(),
+  () => kubernetes({ labelSelector: "app=orders", port: 7001 }),
+  () => keysFromFile("keys"),
+  () => signingKeyFromFile("key"),
+  () => loadConfig("gossip.yaml"),
+];
+for (const call of calls) {
+  try { await call(); } catch ({ code, message }: any) { console.log(code, message); }
+}
+process.env.HEARSAY_KEYS = await newClusterKey();
+console.log(keysFromEnvironment().length);
+`,
+  );
+  for (const name of NAMES) {
+    const lines = (await output(RUNTIMES[name], ["deno_only.ts"], project)).trim().split("\n");
+    assertEquals(lines.length, 8, lines.join("\n"));
+    for (const line of lines.slice(0, 7)) {
+      assertMatch(line, /^invalid_configuration `\w+` needs Deno\. On Node and Bun, /);
+    }
+    assertEquals(lines[7], "1");
+  }
+});
+
+test("docs/node-and-bun.md: its programs run on Node and Bun, and print what the page says", async (project) => {
+  const page = await Deno.readTextFile(new URL("../../docs/node-and-bun.md", import.meta.url));
+  const programs = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = ""]) => code);
+  assertEquals(programs.length, 2);
+  const printed = ["ada 0.3\n", "the service's own\n"];
+  for (const [index, code] of programs.entries()) {
+    await Deno.writeTextFile(`${project.folder}/page.ts`, code);
+    for (const name of NAMES) {
+      assertEquals(await output(RUNTIMES[name], ["page.ts"], project), printed[index], name);
+    }
+  }
 });
 
 /** Type checks that a project of Node may ask for. */

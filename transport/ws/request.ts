@@ -33,7 +33,7 @@ export function requestOf(message: IncomingMessage, signal: AbortSignal): Reques
     signal,
   });
   // The handler refuses it, as any request with an invalid host.
-  if (url === null) Object.defineProperty(request, "url", { value: given });
+  if (url === null) Object.defineProperty(request, "url", { value: "invalid" });
   return request;
 }
 
