@@ -43,7 +43,7 @@ export interface NetAddress {
   readonly port: number;
 }
 
-/** What a handler learns of a request beside itself, as from `Deno.serve`. */
+/** The second argument of a handler, as from `Deno.serve`. */
 export interface RequestInfo {
   /** The client's address. */
   readonly remoteAddr: NetAddress;

@@ -168,7 +168,14 @@ test("Node and Bun: hostile and wrong clients get the statuses, texts and close 
   const key = await newClusterKey();
   const more = { authentication: { keys: [key] }, cluster: "orders" };
   await using deno = new Program({
-    args: ["run", "-A", "tests/process/runtimes/deno_member.ts", JSON.stringify(options("deno", more))],
+    args: [
+      "run",
+      "--no-prompt",
+      "--no-check",
+      "--allow-net=127.0.0.1",
+      "tests/process/runtimes/deno_member.ts",
+      JSON.stringify(options("deno", more)),
+    ],
   });
   const expected = await answersOf(await addressOf(deno), { key });
   assert(expected.some((line) => line.startsWith("large message: 4413")), expected.join("\n"));

@@ -16,6 +16,10 @@ const TESTS: readonly string[] = [
   ]
     .map((name) => `tests/security/${name}_test.ts`),
 ];
+const PERMISSIONS = [
+  ...["--no-prompt", "--allow-net=127.0.0.1", "--allow-read", "--allow-write", "--allow-run"],
+  "--allow-env=WS_NO_BUFFER_UTIL,WS_NO_UTF_8_VALIDATE",
+];
 /** Tests that fail there, each with its reason. */
 const DIFFERENT: Readonly<Record<string, string>> = {
   "dial: a client that finds another subprotocol after opening closes with 4400 (P1)":
@@ -38,7 +42,7 @@ Deno.test("the servers and sockets of Node's platform pass the tests of transpor
     };
     await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify(config));
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["test", "-A", "--no-check", "--no-prompt", "--config", `${folder}/deno.json`, ...TESTS],
+      args: ["test", ...PERMISSIONS, "--no-check", "--config", `${folder}/deno.json`, ...TESTS],
       cwd: ROOT,
       env: { NO_COLOR: "1" },
       stdin: "null",

@@ -62,6 +62,7 @@ export interface OpenOptions {
   readonly tokenIn: "header" | "subprotocol";
   /** The largest message that is accepted, in bytes. */
   readonly maxMessageBytes: number;
+  /** Gives the dial up when aborted. */
   readonly signal: AbortSignal;
 }
 

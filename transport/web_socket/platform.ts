@@ -1,5 +1,5 @@
 /**
- * What differs between runtimes: servers, and sockets of both sides. Admission, limits and close codes are the same code.
+ * The servers and sockets of a runtime. Admission, limits and close codes are the same code in all runtimes.
  *
  * @module
  */
@@ -28,11 +28,17 @@ export type Socket =
 
 /** Options of a {@linkcode Platform}'s server. */
 export interface PlatformServeOptions {
+  /** The name or address to listen on. */
   readonly hostname: string;
+  /** The port; 0 takes a free one. */
   readonly port: number;
+  /** The certificate chain as PEM, to serve TLS; with `key`. */
   readonly cert?: string;
+  /** The private key of the certificate as PEM. */
   readonly key?: string;
+  /** Clock and timers. */
   readonly runtime: Runtime;
+  /** Called when the server accepts no clients for now. Must not throw. */
   readonly onListenFailed: (failure: ListenFailure) => void;
 }
 
@@ -44,6 +50,7 @@ export type PlatformHandler = (
 
 /** A socket that has just opened. */
 export interface OpenedSocket {
+  /** The socket. */
   readonly socket: Socket;
   /** Called when the connection is over, if the socket has parts of its own to end. */
   readonly release?: () => Promise<void>;
