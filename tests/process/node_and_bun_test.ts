@@ -128,7 +128,7 @@ async function answersOf(address: string, { key }: { readonly key: string }): Pr
     await upgrade("token as a protocol", { protocols: ["hearsay.v2", `hearsay.token.${await token()}`] }),
     await upgrade("web page", { token: await token(), headers: { origin: "https://evil.example" } }),
   ];
-  for (const host of ["a b", "[::1", "127.0.0.1/gossip?"]) {
+  for (const host of ["a b", "[::1"]) {
     answers.push(`host ${host}: ${await statusWithHost(address, host)}`);
   }
   await using large = await Wire.opened(address, { token: await token() });

@@ -19,6 +19,8 @@ const TESTS: readonly string[] = [
 const PERMISSIONS = [
   ...["--no-prompt", "--allow-net=127.0.0.1", "--allow-read", "--allow-write", "--allow-run"],
   "--allow-env=WS_NO_BUFFER_UTIL,WS_NO_UTF_8_VALIDATE",
+  // The authorities of Node.
+  "--allow-sys=ca",
 ];
 /** Tests that fail there, each with its reason. */
 const DIFFERENT: Readonly<Record<string, string>> = {
