@@ -20,7 +20,7 @@ const PERMISSIONS = [
   ...["--no-prompt", "--allow-net=127.0.0.1", "--allow-read", "--allow-write", "--allow-run"],
   "--allow-env=WS_NO_BUFFER_UTIL,WS_NO_UTF_8_VALIDATE",
   // The authorities of Node.
-  "--allow-sys=ca",
+  "--allow-sys",
 ];
 /** Tests that fail there, each with its reason. */
 const DIFFERENT: Readonly<Record<string, string>> = {
