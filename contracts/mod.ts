@@ -40,4 +40,4 @@ export type {
   SentPush,
   SpreadShare,
 } from "./meters.ts";
-export type { Signing } from "./signing.ts";
+export type { Signing, SigningKeyPair } from "./signing.ts";

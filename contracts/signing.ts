@@ -4,7 +4,19 @@
  * @module
  */
 
+import { toBase64Url } from "../common/bytes_text.ts";
 import type { SignedState } from "../engine/types.ts";
+
+/**
+ * A key pair of Ed25519, as `crypto.subtle.generateKey` makes it: a `CryptoKeyPair`. The types of Node have that name, and
+ * `CryptoKey`, only with those of browsers.
+ */
+export interface SigningKeyPair {
+  /** Verifies signatures. */
+  readonly publicKey: Awaited<ReturnType<typeof crypto.subtle.importKey>>;
+  /** Signs. */
+  readonly privateKey: Awaited<ReturnType<typeof crypto.subtle.importKey>>;
+}
 
 /** A member's own key pair, and the verification of others' signatures. */
 export interface Signing {
@@ -45,7 +57,7 @@ export function signedText(cluster: string, claim: SignedState): string {
  */
 export async function tokenHash(token: string): Promise<string> {
   const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token)));
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace("=", "");
+  return toBase64Url(bytes);
 }
 
 /** The text that a member signs for a handshake: valid for one side of one connection. */

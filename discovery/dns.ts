@@ -4,6 +4,7 @@
  * @module
  */
 
+import { assertDeno } from "../common/needs_deno.ts";
 import type { Discovery } from "../contracts/cluster.ts";
 import { addressAt } from "../common/host_names.ts";
 import { assertNone, FLAG, optionsOf, PORT, rule } from "../options/rules.ts";
@@ -64,6 +65,7 @@ const NAME = rule((given) => typeof given === "string" && /^[^\s/:]{1,253}$/.tes
  */
 export function dns(name: string, options: DnsOptions = {}): Discovery {
   assertNone([...NAME("dns.name", name), ...OPTIONS("dns", options)]);
+  assertDeno("dns", "give `seeds` a name");
   const { interval = 10_000 } = options;
   return openMembership((context, { found, signal }) => {
     const { runtime } = context;

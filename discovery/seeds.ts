@@ -123,8 +123,10 @@ function nameIn(seed: string, { nameServer }: SeedOptions): string | undefined {
   return mayExpand ? hostname : undefined;
 }
 
-/** True if dialing a resolved address does not prompt the user for permission. */
+/** True if this runtime can resolve a name, and dialing a resolved address does not prompt the user for permission. */
 function mayDialAnything(): boolean {
+  // Other runtimes resolve the name themselves when they dial it.
+  if (!("Deno" in globalThis)) return false;
   return Deno.permissions.querySync({ name: "net" }).state === "granted";
 }
 

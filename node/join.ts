@@ -28,7 +28,11 @@ import { endpointOf } from "./place_options.ts";
 import { checkedConfig, type JoinOptions } from "./join_options.ts";
 import { logEvents } from "./logged_events.ts";
 import type { Authentication } from "../contracts/authentication.ts";
+import type { ClientAddress } from "../transport/strangers.ts";
+import { denoPlatform } from "../transport/web_socket/deno_platform.ts";
 import { pathOf } from "../transport/web_socket/dial.ts";
+import type { ListenOptions } from "../transport/web_socket/options.ts";
+import type { Platform } from "../transport/web_socket/platform.ts";
 import { WebSocketTransport } from "../transport/web_socket/web_socket.ts";
 
 /** A running member of a cluster: a {@linkcode Gossiper} with a WebSocket transport. */
@@ -44,7 +48,7 @@ export class Node extends Gossiper {
    */
   readonly handler: (
     request: Request,
-    info?: { readonly remoteAddr: Deno.Addr },
+    info?: { readonly remoteAddr: ClientAddress },
   ) => Promise<Response | undefined>;
   #departure: Promise<FlushResult> | undefined;
 
@@ -95,6 +99,16 @@ export class Node extends Gossiper {
  * ```
  */
 export async function join(options: JoinOptions): Promise<Node> {
+  return await joinOn(() => denoPlatform, options);
+}
+
+/** Makes the platform of a member. With `listen` its server may listen already. */
+export type PlatformOf = (
+  options: { readonly listen?: ListenOptions; readonly maxMessageBytes: number },
+) => Platform | Promise<Platform>;
+
+/** {@linkcode join} with the servers and sockets of a runtime. */
+export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Promise<Node> {
   const config = checkedConfig(options);
   const { cluster, runtime = realRuntime, signal, log = true } = options;
   signal?.throwIfAborted();
@@ -103,7 +117,10 @@ export async function join(options: JoinOptions): Promise<Node> {
   const id = options.id ?? (signing ? idOfKey(signing.publicKey) : newId(runtime));
   const authentication = options.authentication &&
     await authenticationOf(options.authentication, { cluster, id, runtime, signing });
-  const transport = openTransport(options, { config, eventStream, authentication });
+  const listen = listenOf(options);
+  const { maxMessageBytes } = config;
+  const platform = await platformOf({ maxMessageBytes, ...(listen && { listen }) });
+  const transport = openTransport(options, { config, eventStream, authentication, listen, platform });
   try {
     const discovery = noticingSharedAddress(discoveryOf(options), {
       heartbeatExpiration: config.heartbeatExpiration,
@@ -114,7 +131,7 @@ export async function join(options: JoinOptions): Promise<Node> {
     const self = selfOf(options, { transport, id });
     transport.answerTo(transport.addressOf(self));
     const { port } = endpointOf(transport.address ?? transport.addressOf(self));
-    for (const host of ownHosts(options)) {
+    for (const host of ownHosts(options, platform)) {
       transport.answerTo(transport.addressOf({ id, host, port, kinds: [] }));
     }
     for (const alias of options.authentication?.aliases ?? []) transport.answerTo(alias);
@@ -147,17 +164,15 @@ export async function join(options: JoinOptions): Promise<Node> {
 
 function openTransport(
   options: JoinOptions,
-  { config, eventStream, authentication }: {
+  { config, eventStream, authentication, listen, platform }: {
     readonly config: GossiperConfig;
     readonly eventStream: EventStream;
     readonly authentication: Authentication | undefined;
+    readonly listen: ListenOptions | undefined;
+    readonly platform: Platform;
   },
 ): WebSocketTransport {
-  const { listen, advertise, runtime = realRuntime, tls, insecure = false, allowedOrigins = [], meters } =
-    options;
-  // A listed member listens on its port in the list, unless others reach it by another address.
-  const port = listen?.port ?? (advertise ? 0 : listedOf(options)?.port ?? 0);
-  const { cert, key, caCerts } = tls ?? {};
+  const { runtime = realRuntime, tls, insecure = false, allowedOrigins = [], meters } = options;
   return new WebSocketTransport({
     path: config.gossipActorName,
     maxMessageBytes: config.maxMessageBytes,
@@ -168,6 +183,7 @@ function openTransport(
     // A session takes the other half for its last messages, so closing takes at most one request timeout.
     closeTimeout: config.gossipRequestTimeout / 2,
     runtime,
+    platform,
     insecure,
     allowedOrigins,
     secure: tls !== undefined,
@@ -175,9 +191,19 @@ function openTransport(
     onListenFailed: (failure) => eventStream.publish({ type: "ListenFailed", ...failure }),
     ...(authentication && { authentication }),
     ...(meters && { meters }),
-    ...(caCerts && { caCerts }),
-    ...(listen && { listen: { ...listen, port, ...(cert && key && { tls: { cert, key } }) } }),
+    ...(tls?.caCerts && { caCerts: tls.caCerts }),
+    ...(listen && { listen }),
   });
+}
+
+/** The listener of a member, if it has one of its own. */
+function listenOf(options: JoinOptions): ListenOptions | undefined {
+  const { listen, advertise, tls } = options;
+  if (!listen) return undefined;
+  // A listed member listens on its port in the list, unless others reach it by another address.
+  const port = listen.port ?? (advertise ? 0 : listedOf(options)?.port ?? 0);
+  const { cert, key } = tls ?? {};
+  return { ...listen, port, ...(cert && key && { tls: { cert, key } }) };
 }
 
 function discoveryOf({ seeds = [], members, discovery }: JoinOptions): Discovery {

@@ -18,7 +18,7 @@ import {
   unknownNames,
 } from "../options/rules.ts";
 import type { Runtime } from "../common/runtime.ts";
-import type { Signing } from "../contracts/signing.ts";
+import type { Signing, SigningKeyPair } from "../contracts/signing.ts";
 import type { Authentication, ClusterKey } from "../contracts/authentication.ts";
 import { keyProblems } from "../security/key_strength.ts";
 
@@ -48,7 +48,7 @@ export interface AuthenticationOptions {
    * The key pair for `sign`; by default a new one at every start. A member with an `id` must set it, because
    * other members bind the id to the key. `signingKeyFromFile` of `@hearsay/gossip/auth` keeps one.
    */
-  readonly signingKey?: CryptoKeyPair;
+  readonly signingKey?: SigningKeyPair;
 }
 
 /** Certificates for `wss:`. */
@@ -143,10 +143,11 @@ export async function authenticationOf(
  * The addresses of this machine, for a member that listens on all of them: others may dial it by the
  * addresses of its name. Empty without the permission to read them, so that there is no prompt.
  */
-export function ownHosts({ listen }: Pick<Checked, "listen">): string[] {
-  if (!isEverywhere(listen?.hostname ?? "")) return [];
-  const { state } = Deno.permissions.querySync({ name: "sys", kind: "networkInterfaces" });
-  return state === "granted" ? Deno.networkInterfaces().map(({ address }) => address) : [];
+export function ownHosts(
+  { listen }: Pick<Checked, "listen">,
+  { ownAddresses }: { readonly ownAddresses: () => readonly string[] },
+): readonly string[] {
+  return isEverywhere(listen?.hostname ?? "") ? ownAddresses() : [];
 }
 
 /** Creates the signing, if it is enabled. */

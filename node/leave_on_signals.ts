@@ -4,6 +4,7 @@
  * @module
  */
 
+import { hostProcess } from "../common/host_process.ts";
 import type { GossiperClosed } from "../gossiper/contract.ts";
 import type { FlushResult } from "../gossiper/departure.ts";
 import { warn } from "../common/log.ts";
@@ -102,24 +103,25 @@ const OPTIONS = optionsOf<LeaveOnSignalsOptions>({
 export function leaveOnSignals(node: Leaving, options: LeaveOnSignalsOptions = {}): Disposable {
   assertNone(OPTIONS("leaveOnSignals", options));
   const { signals = usualSignals(), shutdownTimeout = SHUTDOWN_TIMEOUT } = options;
+  const host = hostProcess();
   let leavingSinceMs: number | undefined;
   const listeners: (readonly [EndingSignal, () => void])[] = [];
   const letGo = () => {
     // While the member leaves, a second signal must still end the process.
     if (leavingSinceMs !== undefined) return;
-    for (const [signal, listener] of listeners.splice(0)) Deno.removeSignalListener(signal, listener);
+    for (const [signal, listener] of listeners.splice(0)) host.off(signal, listener);
   };
   const listen = (signal: EndingSignal) => {
     const listener = () => {
       const nowMs = realRuntime.monotonicMs();
       if (leavingSinceMs !== undefined) {
         if (nowMs - leavingSinceMs < ECHO_MS) return;
-        Deno.exit(128 + NUMBERS[signal]);
+        host.exit(128 + NUMBERS[signal]);
       }
       leavingSinceMs = nowMs;
       void leave(node, { ...options, shutdownTimeout });
     };
-    Deno.addSignalListener(signal, listener);
+    host.on(signal, listener);
     listeners.push([signal, listener]);
   };
   try {
@@ -133,7 +135,7 @@ export function leaveOnSignals(node: Leaving, options: LeaveOnSignalsOptions = {
 }
 
 function usualSignals(): readonly EndingSignal[] {
-  return Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGTERM", "SIGINT"];
+  return hostProcess().platform === "win32" ? ["SIGINT", "SIGBREAK"] : ["SIGTERM", "SIGINT"];
 }
 
 /** Leaves and ends the process. Throws the first error of a callback. */
@@ -146,7 +148,7 @@ async function leave(
     warn(
       `Hearsay: this member did not finish leaving within ${shutdownTimeout} ms; the process exits with 1.`,
     );
-    Deno.exit(1);
+    hostProcess().exit(1);
   });
   const errors: unknown[] = [];
   if (beforeLeaving) await prepare(beforeLeaving, shutdownTimeout / 2).catch((error) => errors.push(error));
@@ -158,9 +160,9 @@ async function leave(
   } catch (error) {
     errors.push(error);
   }
-  // Uncaught on purpose: Deno prints the error and exits with 1.
+  // Uncaught on purpose: the runtime prints the error and exits with 1.
   if (errors.length > 0) throw errors[0];
-  Deno.exit(0);
+  hostProcess().exit(0);
 }
 
 async function prepare(

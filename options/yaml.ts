@@ -12,6 +12,7 @@
  * @module
  */
 
+import { assertDeno } from "../common/needs_deno.ts";
 import { parse, YamlSyntaxError } from "../deps/std_yaml.ts";
 import {
   ConfigurationError,
@@ -79,6 +80,7 @@ export function parseConfig(text: string, options: ParseOptions = {}): PartialCo
  */
 export async function loadConfig(file: string | URL, options: LoadOptions = {}): Promise<GossiperConfig> {
   assertOptions(options, LOAD);
+  assertDeno("loadConfig", "read the file, and pass its text to `parseConfig`");
   const { override = {}, ignore = [], signal } = options;
   const text = await Deno.readTextFile(file, signal === undefined ? {} : { signal });
   const name = typeof file === "string" ? file : decodeURIComponent(file.pathname);

@@ -12,6 +12,7 @@
  * @module
  */
 
+import { toHex } from "../common/bytes_text.ts";
 import { type JWTPayload, SignJWT } from "../deps/jose.ts";
 import { CLOSE, ConnectionClosed } from "../common/errors.ts";
 import type { Hello, Message, Refusal } from "../protocol/message.ts";
@@ -46,7 +47,7 @@ export type {
   Rejection,
 } from "../contracts/authentication.ts";
 export { ed25519Signing, newSigningKey } from "./ed25519.ts";
-export type { Signing } from "../contracts/signing.ts";
+export type { Signing, SigningKeyPair } from "../contracts/signing.ts";
 export { keysFromEnvironment, keysFromFile, newClusterKey, signingKeyFromFile } from "./key_sources.ts";
 
 /** The lifetime of a token, in milliseconds: the longest transit of a dial. */
@@ -117,7 +118,7 @@ class KnownKey {
   /** Its id for the dialer, which may be a browser without `node:crypto`. */
   get signingKid(): Promise<string> {
     return this.#signingKid ??= crypto.subtle.digest("SHA-256", this.bytes)
-      .then((hash) => new Uint8Array(hash).toHex().slice(0, KID_LENGTH));
+      .then((hash) => toHex(new Uint8Array(hash)).slice(0, KID_LENGTH));
   }
 
   get secret(): Promise<CryptoKey> {

@@ -4,24 +4,24 @@
  * @module
  */
 
+import { fromBase64Url, toBase64Url } from "../common/bytes_text.ts";
 import { BoundedMap } from "../common/bounded_map.ts";
-import type { Signing } from "../contracts/signing.ts";
+import type { Signing, SigningKeyPair } from "../contracts/signing.ts";
 
 /** The most imported keys of other members. */
 const MAX_READY_KEYS = 10_000;
 
 const utf8 = new TextEncoder();
-const BASE64URL = { alphabet: "base64url", omitPadding: true } as const;
 
 /** Makes a key pair. Its private key can be exported, so that a member can keep its id over a restart. */
-export async function newSigningKey(): Promise<CryptoKeyPair> {
-  return await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]) as CryptoKeyPair;
+export async function newSigningKey(): Promise<SigningKeyPair> {
+  return await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]) as SigningKeyPair;
 }
 
 /** Signs with a key pair, and verifies the signatures of others. */
-export async function ed25519Signing(keys: CryptoKeyPair): Promise<Signing> {
+export async function ed25519Signing(keys: SigningKeyPair): Promise<Signing> {
   const raw = new Uint8Array(await crypto.subtle.exportKey("raw", keys.publicKey));
-  return new Ed25519Signing(raw.toBase64(BASE64URL), keys.privateKey);
+  return new Ed25519Signing(toBase64Url(raw), keys.privateKey);
 }
 
 class Ed25519Signing implements Signing {
@@ -37,7 +37,7 @@ class Ed25519Signing implements Signing {
 
   async sign(text: string): Promise<string> {
     const signature = await crypto.subtle.sign("Ed25519", this.#privateKey, utf8.encode(text));
-    return new Uint8Array(signature).toBase64(BASE64URL);
+    return toBase64Url(new Uint8Array(signature));
   }
 
   async verify(
@@ -45,7 +45,7 @@ class Ed25519Signing implements Signing {
     { publicKey, signature }: { readonly publicKey: string; readonly signature: string },
   ): Promise<boolean> {
     try {
-      const bytes = Uint8Array.fromBase64(signature, { alphabet: "base64url" });
+      const bytes = fromBase64Url(signature);
       return await crypto.subtle.verify("Ed25519", await this.#key(publicKey), bytes, utf8.encode(text));
     } catch {
       // An invalid key or signature counts as a wrong one.
@@ -61,6 +61,6 @@ class Ed25519Signing implements Signing {
 }
 
 async function importKey(publicKey: string): Promise<CryptoKey> {
-  const bytes = Uint8Array.fromBase64(publicKey, { alphabet: "base64url" });
+  const bytes = fromBase64Url(publicKey);
   return await crypto.subtle.importKey("raw", bytes, "Ed25519", false, ["verify"]);
 }

@@ -5,6 +5,10 @@
  * @module
  */
 
+import { assertDeno } from "../common/needs_deno.ts";
+import { environmentVariable } from "../common/host_process.ts";
+import { toBase64Url } from "../common/bytes_text.ts";
+import type { SigningKeyPair } from "../contracts/signing.ts";
 import { ConfigurationError } from "../options/configuration_error.ts";
 import { HearsayError } from "../common/errors.ts";
 import { isFormedAsKey, mayBeKey } from "../common/key_material.ts";
@@ -26,6 +30,7 @@ export async function keysFromFile(
 ): Promise<readonly ClusterKey[]> {
   assertNoKey("file", file);
   assertOptions(options, { signal: SIGNAL });
+  assertDeno("keysFromFile", "read the file, and split its text");
   const text = await Deno.readTextFile(file, options);
   const lines = text.split("\n").map((line) => line.trim());
   return checked(`${file}`, lines.filter((line) => line !== "" && !line.startsWith("#")));
@@ -39,7 +44,7 @@ export async function keysFromFile(
  */
 export function keysFromEnvironment(name: string = "HEARSAY_KEYS"): readonly ClusterKey[] {
   assertNoKey("name", name);
-  const text = Deno.env.get(name);
+  const text = environmentVariable(name);
   return checked(name, text?.split(/[\s,]+/).filter((key) => key !== ""));
 }
 
@@ -56,7 +61,7 @@ export function keysFromEnvironment(name: string = "HEARSAY_KEYS"): readonly Clu
 export async function newClusterKey(): Promise<string> {
   const key = await crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256", length: 256 }, true, ["sign"]);
   const bytes = new Uint8Array(await crypto.subtle.exportKey("raw", key));
-  return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+  return toBase64Url(bytes);
 }
 
 /**
@@ -67,8 +72,9 @@ export async function newClusterKey(): Promise<string> {
  * @throws {HearsayError} with code `invalid_configuration` if the file has no such key, or if other users may
  * read it; then nothing is changed.
  */
-export async function signingKeyFromFile(file: string | URL): Promise<CryptoKeyPair> {
+export async function signingKeyFromFile(file: string | URL): Promise<SigningKeyPair> {
   assertNoKey("file", file);
+  assertDeno("signingKeyFromFile", "keep the key pair in another way");
   let text = await readOrUndefined(file);
   if (text === undefined) {
     await createWhole(file, `${JSON.stringify(await newPrivateJwk())}\n`);

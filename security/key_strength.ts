@@ -4,6 +4,7 @@
  * @module
  */
 
+import { fromHex } from "../common/bytes_text.ts";
 import { ConfigurationError, type ConfigurationProblem } from "../options/configuration_error.ts";
 import type { ClusterKey } from "../contracts/authentication.ts";
 import { isKnownKey } from "./known_keys.ts";
@@ -86,7 +87,7 @@ function formsOf(key: ClusterKey, bytes: Uint8Array): Uint8Array[] {
   if (typeof key !== "string") return [bytes];
   const text = key.trim();
   const isHex = /^([\da-f]{2})+$/i.test(text);
-  return [bytes, new TextEncoder().encode(text), ...isHex ? [Uint8Array.fromHex(text)] : []];
+  return [bytes, new TextEncoder().encode(text), ...isHex ? [fromHex(text)] : []];
 }
 
 /** The bytes of a key that are searched for a pattern, and the greatest distance of two compared bytes. */

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { toBase64Url } from "../common/bytes_text.ts";
+
 /** In base64url without padding. */
 const KNOWN_KEYS: ReadonlySet<string> = new Set([
   // docs/vectors/tokens.json: the key; a hash and the ends of two tokens, which have the form of a key.
@@ -35,5 +37,5 @@ const KNOWN_KEYS: ReadonlySet<string> = new Set([
 
 /** True if a key is published. */
 export function isKnownKey(bytes: Uint8Array): boolean {
-  return KNOWN_KEYS.has(bytes.toBase64({ alphabet: "base64url", omitPadding: true }));
+  return KNOWN_KEYS.has(toBase64Url(bytes));
 }

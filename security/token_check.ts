@@ -7,6 +7,8 @@
  * @module
  */
 
+import { fromBase64Url, toHex } from "../common/bytes_text.ts";
+
 /** The types of the two tokens of a connection, so that neither is valid as the other. */
 export const TOKEN_TYPE = "hearsay-token+jwt";
 export const PROOF_TYPE = "hearsay-proof+jwt";
@@ -53,7 +55,7 @@ function hashing(): Hashing {
 
 /** The SHA-256 of bytes as hexadecimal digits. */
 export function sha256Hex(bytes: Uint8Array): string {
-  return new Uint8Array(hashing().createHash("sha256").update(bytes).digest()).toHex();
+  return toHex(hashing().createHash("sha256").update(bytes).digest());
 }
 
 /** Verifies a token. Returns its key and claims, or the reason to refuse it as a sentence. */
@@ -128,7 +130,7 @@ function objectOf(part: string): Readonly<Record<string, unknown>> | undefined {
 
 function bytesOf(part: string): Uint8Array | undefined {
   try {
-    return Uint8Array.fromBase64(part, { alphabet: "base64url" });
+    return fromBase64Url(part);
   } catch {
     return undefined;
   }

@@ -25,7 +25,15 @@ const LONG: readonly string[] = [
   "tests/security/signatures_test.ts",
   "tests/simulation",
 ];
-const PERMISSIONS = ["--no-prompt", "--allow-net=127.0.0.1", "--allow-read", "--allow-write", "--allow-run"];
+const PERMISSIONS = [
+  "--no-prompt",
+  "--allow-net=127.0.0.1",
+  "--allow-read",
+  "--allow-write",
+  "--allow-run",
+  // The package `ws` reads them when it is loaded.
+  "--allow-env=WS_NO_BUFFER_UTIL,WS_NO_UTF_8_VALIDATE",
+];
 
 async function main(given: readonly string[]): Promise<number> {
   const isFull = given.includes("--full");

@@ -7,6 +7,7 @@
 import { messageOf } from "../common/error_text.ts";
 import { bracketed } from "../common/host_names.ts";
 import { HearsayError } from "../common/errors.ts";
+import { assertDeno } from "../common/needs_deno.ts";
 import { withoutKeys } from "../common/key_material.ts";
 import { warn } from "../common/log.ts";
 import { realRuntime, type Runtime } from "../common/runtime.ts";
@@ -32,8 +33,33 @@ export interface ListenFailure {
   readonly error: unknown;
 }
 
+/** A host and a port of a network; `Deno.NetAddr` is one. */
+export interface NetAddress {
+  /** The protocol. */
+  readonly transport: "tcp" | "udp";
+  /** The name or the IP address. */
+  readonly hostname: string;
+  /** The port. */
+  readonly port: number;
+}
+
+/** The second argument of a handler, as from `Deno.serve`. */
+export interface RequestInfo {
+  /** The client's address. */
+  readonly remoteAddr: NetAddress;
+  /** Resolves when the response was sent; rejects if it could not be. */
+  readonly completed: Promise<void>;
+}
+
+/** Answers a request. */
+export type ServeHandler = (request: Request, info: RequestInfo) => Response | Promise<Response>;
+
 /** Options of {@linkcode serve}. */
-export interface ServeOptions extends Partial<Deno.TlsCertifiedKeyPem> {
+export interface ServeOptions {
+  /** The certificate chain as PEM, to serve TLS; with `key`. */
+  readonly cert?: string;
+  /** The private key of the certificate as PEM. */
+  readonly key?: string;
   /** The name or address to listen on; `"127.0.0.1"` by default. */
   readonly hostname?: string;
   /** The port; 0 takes a free one, see {@linkcode Server.addr}. */
@@ -52,7 +78,7 @@ export interface ServeOptions extends Partial<Deno.TlsCertifiedKeyPem> {
 /** A server at a port of this machine. */
 export interface Server {
   /** The listening address. */
-  readonly addr: Deno.NetAddr;
+  readonly addr: NetAddress;
   /**
    * Stops listening. Resolves when all requests are answered and all connections are closed; never rejects.
    */
@@ -77,7 +103,8 @@ export interface Server {
  * await server.shutdown();
  * ```
  */
-export function serve(options: ServeOptions, handler: Deno.ServeHandler<Deno.NetAddr>): Server {
+export function serve(options: ServeOptions, handler: ServeHandler): Server {
+  assertDeno("serve", "use a server of `node:http` and `mount` of @hearsay/gossip/ws");
   return new LastingServer(options, handler);
 }
 
@@ -89,10 +116,10 @@ interface Served {
 
 /** A {@linkcode Server} that replaces its Deno server after a failure. */
 class LastingServer implements Server {
-  readonly addr: Deno.NetAddr;
+  readonly addr: NetAddress;
   readonly #options: ServeOptions;
   readonly #runtime: Runtime;
-  readonly #handler: Deno.ServeHandler<Deno.NetAddr>;
+  readonly #handler: ServeHandler;
   /** Failed servers with open connections, oldest first. */
   readonly #failed: Served[] = [];
   #present: Served | undefined;
@@ -102,7 +129,7 @@ class LastingServer implements Server {
   #cancelPause: () => void = () => {};
   #isOver = false;
 
-  constructor(options: ServeOptions, handler: Deno.ServeHandler<Deno.NetAddr>) {
+  constructor(options: ServeOptions, handler: ServeHandler) {
     this.#options = options;
     this.#runtime = options.runtime ?? realRuntime;
     this.#handler = handler;
@@ -206,16 +233,21 @@ function serveOnce(
   } catch (cause) {
     if (cause instanceof Deno.errors.NotCapable || !(cause instanceof Error)) throw cause;
     const { hostname = "", port = 0 } = options;
-    const place = addressText({ hostname, port });
-    const why = cause instanceof Deno.errors.AddrInUse
-      ? "another process uses this port; port 0 takes a free one"
-      : cause.message;
-    throw new HearsayError("cannot_listen", `Cannot listen on ${place}: ${why}. Nothing was opened.`, {
-      cause,
-    });
+    throw cannotListen({ hostname, port }, { cause, isTaken: cause instanceof Deno.errors.AddrInUse });
   }
 }
 
-function addressText({ hostname, port }: Pick<Deno.NetAddr, "hostname" | "port">): string {
+/** The error of a listener that could not be opened. */
+export function cannotListen(
+  address: Pick<NetAddress, "hostname" | "port">,
+  { cause, isTaken }: { readonly cause: Error; readonly isTaken: boolean },
+): HearsayError {
+  const why = isTaken ? "another process uses this port; port 0 takes a free one" : cause.message;
+  const text = `Cannot listen on ${addressText(address)}: ${why}. Nothing was opened.`;
+  return new HearsayError("cannot_listen", text, { cause });
+}
+
+/** An address as `host:port`. */
+export function addressText({ hostname, port }: Pick<NetAddress, "hostname" | "port">): string {
   return `${bracketed(withoutKeys(hostname))}:${port}`;
 }

@@ -4,7 +4,25 @@
  * @module
  */
 
-export { type ListenFailure, serve, type ServeOptions, type Server } from "./listening.ts";
+export {
+  type ListenFailure,
+  type NetAddress,
+  type RequestInfo,
+  serve,
+  type ServeHandler,
+  type ServeOptions,
+  type Server,
+} from "./listening.ts";
+export type { ClientAddress } from "./strangers.ts";
+export type { HeaderFields, OpenOptions } from "./web_socket/dial.ts";
+export type {
+  Dialer,
+  OpenedSocket,
+  Platform,
+  PlatformHandler,
+  PlatformServeOptions,
+  Socket,
+} from "./web_socket/platform.ts";
 export {
   type Authorize,
   type ListenOptions,

@@ -20,6 +20,16 @@ export const MAX_TOLD_PER_SECOND = 10;
 /** The headers by which a proxy forwards a request. */
 const PROXY_HEADERS = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
 
+/** The address of a client; `info.remoteAddr` of `Deno.serve` is one. */
+export interface ClientAddress {
+  /** `"tcp"` for a client with a host and a port. */
+  readonly transport: string;
+  /** The client's IP address. */
+  readonly hostname?: string;
+  /** The client's port. */
+  readonly port?: number;
+}
+
 /** A client that was refused before the upgrade. */
 export interface RefusedClient {
   /** The client's address. */
@@ -44,7 +54,7 @@ export function whyForeignPage(request: Request, allowedOrigins: readonly string
  * Returns the reason to refuse a client as one of another machine, or `undefined` for a client of this
  * machine.
  */
-export function whyStranger(request: Request, remote: Deno.Addr | undefined): string | undefined {
+export function whyStranger(request: Request, remote: ClientAddress | undefined): string | undefined {
   // A proxy on this machine has a local address, and so would all of its clients.
   if (PROXY_HEADERS.some((name) => request.headers.has(name))) {
     return "Without keys no client may connect through a proxy, unless insecure is set.";
@@ -79,7 +89,7 @@ export class Refusals {
     this.#rate = new TokenBucket(MAX_TOLD_PER_SECOND, runtime);
   }
 
-  report(remote: Deno.Addr | undefined, reason: string): void {
+  report(remote: ClientAddress | undefined, reason: string): void {
     // By host, because each attempt comes from another port.
     const host = addressOf(remote) ?? "";
     if (!this.#reported.shouldReport(host, reason) || !this.#rate.take(1)) return;
@@ -88,7 +98,7 @@ export class Refusals {
   }
 
   /** A client from this host was accepted. */
-  forget(remote: Deno.Addr | undefined): void {
+  forget(remote: ClientAddress | undefined): void {
     this.#reported.forget(addressOf(remote) ?? "");
   }
 
@@ -99,13 +109,13 @@ export class Refusals {
 }
 
 /** A client's address, for logs. */
-export function remoteOf(address: Deno.Addr | undefined): string {
+export function remoteOf(address: ClientAddress | undefined): string {
   if (address?.transport !== "tcp") return "a client";
-  return `${bracketed(address.hostname)}:${address.port}`;
+  return `${bracketed(address.hostname ?? "")}:${address.port}`;
 }
 
 /** The IP address of a client, if known. */
-export function addressOf(remote: Deno.Addr | undefined): string | undefined {
+export function addressOf(remote: ClientAddress | undefined): string | undefined {
   return remote?.transport === "tcp" ? remote.hostname : undefined;
 }
 

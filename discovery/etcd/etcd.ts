@@ -4,6 +4,7 @@
  * @module
  */
 
+import { assertDeno } from "../../common/needs_deno.ts";
 import type { JsonValue } from "../../engine/types.ts";
 import type { Discovery, DiscoveryContext, Member } from "../../contracts/cluster.ts";
 import { assertNone, optionsOf, TEXT } from "../../options/rules.ts";
@@ -57,6 +58,7 @@ const OPTIONS = optionsOf<EtcdDiscoveryOptions>({
  */
 export function etcd(options: EtcdDiscoveryOptions = {}): Discovery {
   assertNone(OPTIONS("etcd", options));
+  assertDeno("etcd", "use `seeds`");
   return {
     openMembership: false,
     run: (context, running) => new EtcdMembership(membershipOf(options, context), context).run(running),

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { assertDeno } from "../../common/needs_deno.ts";
 import type { Discovery, DiscoveryContext } from "../../contracts/cluster.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { addressAt, isHost, isPlainAddress } from "../../common/host_names.ts";
@@ -87,6 +88,7 @@ const OPTIONS = optionsOf<KubernetesOptions>({
  */
 export function kubernetes(options: KubernetesOptions): Discovery {
   assertNone(OPTIONS("kubernetes", options));
+  assertDeno("kubernetes", "give `seeds` the name of a headless service");
   return openMembership((context, sink) => new Pods(options, { context, sink }).run());
 }
 

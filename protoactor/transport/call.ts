@@ -13,7 +13,7 @@
 import { unbracketed } from "../../common/host_names.ts";
 import { assertMayConnect } from "../../common/permission.ts";
 import type { Runtime } from "../../common/runtime.ts";
-import { type ListenFailure, serve } from "../../transport/listening.ts";
+import { type ListenFailure, type NetAddress, serve } from "../../transport/listening.ts";
 
 /** The only method of protoactor's remoting that members call. */
 const PATH = "/remote.Remoting/Receive";
@@ -49,7 +49,7 @@ export interface ListenOptions extends CallLimits {
   readonly port: number;
   readonly onCall: (call: Call) => void;
   /** Returns a sentence with the reason to refuse a client, or `undefined` to accept it. */
-  readonly whyRefused?: (request: Request, remote: Deno.NetAddr) => string | undefined;
+  readonly whyRefused?: (request: Request, remote: NetAddress) => string | undefined;
   /** Called when the server stops accepting for now, see {@linkcode ListenFailure}. Must not throw. */
   readonly onListenFailed?: (failure: ListenFailure) => void;
   readonly runtime?: Runtime;

@@ -12,8 +12,12 @@ export const BOUND_MS = 20_000;
 
 /** Options of a {@linkcode Program}. */
 export interface ProgramOptions {
-  /** The arguments of `deno`. */
+  /** The program; `deno` by default. */
+  readonly command?: string;
+  /** Its arguments. */
   readonly args: readonly string[];
+  /** The folder in which it runs; the root of the checkout by default. */
+  readonly folder?: string;
   /** Variables to add to its environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** Runs it on a terminal, by the program `script`; its output then contains its input. */
@@ -22,7 +26,7 @@ export interface ProgramOptions {
   readonly maxDescriptors?: number | undefined;
 }
 
-/** A child process that runs Deno, and its output. Disposal kills it. */
+/** A child process, and its output. Disposal kills it. */
 export class Program implements AsyncDisposable {
   /** The lines of its standard output so far. */
   readonly lines: string[] = [];
@@ -35,13 +39,13 @@ export class Program implements AsyncDisposable {
   #isOver = false;
   #hasExited = false;
 
-  /** Starts it in the root of the checkout. */
+  /** Starts it. */
   constructor(options: ProgramOptions) {
-    const { env = {} } = options;
+    const { env = {}, folder = new URL("../../", import.meta.url) } = options;
     const [command, ...args] = commandLineOf(options);
     this.#child = new Deno.Command(command, {
       args,
-      cwd: new URL("../../", import.meta.url),
+      cwd: folder,
       env: { ...env },
       stdin: "piped",
       stdout: "piped",
@@ -181,9 +185,8 @@ export class Program implements AsyncDisposable {
 }
 
 function commandLineOf(
-  { args, maxDescriptors, onTerminal = false }: ProgramOptions,
+  { command: deno = Deno.execPath(), args, maxDescriptors, onTerminal = false }: ProgramOptions,
 ): readonly [string, ...string[]] {
-  const deno = Deno.execPath();
   if (onTerminal) {
     const quoted = [deno, ...args].map((each) => `'${each}'`).join(" ");
     return ["script", "--quiet", "--return", "--echo", "never", "--command", quoted, "/dev/null"];

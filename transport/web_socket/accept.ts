@@ -8,19 +8,13 @@ import { CLOSE } from "../../common/errors.ts";
 import type { Runtime } from "../../common/runtime.ts";
 import { destroySocket } from "./destroy.ts";
 import { SUBPROTOCOL } from "./dial.ts";
+import type { Platform, Socket } from "./platform.ts";
 
 /**
  * Accepts or refuses a client before the upgrade, for example by a token in a header. Returns `undefined` to
  * accept it, 401 if it must identify itself, or 403 to refuse it. An exception refuses it too.
  */
 export type Authorize = (request: Request) => Rejection | undefined | Promise<Rejection | undefined>;
-
-/**
- * Seconds without a message before Deno closes the socket; it sends a ping after half of them. 60: an idle
- * cluster of 32 has a heartbeat on each connection about every nine seconds, and proxies close connections
- * after a silent minute. Lower: needless pings wake both processes. Higher: proxies close connections in use.
- */
-const IDLE_TIMEOUT_S = 60;
 
 /** The statuses of an {@linkcode Authorize}. */
 export type Rejection = 401 | 403;
@@ -54,27 +48,37 @@ export async function refuseClient(
 
 /** Options of {@linkcode upgrade}. */
 export interface UpgradeOptions {
+  readonly platform: Platform;
   readonly runtime: Runtime;
   /** The longest time until the socket opens, in milliseconds. */
   readonly timeout: number;
   /** Gives up sockets that are not open yet, when aborted. */
   readonly signal: AbortSignal;
   /** Called with the open socket. Not called if the client has gone or the time is over. */
-  readonly opened: (socket: WebSocket) => void;
+  readonly opened: (socket: Socket) => void;
   /** Called instead if the socket does not open. */
   readonly failed: () => void;
 }
 
-export function upgrade(request: Request, options: UpgradeOptions): Response {
-  const { runtime, timeout, signal, opened, failed } = options;
-  let upgraded: Deno.WebSocketUpgrade;
+/** Returns the response, and whether it is that of an upgrade. */
+export function upgrade(
+  request: Request,
+  options: UpgradeOptions,
+): { readonly response: Response; readonly isUpgraded: boolean } {
+  const { platform, runtime, timeout, signal, opened, failed } = options;
+  let upgraded: ReturnType<Platform["upgrade"]>;
   try {
-    upgraded = Deno.upgradeWebSocket(request, { protocol: SUBPROTOCOL, idleTimeout: IDLE_TIMEOUT_S });
+    upgraded = platform.upgrade(request, { protocol: SUBPROTOCOL });
   } catch {
     failed();
-    return new Response("The headers of the upgrade must be those of a WebSocket.\n", { status: 400 });
+    const text = "The headers of the upgrade must be those of a WebSocket.\n";
+    return { response: new Response(text, { status: 400 }), isUpgraded: false };
   }
   const { socket, response } = upgraded;
+  if (socket.readyState === WebSocket.OPEN) {
+    opened(socket);
+    return { response, isUpgraded: true };
+  }
   let waiting = true;
   const stopWaiting = () => {
     waiting = false;
@@ -94,11 +98,11 @@ export function upgrade(request: Request, options: UpgradeOptions): Response {
     stopWaiting();
     opened(socket);
   }, { once: true });
-  return response;
+  return { response, isUpgraded: true };
 }
 
 /** Closes a socket that no connection was waiting for any more, and ends it if the client does not answer that. */
-function closeLate(socket: WebSocket, { runtime, timeout }: UpgradeOptions): void {
+function closeLate(socket: Socket, { runtime, timeout }: UpgradeOptions): void {
   const cancel = runtime.setTimer(timeout, () => destroySocket(socket));
   socket.addEventListener("close", cancel, { once: true });
   socket.close(CLOSE.goingAway);

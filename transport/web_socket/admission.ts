@@ -8,7 +8,14 @@ import { errorText } from "../../common/error_text.ts";
 import type { Runtime } from "../../common/runtime.ts";
 import type { Admitted, Authentication, Rejection } from "../../contracts/authentication.ts";
 import { isDialersToken } from "../../security/token_check.ts";
-import { addressOf, Refusals, type RefusedClient, whyForeignPage, whyStranger } from "../strangers.ts";
+import {
+  addressOf,
+  type ClientAddress,
+  Refusals,
+  type RefusedClient,
+  whyForeignPage,
+  whyStranger,
+} from "../strangers.ts";
 import { type Authorize, refuseClient, refuseWithoutUpgrade } from "./accept.ts";
 import { TOKEN_PROTOCOL } from "./dial.ts";
 
@@ -78,7 +85,7 @@ export class Admission {
    */
   admit(
     request: Request,
-    remote: Deno.Addr | undefined,
+    remote: ClientAddress | undefined,
   ): ConnectionSlot | Response | Promise<ConnectionSlot | Response> {
     const refused = refuseWithoutUpgrade(request) ?? this.#refuseOrigin(request, remote) ??
       this.#refuseStranger(request, remote) ?? this.#refuseCrowd(remote);
@@ -112,20 +119,20 @@ export class Admission {
     this.#refusals.forgetAll();
   }
 
-  #refuseOrigin(request: Request, remote: Deno.Addr | undefined): Response | undefined {
+  #refuseOrigin(request: Request, remote: ClientAddress | undefined): Response | undefined {
     const reason = whyForeignPage(request, this.#options.allowedOrigins);
     return reason === undefined ? undefined : this.#refuse(403, remote, reason);
   }
 
   /** Refuses clients of other machines without keys, also if the handler is mounted in another server. */
-  #refuseStranger(request: Request, remote: Deno.Addr | undefined): Response | undefined {
+  #refuseStranger(request: Request, remote: ClientAddress | undefined): Response | undefined {
     const { authentication, authorize, insecure } = this.#options;
     if (authentication || authorize || insecure) return undefined;
     const reason = whyStranger(request, remote);
     return reason === undefined ? undefined : this.#refuse(403, remote, reason);
   }
 
-  #refuseCrowd(remote: Deno.Addr | undefined): Response | undefined {
+  #refuseCrowd(remote: ClientAddress | undefined): Response | undefined {
     const { maxHandshakes, maxConnectionsPerAddress } = this.#options;
     if (this.#handshakes >= maxHandshakes) return busy("Too many upgrades are in progress.");
     const address = addressOf(remote);
@@ -153,7 +160,7 @@ export class Admission {
 
   #recognize(
     request: Request,
-    remote: Deno.Addr | undefined,
+    remote: ClientAddress | undefined,
   ): Admitted | Response | undefined | Promise<Admitted | Response | undefined> {
     const { authorize } = this.#options;
     if (!authorize) return this.#authenticate(request, remote);
@@ -162,7 +169,7 @@ export class Admission {
 
   #authenticate(
     request: Request,
-    remote: Deno.Addr | undefined,
+    remote: ClientAddress | undefined,
   ): Admitted | Response | undefined | Promise<Admitted | Response> {
     const { authentication, authorities } = this.#options;
     const token = tokenOf(request);
@@ -185,20 +192,20 @@ export class Admission {
    * Refuses a member with keys where this one has none. That member would end the handshake, but after this side's
    * `hello`, and each attempt would be a sign of its life here. Other tokens are for a proxy or an `authorize`.
    */
-  #refuseKeyHolder(token: string | undefined, remote: Deno.Addr | undefined): Response | undefined {
+  #refuseKeyHolder(token: string | undefined, remote: ClientAddress | undefined): Response | undefined {
     if (token === undefined || token.length > MAX_TOKEN_LENGTH || !isDialersToken(token)) return undefined;
     const reason =
       "This client has cluster keys (`authentication`) and this member has none; both need a common key.";
     return this.#refuse(403, remote, reason);
   }
 
-  #refuse(status: 401 | 403 | 503, remote: Deno.Addr | undefined, reason: string): Response {
+  #refuse(status: 401 | 403 | 503, remote: ClientAddress | undefined, reason: string): Response {
     this.#refusals.report(remote, reason);
     return new Response(`${reason}\n`, { status });
   }
 
   #take(
-    remote: Deno.Addr | undefined,
+    remote: ClientAddress | undefined,
   ): Omit<ConnectionSlot, "admitted"> & { readonly stopCounting: () => void } {
     const address = addressOf(remote);
     this.#handshakes++;

@@ -14,6 +14,8 @@ import { printable } from "../../common/printable.ts";
 import { TokenBucket } from "../../common/token_bucket.ts";
 import type { Guard } from "../../contracts/authentication.ts";
 import { destroySocket } from "./destroy.ts";
+import { textOf } from "./dial.ts";
+import type { Socket } from "./platform.ts";
 import { Inbox, MAX_UNREAD_LARGEST, MAX_UNREAD_MESSAGES, tooMany } from "./inbox.ts";
 import { fitsBytes } from "../../protocol/check.ts";
 import { decode, encode, PING_TEXT, PONG_TEXT } from "../../protocol/codec.ts";
@@ -35,6 +37,8 @@ export const SILENT_MS = 20_000;
  * cannot answer. Shorter: a peer that was suspended for a moment is closed. Longer: see above.
  */
 export const PONG_WITHIN_MS = 10_000;
+/** The codes of a socket that broke: Deno's, and that of other runtimes. */
+const BROKEN: readonly number[] = [0, 1006];
 /** A timer that is so late, in milliseconds, says that this process did not run: the answer may wait to be read. */
 const LATE_MS = 1_000;
 
@@ -76,7 +80,7 @@ export class SocketConnection implements Connection {
   readonly #listeners = new AbortController();
   readonly #over = Promise.withResolvers<CloseInfo>();
   /** `undefined` once the connection is over. Without an answer of the peer the socket itself never closes. */
-  #socket: WebSocket | undefined;
+  #socket: Socket | undefined;
   #writer!: WritableStreamDefaultController;
   /** The close of this side. Once it is set, nothing more is sent. */
   #closing: CloseInfo | undefined;
@@ -93,7 +97,7 @@ export class SocketConnection implements Connection {
   #ended: (() => void) | undefined;
 
   /** Takes over a socket that has just opened. */
-  constructor(socket: WebSocket, options: SocketConnectionOptions) {
+  constructor(socket: Socket, options: SocketConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
     this.remote = options.remote;
@@ -174,11 +178,11 @@ export class SocketConnection implements Connection {
     });
   }
 
-  #listen(socket: WebSocket, signal: AbortSignal): void {
+  #listen(socket: Socket, signal: AbortSignal): void {
     socket.binaryType = "arraybuffer";
     socket.addEventListener("message", (event) => this.#receive(event.data), { signal });
     socket.addEventListener("error", (event) => {
-      this.#errorText = event instanceof ErrorEvent ? printable(event.message) : "";
+      this.#errorText = printable(textOf(event));
     }, { signal });
     socket.addEventListener("close", ({ code, reason }) => {
       // A peer wrote the reason.
@@ -191,8 +195,8 @@ export class SocketConnection implements Connection {
 
   #endOf({ code, reason }: CloseInfo): void {
     // If this side closed, its own reason counts: Deno's event may have no code then.
-    if (this.#closing || code !== 0) return this.#finish(this.#closing ?? { code, reason });
-    const broken = { code, reason: this.#errorText || "The connection broke." };
+    if (this.#closing || !BROKEN.includes(code)) return this.#finish(this.#closing ?? { code, reason });
+    const broken = { code: 0, reason: this.#errorText || "The connection broke." };
     this.#inbox.end(new ConnectionClosed(broken.code, broken.reason));
     this.#finish(broken);
   }
@@ -297,7 +301,7 @@ export class SocketConnection implements Connection {
   }
 
   /** Resolves when there is room for the next message. Rejects if the connection closes before. */
-  async #room(socket: WebSocket): Promise<void> {
+  async #room(socket: Socket): Promise<void> {
     const { runtime, limits } = this.#options;
     while (!this.#closing && this.#socket && socket.bufferedAmount > limits.highWaterMark) {
       await new Promise<void>((resolve) => {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Socket } from "./platform.ts";
+
 /** The parts of Deno that this module uses. */
 interface Internals {
   readonly core?: { readonly tryClose?: (rid: number) => void };
@@ -12,10 +14,14 @@ interface Internals {
 /**
  * Ends a socket at once, without the peer. A closed socket of Deno reads on until the peer answers, without a limit: a
  * peer that sends an endless message would fill the memory, long after its connection counts nowhere. Deno has no public
- * function for this, so it uses two internal ones: the number of the socket's resource, and the function that closes
+ * function for this, so this uses two internal ones: the number of the socket's resource, and the function that closes
  * resources. Returns false where they are missing, as in browsers, which end such sockets themselves.
  */
-export function destroySocket(socket: WebSocket): boolean {
+export function destroySocket(socket: Socket): boolean {
+  if (socket.terminate) {
+    socket.terminate();
+    return true;
+  }
   const rid = resourceOf(socket);
   const tryClose = internals()?.core?.tryClose;
   if (rid === undefined || !tryClose) return false;
@@ -23,7 +29,7 @@ export function destroySocket(socket: WebSocket): boolean {
   return true;
 }
 
-function resourceOf(socket: WebSocket): number | undefined {
+function resourceOf(socket: Socket): number | undefined {
   const name = Object.getOwnPropertySymbols(socket).find(({ description }) => description === "[[rid]]");
   const rid = name && (socket as unknown as Readonly<Record<symbol, unknown>>)[name];
   return typeof rid === "number" ? rid : undefined;

@@ -8,8 +8,8 @@ import { messageOf } from "../../common/error_text.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { hasCredentials, isHost, unbracketed } from "../../common/host_names.ts";
 import { describe } from "../../options/rules.ts";
-import { assertMayConnect } from "../../common/permission.ts";
 import { dialError } from "./dial_failure.ts";
+import type { Socket } from "./platform.ts";
 
 /** The subprotocol that both sides must speak (rule P1). */
 export const SUBPROTOCOL = "hearsay.v2";
@@ -49,27 +49,36 @@ export function addressIn({ hash }: URL): string | undefined {
   return isAddress ? unbracketed(address) : undefined;
 }
 
-/** Options of {@linkcode openSocket}. */
+/** The headers of a request, in any form that `Headers` takes. */
+export type HeaderFields = ConstructorParameters<typeof Headers>[0];
+
+/** Options of a dial. */
 export interface OpenOptions {
   /** Headers of the upgrade; browsers cannot send any. */
-  readonly headers?: HeadersInit | undefined;
+  readonly headers?: HeaderFields | undefined;
   /** This side's token. */
   readonly token?: string | undefined;
   /** Sends the token in a header, as Deno can, or in a second subprotocol. */
   readonly tokenIn: "header" | "subprotocol";
-  /** A client with its own certificates for `wss:`. */
-  readonly client?: Deno.HttpClient | undefined;
+  /** The largest message that is accepted, in bytes. */
+  readonly maxMessageBytes: number;
+  /** Gives the dial up when aborted. */
   readonly signal: AbortSignal;
 }
 
-/** The texts of Deno's client socket for any failure to connect. */
-const NOT_CONNECTED = /tcp connect error|connection refused/i;
+/** Options of {@linkcode openSocket}. */
+export interface OpeningOptions<S> extends Pick<OpenOptions, "signal" | "token"> {
+  /** Makes the socket, which then dials. */
+  readonly make: () => S;
+  /** True if the machine refused the connection, by the text of the socket's error. */
+  readonly isRefused: (text: string) => boolean | Promise<boolean>;
+}
 
 /**
  * Resolves when the socket is open. Rejects with the signal's reason if it is aborted before, or with a
  * {@linkcode HearsayError} (`connection`, `refused`, `unauthorized`) if the peer is unreachable or refuses.
  */
-export function openSocket(url: URL, options: OpenOptions): Promise<WebSocket> {
+export function openSocket<S extends Socket>(url: URL, options: OpeningOptions<S>): Promise<S> {
   const { signal } = options;
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
@@ -86,9 +95,9 @@ export function openSocket(url: URL, options: OpenOptions): Promise<WebSocket> {
       listeners.abort();
       resolve(socket);
     }, on);
-    socket.addEventListener("error", (event) => text = event instanceof ErrorEvent ? event.message : "", on);
+    socket.addEventListener("error", (event) => text = textOf(event), on);
     socket.addEventListener("close", async () => {
-      const isRefused = NOT_CONNECTED.test(text) && await refusesConnections(url, signal);
+      const isRefused = await options.isRefused(text);
       if (signal.aborted) return;
       listeners.abort();
       reject(dialError({ url, text, isRefused, hasToken: options.token !== undefined }));
@@ -96,35 +105,15 @@ export function openSocket(url: URL, options: OpenOptions): Promise<WebSocket> {
   });
 }
 
-/**
- * True if no process listens at a URL's host and port. A client socket does not report that, so this connects
- * once more by TCP. False in runtimes without `Deno.connect`.
- */
-async function refusesConnections({ hostname, port, protocol }: URL, signal: AbortSignal): Promise<boolean> {
-  if (typeof globalThis.Deno?.connect !== "function") return false;
-  try {
-    const options = {
-      hostname: hostname.replace(/^\[(.*)\]$/, "$1"),
-      port: port === "" ? (protocol === "wss:" ? 443 : 80) : Number(port),
-      signal,
-    };
-    (await Deno.connect(options)).close();
-    return false;
-  } catch (error) {
-    return error instanceof Deno.errors.ConnectionRefused;
-  }
+/** The text of a socket's error; empty in browsers. Some runtimes have no `ErrorEvent`. */
+export function textOf(event: Event): string {
+  const { message } = event as { readonly message?: unknown };
+  return typeof message === "string" ? message : "";
 }
 
-function makeSocket(url: URL, { headers, token, tokenIn, client }: OpenOptions): WebSocket {
-  const protocols = [SUBPROTOCOL];
-  if (token !== undefined && tokenIn === "subprotocol") protocols.push(TOKEN_PROTOCOL + token);
+function makeSocket<S>(url: URL, { make }: OpeningOptions<S>): S {
   try {
-    assertMayConnect(url);
-    // A browser's WebSocket accepts only protocols.
-    if (tokenIn === "subprotocol" && !headers && !client) return new WebSocket(url, protocols);
-    const all = new Headers(headers);
-    if (token !== undefined && tokenIn === "header") all.set("authorization", `Bearer ${token}`);
-    return new WebSocket(url, { protocols, headers: all, ...(client && { client }) });
+    return make();
   } catch (cause) {
     const text = messageOf(cause);
     throw new HearsayError("connection", `Cannot dial ${url.href}: ${text}`, { cause });

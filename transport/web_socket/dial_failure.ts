@@ -30,6 +30,13 @@ export function dialError(failure: DialFailure): HearsayError {
     const why = "could not be reached: connection refused; no process listens there.";
     return new ConnectionRefused(`${url.href} ${why}`);
   }
+  // Deno's client opens such a socket; others do not.
+  if (/subprotocol/.test(text)) {
+    return new HearsayError(
+      "incompatible",
+      `${url.href} does not speak the subprotocol of this version. ${text}.`,
+    );
+  }
   const status = /status code: (\d{3})/.exec(text)?.[1];
   const code = status === "401" ? "unauthorized" : status === "403" ? "refused" : "connection";
   const why = status === undefined ? whyUnreachable(failure) : whyStatus(Number(status), failure);

@@ -10,6 +10,8 @@ import type { Runtime } from "../../common/runtime.ts";
 import type { ListenFailure } from "../listening.ts";
 import type { RefusedClient } from "../strangers.ts";
 import type { Authorize } from "./accept.ts";
+import type { HeaderFields } from "./dial.ts";
+import type { Platform } from "./platform.ts";
 
 /** The transport's own server. */
 export interface ListenOptions {
@@ -43,6 +45,8 @@ export interface WebSocketTransportOptions {
   readonly highWaterMark?: number;
   /** The longest wait for a peer's answer to a close, in milliseconds; 1,000 by default. */
   readonly closeTimeout?: number;
+  /** The runtime's servers and sockets; those of Deno by default. */
+  readonly platform?: Platform;
   /** Starts a server. Without it, clients connect only through `WebSocketTransport.handler`. */
   readonly listen?: ListenOptions;
   /** Dials members by `wss:`. By default true if this transport listens with a certificate. */
@@ -54,7 +58,7 @@ export interface WebSocketTransportOptions {
   /** Sends the token in a header, or in a subprotocol, because browsers cannot send headers. */
   readonly tokenIn?: "header" | "subprotocol";
   /** Headers of each dial, such as a token for the peers' {@linkcode Authorize}. */
-  readonly headers?: HeadersInit;
+  readonly headers?: HeaderFields;
   /** Accepts or refuses clients before the upgrade; with `authentication`, both must accept. */
   readonly authorize?: Authorize;
   /**

@@ -7,6 +7,7 @@
 import { BoundedMap } from "../../common/bounded_map.ts";
 import { TokenBucket } from "../../common/token_bucket.ts";
 import type { Runtime } from "../../common/runtime.ts";
+import type { ClientAddress } from "../strangers.ts";
 
 /**
  * Refusals per second that are answered without a delay. 100: wrongly configured clients get the reason at once. Higher:
@@ -67,7 +68,7 @@ export class RefusalPace {
    * Returns the response, at once or delayed. Only the first refusal of a connection is not delayed: requests that queue
    * behind it cost Deno's server 30 times as much as a single one.
    */
-  pass(response: Response, remote: Deno.Addr | undefined): Response | Promise<Response> {
+  pass(response: Response, remote: ClientAddress | undefined): Response | Promise<Response> {
     const isFirst = this.#isFirst(remote);
     if (this.#isOver || (isFirst && this.#rate.take(1))) return response;
     return this.#pause(REFUSAL_PAUSE_MS).then(() => response);
@@ -79,7 +80,7 @@ export class RefusalPace {
     for (const answer of this.#paused) answer();
   }
 
-  #isFirst(remote: Deno.Addr | undefined): boolean {
+  #isFirst(remote: ClientAddress | undefined): boolean {
     if (remote?.transport !== "tcp") return true;
     const connection = `${remote.hostname} ${remote.port}`;
     if (this.#refused.has(connection)) return false;

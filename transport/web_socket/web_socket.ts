@@ -5,7 +5,6 @@
  * @module
  */
 
-import { messageOf } from "../../common/error_text.ts";
 import type { CloseInfo, Connection, Member, Transport } from "../../contracts/cluster.ts";
 import { CLOSE, HearsayError } from "../../common/errors.ts";
 import { addressAt, isMemberUrl } from "../../common/host_names.ts";
@@ -15,22 +14,15 @@ import { describe } from "../../options/rules.ts";
 import { isLoopback } from "../../common/loopback.ts";
 import { Admission, type ConnectionSlot } from "./admission.ts";
 import type { ClusterKey } from "../../contracts/authentication.ts";
-import { serve, type Server } from "../listening.ts";
+import type { Server } from "../listening.ts";
 import { RefusalPace } from "./refusal_pace.ts";
-import { remoteOf } from "../strangers.ts";
+import { type ClientAddress, remoteOf } from "../strangers.ts";
 import type { ListenOptions, WebSocketTransportOptions } from "./options.ts";
 import { upgrade } from "./accept.ts";
 import { SocketConnection, type SocketConnectionOptions, type SocketLimits } from "./connection.ts";
-import { Tunnel } from "./tunnel.ts";
-import {
-  addressIn,
-  dialUrl,
-  type OpenOptions,
-  openSocket,
-  pathOf,
-  SUBPROTOCOL,
-  TOKEN_PROTOCOL,
-} from "./dial.ts";
+import { denoPlatform } from "./deno_platform.ts";
+import { dialUrl, pathOf, SUBPROTOCOL, TOKEN_PROTOCOL } from "./dial.ts";
+import type { Dialer, Platform, Socket } from "./platform.ts";
 
 export type { RefusedClient } from "../strangers.ts";
 export type { ListenFailure } from "../listening.ts";
@@ -83,8 +75,8 @@ export class WebSocketTransport implements Transport {
   readonly #authorities = new Set<string>();
   /** This transport's own addresses, as host and path; true for those at which a client has opened a connection. */
   readonly #dialedAt = new Map<string, boolean>();
-  readonly #client: Deno.HttpClient | undefined;
-  readonly #tunnels = new Set<Tunnel>();
+  readonly #platform: Platform;
+  readonly #dialer: Dialer;
   readonly #server: Server | undefined;
   readonly #unlisten = new AbortController();
   #incoming!: ReadableStreamDefaultController<Connection>;
@@ -101,6 +93,7 @@ export class WebSocketTransport implements Transport {
   constructor(options: WebSocketTransportOptions) {
     assertNotOpenToAll(options);
     this.#options = options;
+    this.#platform = options.platform ?? denoPlatform;
     this.#runtime = options.runtime ?? realRuntime;
     this.#connectTimeout = options.connectTimeout ?? 10_000;
     this.#path = pathOf(options.path);
@@ -136,7 +129,7 @@ export class WebSocketTransport implements Transport {
     if (this.#server && options.listen?.hostname) {
       this.answerTo(this.#addressOf(options.listen.hostname, this.#server.addr.port));
     }
-    this.#client = options.caCerts && Deno.createHttpClient({ caCerts: [...options.caCerts] });
+    this.#dialer = this.#platform.dialer({ caCerts: options.caCerts });
   }
 
   /**
@@ -188,7 +181,7 @@ export class WebSocketTransport implements Transport {
    */
   readonly handler = async (
     request: Request,
-    info?: { readonly remoteAddr: Deno.Addr },
+    info?: { readonly remoteAddr: ClientAddress },
   ): Promise<Response | undefined> => {
     const url = URL.parse(request.url);
     if (!url) {
@@ -224,7 +217,8 @@ export class WebSocketTransport implements Transport {
     }
     // Before the upgrade, because reading the address of an upgraded request throws.
     const remote = remoteOf(info?.remoteAddr);
-    const response = upgrade(request, {
+    const { response, isUpgraded } = upgrade(request, {
+      platform: this.#platform,
       runtime: this.#runtime,
       timeout: this.#connectTimeout,
       signal: this.#closing.signal,
@@ -235,7 +229,7 @@ export class WebSocketTransport implements Transport {
       },
       failed: () => place.leave(),
     });
-    return response.status === 101 ? response : await this.#pace.pass(response, info?.remoteAddr);
+    return isUpgraded ? response : await this.#pace.pass(response, info?.remoteAddr);
   };
 
   /**
@@ -266,16 +260,23 @@ export class WebSocketTransport implements Transport {
     using deadline = deadlineAfter(this.#runtime, this.#connectTimeout, `Connecting to ${url.href}`, {
       signal: AbortSignal.any([options.signal, this.#closing.signal]),
     });
-    const { headers, authentication, tokenIn = tokensGo() } = this.#options;
+    const { headers, authentication, tokenIn = this.#platform.tokenIn } = this.#options;
     const authority = authorityOf(url.href)!;
     // Signing is fast and cannot be canceled, so `close` waits for it (R9.4).
     const credentials = authentication && await authentication.credentials({ authority });
     deadline.signal.throwIfAborted();
     const token = credentials?.token;
     const { signal } = deadline;
-    const { socket, tunnel } = await this.#open(url, { headers, token, tokenIn, signal });
+    const { maxMessageBytes } = this.#limits;
+    const { socket, release } = await this.#dialer.open(url, {
+      headers,
+      token,
+      tokenIn,
+      maxMessageBytes,
+      signal,
+    });
     const connection = this.#keep(socket, { dialed: true, remote: url.href, guard: credentials?.guard });
-    if (tunnel) void connection.closed.then(() => this.#endTunnel(tunnel));
+    if (release) void connection.closed.then(release);
     if (socket.protocol === SUBPROTOCOL) return connection;
     void connection.close(CLOSE.invalid, `The subprotocol must be ${SUBPROTOCOL}.`);
     // A server may choose the one that is the token.
@@ -284,42 +285,6 @@ export class WebSocketTransport implements Transport {
       "incompatible",
       `${url.href} must speak the subprotocol ${SUBPROTOCOL}, spoke ${spoken}; the connection was closed.`,
     );
-  }
-
-  /** Opens a socket: where the URL has one of its name's addresses, through a tunnel to that. */
-  async #open(
-    url: URL,
-    options: Omit<OpenOptions, "client">,
-  ): Promise<{ readonly socket: WebSocket; readonly tunnel?: Tunnel }> {
-    const hostname = addressIn(url);
-    if (hostname === undefined) {
-      return { socket: await openSocket(url, { ...options, client: this.#client }) };
-    }
-    const { caCerts } = this.#options;
-    const { newClusterKey } = await import("../../security/key_sources.ts");
-    const password = await newClusterKey();
-    options.signal.throwIfAborted();
-    const tunnel = new Tunnel({ hostname, port: Number(url.port || 443), password, caCerts });
-    this.#tunnels.add(tunnel);
-    try {
-      const dialed = new URL(url);
-      dialed.hash = "";
-      return { socket: await openSocket(dialed, { ...options, client: tunnel.client }), tunnel };
-    } catch (error) {
-      await this.#endTunnel(tunnel);
-      if (options.signal.aborted || tunnel.failure === undefined) throw error;
-      const why = messageOf(tunnel.failure);
-      throw new HearsayError("connection", `${url.href} could not be reached: ${why}.`, {
-        cause: tunnel.failure,
-      });
-    } finally {
-      tunnel.stopListening();
-    }
-  }
-
-  async #endTunnel(tunnel: Tunnel): Promise<void> {
-    await tunnel.close();
-    this.#tunnels.delete(tunnel);
   }
 
   /** Closes every connection and stops accepting. Resolves when all have ended. May be called again. */
@@ -333,9 +298,8 @@ export class WebSocketTransport implements Transport {
     this.#pace.end();
     if (!this.#refusing) this.#incoming.close();
     await Promise.all(Array.from(this.#connections, goAway));
-    await Promise.all(Array.from(this.#tunnels, (tunnel) => tunnel.close()));
     if (this.#server) await this.#shutDown(this.#server);
-    this.#client?.close();
+    await this.#dialer.close();
   }
 
   /**
@@ -355,10 +319,13 @@ export class WebSocketTransport implements Transport {
     signal?.throwIfAborted();
     signal?.addEventListener("abort", () => void this.close(), { signal: this.#unlisten.signal });
     const runtime = this.#runtime;
-    return serve({ hostname, port, ...tls, runtime, onListenFailed }, async (request, info) => {
-      return await this.handler(request, info) ??
-        await this.#pace.pass(new Response("There is nothing here.\n", { status: 404 }), info.remoteAddr);
-    });
+    return this.#platform.serve(
+      { hostname, port, ...tls, runtime, onListenFailed },
+      async (request, info) => {
+        return await this.handler(request, info) ??
+          await this.#pace.pass(new Response("There is nothing here.\n", { status: 404 }), info.remoteAddr);
+      },
+    );
   }
 
   #refuseUnavailable(): Response | undefined {
@@ -369,7 +336,7 @@ export class WebSocketTransport implements Transport {
   }
 
   #accept(
-    socket: WebSocket,
+    socket: Socket,
     { remote, place }: { readonly remote: string; readonly place: ConnectionSlot },
   ): void {
     const connection = this.#keep(socket, { dialed: false, remote, guard: place.admitted?.guard });
@@ -385,7 +352,7 @@ export class WebSocketTransport implements Transport {
   }
 
   #keep(
-    socket: WebSocket,
+    socket: Socket,
     side: Pick<SocketConnectionOptions, "dialed" | "remote" | "guard">,
   ): SocketConnection {
     const connection = new SocketConnection(socket, {
@@ -407,11 +374,6 @@ export class WebSocketTransport implements Transport {
 
 function goAway(connection: SocketConnection): Promise<CloseInfo> {
   return connection.close(CLOSE.goingAway, "This member has stopped.");
-}
-
-/** The default of `tokenIn`: browsers cannot send headers. */
-function tokensGo(): "header" | "subprotocol" {
-  return "Deno" in globalThis ? "header" : "subprotocol";
 }
 
 /** Throws if the transport would accept every client of the network without an explicit setting. */

@@ -1,0 +1,88 @@
+/**
+ * The servers and sockets of a runtime. Admission, limits and close codes are the same code in all runtimes.
+ *
+ * @module
+ */
+
+import type { Runtime } from "../../common/runtime.ts";
+import type { ListenFailure, NetAddress, Server } from "../listening.ts";
+import type { OpenOptions } from "./dial.ts";
+
+/** The parts of a WebSocket that a connection uses. */
+export type Socket =
+  & Pick<
+    WebSocket,
+    | "addEventListener"
+    | "binaryType"
+    | "bufferedAmount"
+    | "close"
+    | "protocol"
+    | "readyState"
+    | "removeEventListener"
+    | "send"
+  >
+  & {
+    /** Ends the socket at once, without the peer; missing where the platform's sockets cannot do that. */
+    readonly terminate?: () => void;
+  };
+
+/** Options of a {@linkcode Platform}'s server. */
+export interface PlatformServeOptions {
+  /** The name or address to listen on. */
+  readonly hostname: string;
+  /** The port; 0 takes a free one. */
+  readonly port: number;
+  /** The certificate chain as PEM, to serve TLS; with `key`. */
+  readonly cert?: string;
+  /** The private key of the certificate as PEM. */
+  readonly key?: string;
+  /** Clock and timers. */
+  readonly runtime: Runtime;
+  /** Called when the server accepts no clients for now. Must not throw. */
+  readonly onListenFailed: (failure: ListenFailure) => void;
+}
+
+/** Handles a request; `info` has the client's address. */
+export type PlatformHandler = (
+  request: Request,
+  info: { readonly remoteAddr: NetAddress },
+) => Response | Promise<Response>;
+
+/** A socket that has just opened. */
+export interface OpenedSocket {
+  /** The socket. */
+  readonly socket: Socket;
+  /** Called when the connection is over, if the socket has parts of its own to end. */
+  readonly release?: () => Promise<void>;
+}
+
+/** Opens sockets. */
+export interface Dialer {
+  /**
+   * Resolves when the socket is open. Rejects with the signal's reason if it is aborted before, or with a `HearsayError`
+   * (`connection`, `refused`, `unauthorized`) if the peer is unreachable or refuses.
+   */
+  open(url: URL, options: OpenOptions): Promise<OpenedSocket>;
+  /** Frees what the dialer holds, and ends what its open sockets still need. */
+  close(): Promise<void>;
+}
+
+/** A runtime's servers and sockets. */
+export interface Platform {
+  /** Where a dial has its token: browsers cannot send headers. */
+  readonly tokenIn: "header" | "subprotocol";
+  /** Serves requests until it is shut down. */
+  serve(options: PlatformServeOptions, handler: PlatformHandler): Server;
+  /**
+   * Upgrades a request that its server has just received. The socket is open already, or opens after the response.
+   * Throws if the headers are not those of a WebSocket.
+   */
+  upgrade(
+    request: Request,
+    options: { readonly protocol: string },
+  ): { readonly socket: Socket; readonly response: Response };
+  /** Makes a dialer that trusts these authorities in addition to the platform's. */
+  dialer(options: { readonly caCerts: readonly string[] | undefined }): Dialer;
+  /** The addresses of this machine; empty without the permission to read them. */
+  ownAddresses(): readonly string[];
+}
