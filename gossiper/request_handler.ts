@@ -364,9 +364,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   #compareSettings(peerId: string, theirs: SharedSettings): readonly SettingDifference[] {
     const differences = settingDifferences(this.#options.settings, theirs);
     for (const difference of differences) {
-      const text = describeDifference(difference);
-      if (!this.#differences.shouldReport(peerId, text)) continue;
-      this.#differences.add(peerId, text);
+      if (!this.#differences.claim(peerId, describeDifference(difference))) continue;
       this.#engineHost.publish({ type: "SettingsDiffer", peerId, ...difference });
     }
     return differences;
@@ -392,11 +390,11 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   /** The reason to refuse a peer's messages now, or `undefined`. */
-  #obstacleOf(peerId: string): "stopping" | "isFenced" | "over" | "blocked" | "unknown" | undefined {
+  #obstacleOf(peerId: string): "stopping" | "fenced" | "outlived" | "blocked" | "unknown" | undefined {
     const { view } = this.#engineHost;
     if (this.#options.isStopping()) return "stopping";
-    if (view.isFenced) return "isFenced";
-    if (this.#isOver(peerId)) return "over";
+    if (view.isFenced) return "fenced";
+    if (this.#isOver(peerId)) return "outlived";
     if (view.blockedMember(peerId)) return "blocked";
     return this.#knows(peerId) ? undefined : "unknown";
   }
@@ -407,9 +405,9 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     switch (this.#obstacleOf(peerId)) {
       case "stopping":
         return refuse("stopped", "This member is leaving the cluster.");
-      case "isFenced":
+      case "fenced":
         return refuse("id_conflict", `Another process uses the id ${id}; this member has withdrawn.`);
-      case "over":
+      case "outlived":
         return this.#conflict(peerId);
       case "blocked":
         return this.#blocked(peerId);

@@ -126,7 +126,7 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
       heartbeatExpiration: config.heartbeatExpiration,
       // No other process shares a port that this one listens on.
       probes: options.listen === undefined,
-      isReached: () => transport.wasDialedAt(transport.addressOf(self)),
+      isReached: () => transport.wasReachedAt(transport.addressOf(self)),
     });
     const self = selfOf(options, { transport, id });
     transport.answerTo(transport.addressOf(self));

@@ -52,7 +52,7 @@ export { keysFromEnvironment, keysFromFile, newClusterKey, signingKeyFromFile } 
 
 /** The lifetime of a token, in milliseconds: the longest transit of a dial. */
 export const TOKEN_LIFETIME_MS = 5_000;
-/** The longest accepted lifetime of a token, in milliseconds, whatever its claims are. */
+/** The longest accepted lifetime of a token, in milliseconds. A longer one is refused, even with a valid signature. */
 export const MAX_TOKEN_LIFETIME_MS = 30_000;
 /** The default of `clockTolerance`, in milliseconds. */
 export const CLOCK_TOLERANCE_MS = 5_000;
@@ -115,7 +115,7 @@ class KnownKey {
     return this.#kid ??= sha256Hex(this.bytes).slice(0, KID_LENGTH);
   }
 
-  /** Its id for the dialer, which may be a browser without `node:crypto`. */
+  /** `kid`, computed with Web Crypto: the dialer may be a browser. */
   get signingKid(): Promise<string> {
     return this.#signingKid ??= crypto.subtle.digest("SHA-256", this.bytes)
       .then((hash) => toHex(new Uint8Array(hash)).slice(0, KID_LENGTH));

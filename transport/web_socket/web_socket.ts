@@ -9,7 +9,7 @@ import type { CloseInfo, Connection, Member, Transport } from "../../contracts/c
 import { CLOSE, HearsayError } from "../../common/errors.ts";
 import { addressAt, isMemberUrl } from "../../common/host_names.ts";
 import { abortable, deadlineAfter, realRuntime, type Runtime } from "../../common/runtime.ts";
-import { authorityOf } from "../../common/canonical_address.ts";
+import { authorityOf, canonicalHost } from "../../common/canonical_address.ts";
 import { describe } from "../../options/rules.ts";
 import { isLoopback } from "../../common/loopback.ts";
 import { Admission, type ConnectionSlot } from "./admission.ts";
@@ -73,8 +73,8 @@ export class WebSocketTransport implements Transport {
   readonly #pace: RefusalPace;
   /** The authorities of this transport. A token for another one is refused. */
   readonly #authorities = new Set<string>();
-  /** This transport's own addresses, as host and path; true for those at which a client has opened a connection. */
-  readonly #dialedAt = new Map<string, boolean>();
+  /** This transport's own addresses by {@linkcode placeOf}; true for those at which a client has opened a connection. */
+  readonly #reachedAt = new Map<string, boolean>();
   readonly #platform: Platform;
   readonly #dialer: Dialer;
   readonly #server: Server | undefined;
@@ -140,15 +140,14 @@ export class WebSocketTransport implements Transport {
     const authority = authorityOf(address);
     if (authority === undefined) return;
     this.#authorities.add(authority);
-    const { host, pathname } = new URL(address);
+    const { pathname } = new URL(address);
     if (pathname !== "/") this.#paths.add(pathname);
-    this.#dialedAt.set(`${host}${pathname === "/" ? this.#path : pathname}`, false);
+    this.#reachedAt.set(placeOf(dialUrl(address, this.#path)), false);
   }
 
   /** True if a client has opened a connection at this address, which is one of this transport's own. */
-  wasDialedAt(address: string): boolean {
-    const { host, pathname } = dialUrl(address, this.#path);
-    return this.#dialedAt.get(`${host}${pathname}`) ?? false;
+  wasReachedAt(address: string): boolean {
+    return this.#reachedAt.get(placeOf(dialUrl(address, this.#path))) ?? false;
   }
 
   /**
@@ -223,8 +222,7 @@ export class WebSocketTransport implements Transport {
       timeout: this.#connectTimeout,
       signal: this.#closing.signal,
       opened: (socket) => {
-        const dialed = `${url.host}${url.pathname}`;
-        if (this.#dialedAt.has(dialed)) this.#dialedAt.set(dialed, true);
+        if (this.#reachedAt.has(placeOf(url))) this.#reachedAt.set(placeOf(url), true);
         this.#accept(socket, { remote, place });
       },
       failed: () => place.leave(),
@@ -389,4 +387,12 @@ function assertNotOpenToAll(
       describe(hostname)
     }, unless insecure is true; nothing was opened.`,
   );
+}
+
+/**
+ * The canonical host, the port if it is named, and the path of an address. The scheme is left out: behind a proxy with TLS a
+ * request comes by `http`.
+ */
+function placeOf({ hostname, port, pathname }: URL): string {
+  return `${canonicalHost(hostname)}:${port}${pathname}`;
 }
