@@ -127,9 +127,18 @@ export class Heartbeats {
     if (lostMs > this.#settings.heartbeatExpiration) this.distrust(now);
   }
 
-  /** Distrusts all counts so far: this process was suspended, or a peer blocked it as gone. */
+  /** Distrusts all counts so far: this process was suspended. */
   distrust(now: Instant): void {
     this.#distrustedUpToMs = now.monotonicMs;
+  }
+
+  /**
+   * Distrusts all counts so far, because a peer blocked this member as gone. At most once in a step of a digit: else a
+   * hostile peer could keep this member from passing any count on.
+   */
+  distrustAfterBlock(nowMs: number): void {
+    const stepMs = this.#stride * this.#settings.gossipInterval;
+    if (nowMs - this.#distrustedUpToMs >= stepMs) this.#distrustedUpToMs = nowMs;
   }
 
   /**
