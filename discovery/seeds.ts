@@ -125,7 +125,8 @@ function nameIn(seed: string, { nameServer }: SeedOptions): string | undefined {
 
 /** True if dialing a resolved address does not prompt the user for permission. */
 function mayDialAnything(): boolean {
-  return Deno.permissions.querySync({ name: "net" }).state === "granted";
+  // A browser resolves names by itself.
+  return "Deno" in globalThis && Deno.permissions.querySync({ name: "net" }).state === "granted";
 }
 
 function replaceHost(seed: string, address: string): string {

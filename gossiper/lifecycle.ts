@@ -179,6 +179,7 @@ export class Lifecycle {
       return { acknowledgedBy: 0, wanted: 0, flushed: true };
     }
     const { number } = engineHost.do((engine, now) => engine.leave(now));
+    this.#spread?.flush();
     const giveUp = new AbortController();
     const flushing = flushDeparture({
       rounds: this.#rounds,

@@ -77,6 +77,14 @@ export class Spread {
     this.#newcomers.delete(id);
   }
 
+  /** Pushes the changes so far without a wait: a page in a browser that goes away runs no timer any more. */
+  flush(): void {
+    if (!this.#cancelTimer) return;
+    this.#cancelTimer();
+    this.#cancelTimer = undefined;
+    this.#pushNow();
+  }
+
   /** Stops the pushes; resolves once no signature is under way. */
   async end(): Promise<void> {
     this.#isOver = true;
@@ -91,9 +99,13 @@ export class Spread {
     const waitMs = Math.max(COLLECT_MS, this.#pushedMs + this.#gapMs - runtime.monotonicMs());
     this.#cancelTimer = runtime.setTimer(waitMs, () => {
       this.#cancelTimer = undefined;
-      this.#pushedMs = runtime.monotonicMs();
-      this.#push();
+      this.#pushNow();
     });
+  }
+
+  #pushNow(): void {
+    this.#pushedMs = this.#options.engineHost.runtime.monotonicMs();
+    this.#push();
   }
 
   #push(): void {

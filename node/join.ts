@@ -27,6 +27,7 @@ import { authenticationOf, isOpenToAll, openToAll, ownHosts, signingOf } from ".
 import { endpointOf } from "./place_options.ts";
 import { checkedConfig, type JoinOptions } from "./join_options.ts";
 import { logEvents } from "./logged_events.ts";
+import { newId } from "./new_id.ts";
 import type { Authentication } from "../contracts/authentication.ts";
 import { pathOf } from "../transport/web_socket/dial.ts";
 import { WebSocketTransport } from "../transport/web_socket/web_socket.ts";
@@ -192,13 +193,4 @@ function selfOf(
   if (advertise !== undefined) return { id, ...endpointOf(advertise), kinds };
   const { host, port } = listedOf(options) ?? endpointOf(transport.address!);
   return { id, host, port, kinds };
-}
-
-/** Creates a UUID of version 4 from the runtime's random numbers. */
-export function newId(runtime: Runtime): string {
-  const digits = Array.from({ length: 32 }, () => Math.floor(runtime.random() * 16));
-  digits[12] = 4;
-  digits[16] = 8 + digits[16]! % 4;
-  const hex = digits.map((digit) => digit.toString(16)).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }

@@ -1,0 +1,7 @@
+/**
+ * Drives a real browser, for tests.
+ *
+ * @module
+ */
+
+export { type Browser, type CDPSession, chromium, type Page } from "npm:playwright-core@1.64.1";
