@@ -17,6 +17,7 @@ import { flushDeparture, type FlushResult } from "./departure.ts";
 import { ConflatingQueue } from "../common/conflating_queue.ts";
 import { Loop } from "./loop.ts";
 import { ConnectionPool } from "./connection_pool.ts";
+import { Readers } from "./readers.ts";
 import { Rounds } from "./rounds.ts";
 import { deadlineAfter } from "../common/runtime.ts";
 import { Signatures } from "./signatures.ts";
@@ -98,11 +99,19 @@ export class Lifecycle {
       },
       onFatal: options.onFatal,
     });
+    const readers = new Readers({
+      engineHost,
+      cluster: cluster.name,
+      requestHandler: this.#requestHandler,
+      settings: config,
+      isStopping: () => this.#leaving.signal.aborted,
+    });
     this.#peers = new ConnectionPool({
       selfId: cluster.self.id,
       transport: cluster.transport,
       runtime,
       host: this.#requestHandler,
+      readerHost: () => readers.host(),
       settings: config,
       onConnectionBroken: (id) => this.#crashWatch?.onConnectionBroken(id),
     });

@@ -118,6 +118,9 @@ export class Spread {
     const { engineHost, fanOut } = this.#options;
     if (this.#isOver) return;
     const { own, others } = engineHost.engine.takeChanges();
+    for (const reader of this.#options.peers.readers()) {
+      reader.push(own ? [engineHost.view.id, ...others] : others, { relay: false });
+    }
     const sessions = this.#sessions();
     const activePeers = engineHost.view.activePeers().length;
     if (own && activePeers < DIRECT_MEMBERS) {

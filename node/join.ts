@@ -21,7 +21,7 @@ import { idOfKey } from "../contracts/signing.ts";
 import { TIMEOUTS_PER_DIAL } from "../gossiper/connection_pool.ts";
 import { type FlushResult, NOTHING_SENT } from "../gossiper/departure.ts";
 import { Gossiper } from "../gossiper/gossiper.ts";
-import { realRuntime, type Runtime } from "../common/runtime.ts";
+import { realRuntime } from "../common/runtime.ts";
 import { warn } from "../common/log.ts";
 import { authenticationOf, isOpenToAll, openToAll, ownHosts, signingOf } from "./join_security.ts";
 import { endpointOf } from "./place_options.ts";

@@ -5,7 +5,9 @@ import { chromiumTest, TestBrowser } from "./chromium.ts";
 
 const CONFIG = { gossipInterval: 100, gossipRequestTimeout: 500, heartbeatExpiration: 3_000 };
 
-function member(options: { readonly origin: string; readonly seeds?: readonly string[]; readonly id: string }) {
+function member(
+  options: { readonly origin: string; readonly seeds?: readonly string[]; readonly id: string },
+) {
   const { origin, ...rest } = options;
   return join({ cluster: "pages", listen: { port: 0 }, config: CONFIG, allowedOrigins: [origin], ...rest });
 }
@@ -66,22 +68,25 @@ for (
     ["loaded again", "reload"],
   ] as const
 ) {
-  chromiumTest(`leaveOnPageHide: a page that is ${what} is left within a second for all members`, async () => {
-    await using browser = await TestBrowser.start();
-    await using ada = await member({ origin: browser.origin, id: "ada" });
-    await using ben = await member({ origin: browser.origin, id: "ben", seeds: [ada.address] });
-    for (let count = 0; count < 5; count++) {
-      const page = await browser.page();
-      const id = `page-${count}`;
-      await page.evaluate(joining(ada, id));
-      await eventually(() => ben.getState("color").get(id)?.value === "green");
-      const ms = await leftWithin([ada, ben], id, async () => {
-        if (act === "close") await page.close();
-        else if (act === "reload") await page.reload();
-        else await page.goto(`${browser.origin}/away`);
-      });
-      console.log(what, count, Math.round(ms));
-      assert(ms < 1_000, `${ms} ms`);
-    }
-  });
+  chromiumTest(
+    `leaveOnPageHide: a page that is ${what} is left within a second for all members`,
+    async () => {
+      await using browser = await TestBrowser.start();
+      await using ada = await member({ origin: browser.origin, id: "ada" });
+      await using ben = await member({ origin: browser.origin, id: "ben", seeds: [ada.address] });
+      for (let count = 0; count < 5; count++) {
+        const page = await browser.page();
+        const id = `page-${count}`;
+        await page.evaluate(joining(ada, id));
+        await eventually(() => ben.getState("color").get(id)?.value === "green");
+        const ms = await leftWithin([ada, ben], id, async () => {
+          if (act === "close") await page.close();
+          else if (act === "reload") await page.reload();
+          else await page.goto(`${browser.origin}/away`);
+        });
+        console.log(what, count, Math.round(ms));
+        assert(ms < 1_000, `${ms} ms`);
+      }
+    },
+  );
 }

@@ -58,6 +58,8 @@ export interface SocketConnectionOptions {
   readonly remote: string;
   /** Checks every message, if the peer has to prove its identity. */
   readonly guard?: Guard | undefined;
+  /** True if the peer's token is for reading. */
+  readonly isReader?: boolean | undefined;
 }
 
 /** A {@linkcode Connection} over an open WebSocket. */
@@ -66,6 +68,7 @@ export class SocketConnection implements Connection {
   readonly writable: WritableStream<Message>;
   readonly closed: Promise<CloseInfo>;
   readonly remote: string;
+  readonly isReader: boolean;
   readonly #options: SocketConnectionOptions;
   readonly #inbox: Inbox;
   readonly #rate: TokenBucket;
@@ -93,6 +96,7 @@ export class SocketConnection implements Connection {
     this.#socket = socket;
     this.#options = options;
     this.remote = options.remote;
+    this.isReader = options.isReader ?? false;
     this.closed = this.#over.promise;
     this.#usedMs = options.runtime.monotonicMs();
     this.#rate = new TokenBucket(options.limits.maxMessagesPerSecond, options.runtime);

@@ -169,7 +169,8 @@ function openSocket(
 }
 
 function unreachable({ href }: URL): HearsayError {
-  const text = `${href} could not be reached, or refused this page. A browser does not say which. Check that a ` +
+  const text =
+    `${href} could not be reached, or refused this page. A browser does not say which. Check that a ` +
     "member listens there, that its `allowedOrigins` has the origin of this page, and that it has keys if this page " +
     "has a token. Its event `ClientRefused` has the reason.";
   return new HearsayError("connection", text);
