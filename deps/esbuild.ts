@@ -4,4 +4,4 @@
  * @module
  */
 
-export { build, type Plugin, stop } from "npm:esbuild@0.25.5";
+export { build, type Plugin, stop, transform } from "npm:esbuild@0.25.5";

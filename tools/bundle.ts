@@ -1,6 +1,6 @@
 /**
  * Builds the module of pages: `deno task bundle` writes `dist/hearsay.js`, one file of ES2022 syntax with all that a
- * page needs.
+ * page needs. With `--print` it prints the module instead.
  *
  * @module
  */
@@ -17,12 +17,16 @@ const OUTPUT = "dist/hearsay.js";
 const IN_PLACE_OF: ReadonlyMap<string, string> = new Map([
   ["deps/canonicalize.ts", "tools/bundle/canonicalize.ts"],
   ["deps/levenshtein.ts", "tools/bundle/levenshtein.ts"],
-  ["gossiper/crash_watch.ts", "tools/bundle/crash_watch.ts"],
+  ["engine/sync/readers.ts", "tools/bundle/reader_memories.ts"],
+  ["gossiper/actor_counts.ts", "tools/bundle/absent.ts"],
+  ["gossiper/crash_watch.ts", "tools/bundle/absent.ts"],
+  ["gossiper/readers.ts", "tools/bundle/absent.ts"],
+  ["gossiper/refused_handshakes.ts", "tools/bundle/absent.ts"],
   ["options/configuration_rules.ts", "tools/bundle/configuration_rules.ts"],
 ]);
 
 /** Builds the module. Returns its text. */
-export async function bundle(): Promise<string> {
+async function bundle(): Promise<string> {
   const { href, pathname } = ROOT;
   const inPlace: Plugin = {
     name: "in-place",
@@ -65,7 +69,10 @@ export async function gzipBytes(text: string): Promise<number> {
 
 if (import.meta.main) {
   const text = await bundle();
-  await Deno.mkdir(new URL("dist", ROOT), { recursive: true });
-  await Deno.writeTextFile(new URL(OUTPUT, ROOT), text);
-  console.log(`${OUTPUT}: ${text.length} bytes, ${await gzipBytes(text)} with gzip.`);
+  if (Deno.args.includes("--print")) console.log(text);
+  else {
+    await Deno.mkdir(new URL("dist", ROOT), { recursive: true });
+    await Deno.writeTextFile(new URL(OUTPUT, ROOT), text);
+    console.log(`${OUTPUT}: ${text.length} bytes, ${await gzipBytes(text)} with gzip.`);
+  }
 }

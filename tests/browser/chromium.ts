@@ -5,7 +5,7 @@
  */
 
 import { type Browser, type CDPSession, chromium, type Page } from "../../deps/playwright.ts";
-import { bundle } from "../../tools/bundle.ts";
+import { bundled } from "./bundled.ts";
 import { reasonWithout } from "../discovery/etcd_server.ts";
 
 /** The reason why there is no Chromium; `undefined` if there is one. */
@@ -43,7 +43,7 @@ export class TestBrowser implements AsyncDisposable {
   static async start(
     answer: (url: URL) => Promise<Response | undefined> = () => Promise.resolve(undefined),
   ): Promise<TestBrowser> {
-    const module = await bundle();
+    const module = await bundled();
     const html = { headers: { "content-type": "text/html" } };
     const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
       const url = new URL(request.url);
