@@ -4,4 +4,10 @@
  * @module
  */
 
-export { type Browser, type CDPSession, chromium, type Page } from "npm:playwright-core@1.64.1";
+export {
+  type Browser,
+  type BrowserContext,
+  type CDPSession,
+  chromium,
+  type Page,
+} from "npm:playwright-core@1.64.1";

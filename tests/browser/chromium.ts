@@ -4,9 +4,10 @@
  * @module
  */
 
-import { type Browser, type CDPSession, chromium, type Page } from "../../deps/playwright.ts";
-import { bundled } from "./bundled.ts";
+import { type Browser, type BrowserContext, chromium, type Page } from "../../deps/playwright.ts";
 import { reasonWithout } from "../discovery/etcd_server.ts";
+import { BarePage } from "./bare_page.ts";
+import { bundled } from "./bundled.ts";
 
 /** The reason why there is no Chromium; `undefined` if there is one. */
 export const withoutChromium: string | undefined = await reasonWithout("chromium", {
@@ -27,23 +28,43 @@ export function chromiumTest(name: string, run: () => Promise<void>): void {
   });
 }
 
+/** Started once for all tests of a file: it takes seconds. */
+let started: Promise<{ readonly browser: Browser; readonly module: string }> | undefined;
+
+async function start(): Promise<{ readonly browser: Browser; readonly module: string }> {
+  const module = await bundled();
+  const browser = await chromium.launch({
+    // A container has no user namespaces for the sandbox.
+    args: ["--no-sandbox"],
+    executablePath: "/usr/bin/chromium",
+    // The library's own default keeps pages out of the back/forward cache.
+    ignoreDefaultArgs: ["--disable-back-forward-cache"],
+  });
+  return { browser, module };
+}
+
+/** Ends the browser; for `Deno.test.afterAll`. */
+export async function endBrowser(): Promise<void> {
+  await (await started)?.browser.close();
+}
+
 /** A browser, and a server with the module of pages at `/hearsay.js`, a test page at `/`, and an empty one at `/away`. */
 export class TestBrowser implements AsyncDisposable {
   readonly origin: string;
-  readonly #browser: Browser;
+  readonly #context: BrowserContext;
   readonly #server: Deno.HttpServer;
 
-  private constructor(browser: Browser, server: Deno.HttpServer, origin: string) {
-    this.#browser = browser;
+  private constructor(context: BrowserContext, server: Deno.HttpServer) {
+    this.#context = context;
     this.#server = server;
-    this.origin = origin;
+    this.origin = `http://127.0.0.1:${(server.addr as Deno.NetAddr).port}`;
   }
 
   /** Starts both. `answer` may answer requests first. */
   static async start(
     answer: (url: URL) => Promise<Response | undefined> = () => Promise.resolve(undefined),
   ): Promise<TestBrowser> {
-    const module = await bundled();
+    const { browser, module } = await (started ??= start());
     const html = { headers: { "content-type": "text/html" } };
     const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
       const url = new URL(request.url);
@@ -53,38 +74,30 @@ export class TestBrowser implements AsyncDisposable {
         return new Response(module, { headers: { "content-type": "text/javascript" } });
       }
       if (url.pathname === "/away") return new Response("<!doctype html><title>away</title>", html);
-      return new Response(`<!doctype html><title>page</title><script type="module">${PAGE}</script>`, html);
+      return new Response(PAGE, html);
     });
-    const { port } = server.addr as Deno.NetAddr;
-    const browser = await chromium.launch({
-      // A container has no user namespaces for the sandbox.
-      args: ["--no-sandbox"],
-      executablePath: "/usr/bin/chromium",
-      // The library's own default keeps pages out of the back/forward cache.
-      ignoreDefaultArgs: ["--disable-back-forward-cache"],
-    });
-    return new TestBrowser(browser, server, `http://127.0.0.1:${port}`);
+    return new TestBrowser(await browser.newContext(), server);
   }
 
-  /** Opens the test page; its `hearsay` is the module. */
-  async page(): Promise<Page> {
-    const page = await (await this.#browser.newContext()).newPage();
-    await page.goto(this.origin);
-    await page.waitForFunction("globalThis.hearsay !== undefined");
+  /** Opens a page, by default the test page; its `hearsay` is the module. */
+  async page(url = this.origin): Promise<Page> {
+    const page = await this.#context.newPage();
+    await page.goto(url);
+    if (url === this.origin) await page.waitForFunction("globalThis.hearsay !== undefined");
     return page;
   }
 
-  /** A session of the page's own tools. */
-  async tools(page: Page): Promise<CDPSession> {
-    return await page.context().newCDPSession(page);
+  /** Opens the test page so that it can be frozen. */
+  async barePage(): Promise<BarePage> {
+    const session = await this.#context.browser()!.newBrowserCDPSession();
+    return await BarePage.open(session, this.origin, "globalThis.hearsay !== undefined");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#browser.close();
+    await this.#context.close();
     await this.#server.shutdown();
   }
 }
 
-const PAGE = `
-  globalThis.hearsay = await import("/hearsay.js");
-`;
+const PAGE = `<!doctype html><title>page</title>
+<script type="module">globalThis.hearsay = await import("/hearsay.js");</script>`;
