@@ -5,7 +5,7 @@
  * @module
  */
 
-import { build, type Plugin, stop } from "../deps/esbuild.ts";
+import { build, type Plugin, stop, transform } from "../deps/esbuild.ts";
 import { minify } from "../deps/terser.ts";
 import { internalNames } from "./bundle/internal_names.ts";
 
@@ -55,14 +55,21 @@ async function bundle(): Promise<string> {
       mangle: true,
       module: true,
     });
+    await assertEs2022(code!);
     return code!;
   } finally {
     await stop();
   }
 }
 
+/** Fails if the module has later syntax: that would be written in another way for the earlier target. */
+async function assertEs2022(code: string): Promise<void> {
+  const written = await Promise.all(["es2022", "esnext"].map((target) => transform(code, { target })));
+  if (written[0]!.code !== written[1]!.code) throw new Error("The module has syntax later than ES2022.");
+}
+
 /** The size of a text as it is sent with gzip. */
-export async function gzipBytes(text: string): Promise<number> {
+async function gzipBytes(text: string): Promise<number> {
   const zipped = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
   return (await new Response(zipped).arrayBuffer()).byteLength;
 }

@@ -5,27 +5,18 @@
  */
 
 import { type Browser, type BrowserContext, chromium, type Page } from "../../deps/playwright.ts";
-import { reasonWithout } from "../discovery/etcd_server.ts";
 import { BarePage } from "./bare_page.ts";
+import { eventually as within } from "../process/program.ts";
 import { bundled } from "./bundled.ts";
 
-/** The reason why there is no Chromium; `undefined` if there is one. */
-export const withoutChromium: string | undefined = await reasonWithout("chromium", {
-  args: ["--version"],
-  package: "chromium",
-});
-
-/** Registers a test that needs Chromium. Without one it is skipped, and its name has the reason. */
+/** Registers a test that drives Chromium: the library for it keeps timers and pipes of its own. */
 export function chromiumTest(name: string, run: () => Promise<void>): void {
-  const ignore = withoutChromium !== undefined;
-  Deno.test({
-    name: ignore ? `${name} (skipped: ${withoutChromium})` : name,
-    ignore,
-    // The library that drives the browser keeps timers and pipes of its own.
-    sanitizeOps: false,
-    sanitizeResources: false,
-    fn: run,
-  });
+  Deno.test({ name, sanitizeOps: false, sanitizeResources: false, fn: run });
+}
+
+/** Resolves when the condition is true. The bound is that of a machine with much other work. */
+export async function eventually(isTrue: () => boolean): Promise<void> {
+  await within(`${isTrue}`, () => Promise.resolve(isTrue()));
 }
 
 /** Started once for all tests of a file: it takes seconds. */
