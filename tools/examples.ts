@@ -12,6 +12,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   demo: "five members as five processes: join, agree, crash, leave",
   node: "one member from a YAML file and flags, for several terminals",
   embed: "members inside a service's own Deno.serve, with a page",
+  browser: "a service whose pages are members",
   consensus: "members that act only once all agree",
   service: "a service as it is deployed: keys, TLS, readiness",
   protoactor: "a member of protoactor-go and one of Hearsay; needs Go",
