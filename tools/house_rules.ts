@@ -21,6 +21,7 @@ const ROOMS = [
   "discovery",
   "testing",
   "node",
+  "browser",
   "protoactor",
 ];
 /** The rooms with code of the product's own. */
@@ -36,7 +37,7 @@ const APART: ReadonlyMap<string, readonly string[]> = new Map([
 /** Rooms and `mod.ts`, each with the rooms that it may import. */
 const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
   ...ROOMS.map((room, index) => [room, APART.get(room) ?? ROOMS.slice(0, index)] as const),
-  ["mod.ts", ROOMS.filter((room) => room !== "deps" && room !== "testing" && room !== "protoactor")],
+  ["mod.ts", ROOMS.filter((room) => !["deps", "testing", "browser", "protoactor"].includes(room))],
 ]);
 
 /** Rooms without a clock, a timer, a random source or output of their own. */
