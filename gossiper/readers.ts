@@ -95,7 +95,7 @@ class Reader implements ReaderHost {
     return undefined;
   }
 
-  /** Answers with what the reader was not sent yet. What it sends is dropped. */
+  /** Answers with the entries that were not sent yet. Its own entries are dropped. */
   gossiped(_session: Session, { holds }: Gossip): GossipContent {
     const { engineHost, settings } = this.#options;
     const nowMs = engineHost.runtime.monotonicMs();

@@ -1,3 +1,4 @@
+// @ts-ignore -- the service has it at this path: `deno task bundle` builds it
 import { join, leaveOnPageHide } from "./hearsay.js";
 
 const access = new URLSearchParams(location.search).get("access") === "read" ? "read" : "full";

@@ -232,7 +232,7 @@ async function answerTo(wire: Wire, id: string): Promise<Extract<Message, { type
   return find() as Extract<Message, { type: "reply" }>;
 }
 
-/** What a member knows, without numbers. */
+/** The state of a member, without numbers. */
 function known(node: Node): string {
   const { members, isolated } = node.snapshot();
   const plain = members.map(({ id, status, incarnation, entries }) => ({
