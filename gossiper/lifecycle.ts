@@ -20,6 +20,7 @@ import { ConflatingQueue } from "../common/conflating_queue.ts";
 import { Loop } from "./loop.ts";
 import { Metering } from "./metering.ts";
 import { ConnectionPool } from "./connection_pool.ts";
+import { Readers } from "./readers.ts";
 import { Rounds } from "./rounds.ts";
 import { deadlineAfter } from "../common/runtime.ts";
 import { Signatures } from "./signatures.ts";
@@ -119,11 +120,19 @@ export class Lifecycle {
       meters,
       onExchanged: meters && (() => this.#metering?.onExchanged()),
     });
+    const readers = new Readers({
+      engineHost,
+      cluster: cluster.name,
+      requestHandler: this.#requestHandler,
+      settings: config,
+      isStopping: () => this.#leaving.signal.aborted,
+    });
     this.#peers = new ConnectionPool({
       selfId: cluster.self.id,
       transport: cluster.transport,
       runtime,
       host: this.#requestHandler,
+      readerHost: () => readers.host(),
       settings: config,
       onConnectionBroken: (id) => this.#crashWatch?.onConnectionBroken(id),
     });
@@ -227,6 +236,7 @@ export class Lifecycle {
       return { acknowledgedBy: 0, wanted: 0, flushed: true };
     }
     const { number } = engineHost.do((engine, now) => engine.leave(now));
+    this.#spread?.flush();
     const giveUp = new AbortController();
     const flushing = flushDeparture({
       rounds: this.#rounds,

@@ -333,20 +333,8 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   #misfit({ cluster, version, oldestVersion, settings, member }: Hello): Refusal | undefined {
-    const mine = this.#options;
-    if (cluster !== mine.cluster) {
-      return refuse(
-        "wrong_cluster",
-        `The cluster must be ${JSON.stringify(mine.cluster)}; got another.`,
-      );
-    }
-    if (version < OLDEST_VERSION || oldestVersion > PROTOCOL_VERSION) {
-      return refuse(
-        "incompatible",
-        `The protocol version must be from ${OLDEST_VERSION} to ${PROTOCOL_VERSION}; got ${oldestVersion} to ` +
-          `${version}.`,
-      );
-    }
+    const misfit = misfitOf({ cluster, version, oldestVersion }, this.#options.cluster);
+    if (misfit) return misfit;
     const differences = settings ? this.#compareSettings(member.id, settings) : [];
     const fatal = differences.filter(({ isRefused }) => isRefused);
     if (fatal.length === 0) return undefined;
@@ -432,4 +420,20 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     const { reason } = this.#engineHost.view.blockedMember(id)!;
     return refuse("blocked", `${id} is blocked here (${reason}).`, { reason });
   }
+}
+
+/** The refusal of a handshake for another cluster, or of another version of the protocol. */
+export function misfitOf(
+  { cluster, version, oldestVersion }: Pick<Hello, "cluster" | "version" | "oldestVersion">,
+  own: string,
+): Refusal | undefined {
+  if (cluster !== own) {
+    return refuse("wrong_cluster", `The cluster must be ${JSON.stringify(own)}; got another.`);
+  }
+  if (version >= OLDEST_VERSION && oldestVersion <= PROTOCOL_VERSION) return undefined;
+  return refuse(
+    "incompatible",
+    `The protocol version must be from ${OLDEST_VERSION} to ${PROTOCOL_VERSION}; got ${oldestVersion} to ` +
+      `${version}.`,
+  );
 }

@@ -21,12 +21,13 @@ import { idOfKey } from "../contracts/signing.ts";
 import { TIMEOUTS_PER_DIAL } from "../gossiper/connection_pool.ts";
 import { type FlushResult, NOTHING_SENT } from "../gossiper/departure.ts";
 import { Gossiper } from "../gossiper/gossiper.ts";
-import { realRuntime, type Runtime } from "../common/runtime.ts";
+import { realRuntime } from "../common/runtime.ts";
 import { warn } from "../common/log.ts";
 import { authenticationOf, isOpenToAll, openToAll, ownHosts, signingOf } from "./join_security.ts";
 import { endpointOf } from "./place_options.ts";
 import { checkedConfig, type JoinOptions } from "./join_options.ts";
 import { logEvents } from "./logged_events.ts";
+import { newId } from "./new_id.ts";
 import type { Authentication } from "../contracts/authentication.ts";
 import type { ClientAddress } from "../transport/strangers.ts";
 import { denoPlatform } from "../transport/web_socket/deno_platform.ts";
@@ -223,13 +224,4 @@ function selfOf(
   if (advertise !== undefined) return { id, ...endpointOf(advertise), kinds };
   const { host, port } = listedOf(options) ?? endpointOf(transport.address!);
   return { id, host, port, kinds };
-}
-
-/** Creates a UUID of version 4 from the runtime's random numbers. */
-export function newId(runtime: Runtime): string {
-  const digits = Array.from({ length: 32 }, () => Math.floor(runtime.random() * 16));
-  digits[12] = 4;
-  digits[16] = 8 + digits[16]! % 4;
-  const hex = digits.map((digit) => digit.toString(16)).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }

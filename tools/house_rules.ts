@@ -22,10 +22,11 @@ const ROOMS = [
   "testing",
   "node",
   "operations",
+  "browser",
   "protoactor",
 ];
 /** The rooms that `mod.ts` does not reach: a program imports them by a path of their own. */
-const OPTIONAL: readonly string[] = ["deps", "testing", "operations", "protoactor"];
+const OPTIONAL: readonly string[] = ["deps", "testing", "operations", "browser", "protoactor"];
 /** The rooms with code of the product's own. */
 export const PRODUCT: readonly string[] = ROOMS.filter((room) => room !== "deps");
 /** The engine is pure, and what stands on the contracts does not know its neighbors. */
@@ -35,6 +36,7 @@ const APART: ReadonlyMap<string, readonly string[]> = new Map([
   ...["gossiper", "transport", "discovery", "testing"].map((room) =>
     [room, ROOMS.slice(0, ROOMS.indexOf("gossiper"))] as const
   ),
+  ["browser", ROOMS.slice(0, ROOMS.indexOf("operations"))],
   ["protoactor", ROOMS.slice(0, ROOMS.indexOf("operations"))],
 ]);
 /** Rooms and `mod.ts`, each with the rooms that it may import. */

@@ -9,6 +9,7 @@ const ROOT = new URL("..", import.meta.url);
 
 /** Files and folders that take longer than the others together: processes, simulations, attacks, large states. */
 const LONG: readonly string[] = [
+  "tests/browser",
   "tests/conformance/discovery_test.ts",
   "tests/engine/chaos_test.ts",
   "tests/engine/state/many_keys_test.ts",

@@ -185,6 +185,18 @@ export class Heartbeats {
     return { count, vector: this.#vector(peerIncarnations, room) };
   }
 
+  /** The counts to send to a reader. No vector for a member waits because of it. */
+  livenessForReader(own: MemberState, { room, hasVector }: {
+    /** The bytes left in the message. */
+    readonly room: number;
+    /** True if a vector is due for this reader. */
+    readonly hasVector: boolean;
+  }): Liveness {
+    const { heartbeatCount: count } = own;
+    if (!this.#trustsVectors || !hasVector) return { count };
+    return { count, vector: this.#vector(undefined, room) };
+  }
+
   /** Applies a peer's vector; ignores one about other active members than here. */
   apply(vector: LivenessVector, now: Instant, peerId?: string): void {
     if (!this.#trustsVectors) return;

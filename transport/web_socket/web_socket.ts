@@ -337,7 +337,8 @@ export class WebSocketTransport implements Transport {
     socket: Socket,
     { remote, place }: { readonly remote: string; readonly place: ConnectionSlot },
   ): void {
-    const connection = this.#keep(socket, { dialed: false, remote, guard: place.admitted?.guard });
+    const { guard, isReader } = place.admitted ?? {};
+    const connection = this.#keep(socket, { dialed: false, remote, guard, isReader });
     place.upgraded({
       get usedMs() {
         return connection.usedMs;
@@ -351,7 +352,7 @@ export class WebSocketTransport implements Transport {
 
   #keep(
     socket: Socket,
-    side: Pick<SocketConnectionOptions, "dialed" | "remote" | "guard">,
+    side: Pick<SocketConnectionOptions, "dialed" | "remote" | "guard" | "isReader">,
   ): SocketConnection {
     const connection = new SocketConnection(socket, {
       runtime: this.#runtime,
