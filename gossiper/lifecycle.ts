@@ -13,7 +13,9 @@ import type { Cluster, ClusterTopology, DiscoveryContext, Member, SeedStatus } f
 import type { GossiperConfig } from "../options/configuration.ts";
 import type { EngineHost } from "./engine_host.ts";
 import type { Decisions } from "./decisions.ts";
-import type { Suspect } from "../protocol/message.ts";
+import type { Refusal, Suspect } from "../protocol/message.ts";
+import type { Session } from "../protocol/session.ts";
+import type { Meters } from "../contracts/meters.ts";
 import { CrashWatch } from "./crash_watch.ts";
 import { flushDeparture, type FlushResult } from "./departure.ts";
 import { ConflatingQueue } from "../common/conflating_queue.ts";
@@ -76,50 +78,7 @@ export class Lifecycle {
     const { meters, signing } = cluster;
     const signatures = signing &&
       new Signatures({ engineHost, signing, cluster: cluster.name, settings: config });
-    this.#requestHandler = new RequestHandler({
-      engineHost,
-      self: cluster.self,
-      cluster: cluster.name,
-      publicKey: signing?.publicKey,
-      signatures,
-      settings: config,
-      openMembership: cluster.discovery?.openMembership ?? false,
-      isStopping: () => this.#leaving.signal.aborted,
-      makePlace: () => this.#makePlace(),
-      onStranger: (member) => this.#admit(member),
-      // Without a discovery the queue has no reader, and would only grow.
-      onHandshake: (member) => {
-        if (cluster.discovery) this.#metPeers.push(member);
-        this.#metering?.onHandshake();
-      },
-      onSuspect: (session, suspect) => {
-        this.#recordSuspect(session.peer!.id, suspect);
-        this.#crashWatch?.onSuspect(session, suspect);
-      },
-      onRefused: (session, { code, message, reason, incarnation }, { isSigned }) => {
-        if (session.peerId !== undefined) {
-          options.decisions.record(session.peerId, {
-            kind: "refusedByPeer",
-            reason: `${code}: ${message}`,
-          });
-        }
-        // Every peer blocks a leaving member at its own request, so a block carries no information.
-        if (this.#leaving.signal.aborted) return;
-        const before = engineHost.view.incarnation;
-        if (incarnation !== undefined) {
-          engineHost.do((engine, now) => engine.reportedIncarnation(incarnation, now, { isSigned }));
-        }
-        const id = session.peerId;
-        if (id === undefined) return;
-        if (code === "blocked") engineHost.do((engine) => engine.onBlockedBy(id, reason ?? "expired"));
-        const needsHandshake = code === "blocked" && endsWithProofOfLife(reason) ||
-          engineHost.view.incarnation !== before;
-        if (needsHandshake) this.#rounds.handshakeSoon(id);
-      },
-      onFatal: options.onFatal,
-      meters,
-      onExchanged: meters && (() => this.#metering?.onExchanged()),
-    });
+    this.#requestHandler = this.#makeRequestHandler(signatures);
     const readers = new Readers({
       engineHost,
       cluster: cluster.name,
@@ -148,32 +107,97 @@ export class Lifecycle {
     this.#crashWatch = config.detectCrashes
       ? new CrashWatch({ engineHost, peers: this.#peers, topology, settings: config })
       : undefined;
-    this.#spread = config.spread === "interval" ? undefined : new Spread({
-      engineHost,
-      peers: this.#peers,
-      fanOut: config.gossipFanOut,
-      maxMessagesPerSecond: config.maxMessagesPerSecond,
-      signatures,
-      onFatal: options.onFatal,
-      meters,
-    });
+    this.#spread = config.spread === "interval" ? undefined : this.#makeSpread(signatures);
     this.#loop = new Loop({
       runtime,
       interval: config.gossipInterval,
       round: () => this.#round(),
       onWoken: meters && ((lateMs) => meters.woken(lateMs)),
     });
-    const { maxMembers } = config;
-    this.#metering = meters &&
-      new Metering({
-        meters,
-        cluster,
-        engineHost,
-        topology,
-        peers: this.#peers,
-        loop: this.#loop,
-        maxMembers,
+    this.#metering = meters && this.#makeMetering(meters);
+  }
+
+  /** The answers to peers. The parts that it calls are made after it. */
+  #makeRequestHandler(signatures: Signatures | undefined): RequestHandler {
+    const { config, cluster, engineHost, onFatal } = this.#options;
+    const { meters, signing } = cluster;
+    return new RequestHandler({
+      engineHost,
+      self: cluster.self,
+      cluster: cluster.name,
+      publicKey: signing?.publicKey,
+      signatures,
+      settings: config,
+      openMembership: cluster.discovery?.openMembership ?? false,
+      isStopping: () => this.#leaving.signal.aborted,
+      makePlace: () => this.#makePlace(),
+      onStranger: (member) => this.#admit(member),
+      // Without a discovery the queue has no reader, and would only grow.
+      onHandshake: (member) => {
+        if (cluster.discovery) this.#metPeers.push(member);
+        this.#metering?.onHandshake();
+      },
+      onSuspect: (session, suspect) => {
+        this.#recordSuspect(session.peer!.id, suspect);
+        this.#crashWatch?.onSuspect(session, suspect);
+      },
+      onRefused: (session, refusal, proof) => this.#onRefused(session, refusal, proof),
+      onFatal: onFatal,
+      meters,
+      onExchanged: meters && (() => this.#metering?.onExchanged()),
+    });
+  }
+
+  #makeSpread(signatures: Signatures | undefined): Spread {
+    const { config, cluster: { meters }, engineHost, onFatal } = this.#options;
+    return new Spread({
+      engineHost,
+      peers: this.#peers,
+      fanOut: config.gossipFanOut,
+      maxMessagesPerSecond: config.maxMessagesPerSecond,
+      signatures,
+      onFatal: onFatal,
+      meters,
+    });
+  }
+
+  #makeMetering(meters: Meters): Metering {
+    const { config: { maxMembers }, cluster, engineHost, topology } = this.#options;
+    return new Metering({
+      meters,
+      cluster,
+      engineHost,
+      topology,
+      peers: this.#peers,
+      loop: this.#loop,
+      maxMembers,
+    });
+  }
+
+  #onRefused(
+    session: Session,
+    { code, message, reason, incarnation }: Refusal,
+    { isSigned }: { readonly isSigned: boolean },
+  ): void {
+    const { decisions, engineHost } = this.#options;
+    if (session.peerId !== undefined) {
+      decisions.record(session.peerId, {
+        kind: "refusedByPeer",
+        reason: `${code}: ${message}`,
       });
+    }
+    // Every peer blocks a leaving member at its own request, so a block carries no information.
+    if (this.#leaving.signal.aborted) return;
+    const before = engineHost.view.incarnation;
+    if (incarnation !== undefined) {
+      engineHost.do((engine, now) => engine.reportedIncarnation(incarnation, now, { isSigned }));
+    }
+    const id = session.peerId;
+    if (id === undefined) return;
+    if (code === "blocked") engineHost.do((engine) => engine.onBlockedBy(id, reason ?? "expired"));
+    const needsHandshake = code === "blocked" && endsWithProofOfLife(reason) ||
+      engineHost.view.incarnation !== before;
+    if (needsHandshake) this.#rounds.handshakeSoon(id);
   }
 
   /** The number of skipped rounds. */

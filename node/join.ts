@@ -119,23 +119,21 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
   const authentication = options.authentication &&
     await authenticationOf(options.authentication, { cluster, id, runtime, signing });
   const listen = listenOf(options);
-  const { maxMessageBytes } = config;
+  const { heartbeatExpiration, maxMessageBytes } = config;
   const platform = await platformOf({ maxMessageBytes, ...(listen && { listen }) });
   const transport = openTransport(options, { config, eventStream, authentication, listen, platform });
   try {
     const discovery = noticingSharedAddress(discoveryOf(options), {
-      heartbeatExpiration: config.heartbeatExpiration,
+      heartbeatExpiration,
       // No other process shares a port that this one listens on.
       probes: options.listen === undefined,
       isReached: () => transport.wasReachedAt(transport.addressOf(self)),
     });
     const self = selfOf(options, { transport, id });
-    transport.answerTo(transport.addressOf(self));
-    const { port } = endpointOf(transport.address ?? transport.addressOf(self));
-    for (const host of ownHosts(options, platform)) {
-      transport.answerTo(transport.addressOf({ id, host, port, kinds: [] }));
-    }
-    for (const alias of options.authentication?.aliases ?? []) transport.answerTo(alias);
+    answerToOwnAddresses(transport, self, {
+      aliases: options.authentication?.aliases,
+      hosts: ownHosts(options, platform),
+    });
     const open = isOpenToAll(options) ? openToAll(transport.addressOf(self)) : undefined;
     if (open !== undefined && log) warn(open);
     const { actorStatistics, meters } = options;
@@ -151,7 +149,6 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
       ...(meters && { meters }),
       ...(signing && { signing }),
     });
-    const { heartbeatExpiration } = config;
     const path = pathOf(config.gossipActorName);
     const logged = { cluster, id, heartbeatExpiration, path, runtime };
     void logEvents(eventStream, logged, { prints: log, openToAll: log ? undefined : open });
@@ -161,6 +158,20 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
     await transport.close();
     throw error;
   }
+}
+
+function answerToOwnAddresses(
+  transport: WebSocketTransport,
+  self: Member,
+  { aliases = [], hosts }: {
+    readonly aliases?: readonly string[] | undefined;
+    readonly hosts: readonly string[];
+  },
+): void {
+  transport.answerTo(transport.addressOf(self));
+  const { port } = endpointOf(transport.address ?? transport.addressOf(self));
+  for (const host of hosts) transport.answerTo(transport.addressOf({ id: self.id, host, port, kinds: [] }));
+  for (const alias of aliases) transport.answerTo(alias);
 }
 
 function openTransport(

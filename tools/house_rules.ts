@@ -127,6 +127,30 @@ const imports: Deno.lint.Rule = {
   },
 };
 
+/** The most lines of a function of the product. */
+const MAX_LINES = 50;
+
+const shortFunctions: Deno.lint.Rule = {
+  create(context) {
+    if (!LAYERS.has(layerOf(pathOf(context.filename)))) return {};
+    const check = (node: Deno.lint.Node & { readonly body?: Deno.lint.Node | null }) => {
+      if (!node.body) return;
+      const [start, end] = node.body.range;
+      const lines = context.sourceCode.text.slice(start, end).split("\n").length;
+      if (lines <= MAX_LINES) return;
+      context.report({
+        node,
+        message: `A function must have at most ${MAX_LINES} lines; this one has ${lines}.`,
+      });
+    };
+    return {
+      FunctionDeclaration: check,
+      FunctionExpression: check,
+      ArrowFunctionExpression: check,
+    };
+  },
+};
+
 /** True if an identifier is a value in scope, and not a member, a key or a type. */
 function isReference(node: Deno.lint.Identifier): boolean {
   const parent = node.parent as Deno.lint.Node & { computed?: boolean; shorthand?: boolean };
@@ -241,6 +265,7 @@ const plugin: Deno.lint.Plugin = {
   name: "house",
   rules: {
     "imports": imports,
+    "short-functions": shortFunctions,
     "mod-exports-only": modExportsOnly,
     "no-console": noConsole,
     "runtime-only": runtimeOnly,
