@@ -66,8 +66,8 @@ void node.closed.then(({ reason, error }) => {
   if (reason === "failed") giveUp(`The member failed: ${printable(String(error))}`);
 });
 // Each event of trouble, and each change of membership, is a line of the service's own log.
-const { debug, log: info } = console;
-logTo(node, { debug, info, warn: info, error: info }, { level: "info" });
+const print = (sentence: string) => console.log(sentence);
+logTo(node, { debug: print, info: print, warn: print, error: print }, { level: "info" });
 const { origin } = new URL(node.address.replace(/^ws/, "http"));
 console.log(`listening: ${origin}`);
 // It rejects if the instance leaves before it is ready.
