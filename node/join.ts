@@ -27,6 +27,7 @@ import { authenticationOf, isOpenToAll, openToAll, ownHosts, signingOf } from ".
 import { endpointOf } from "./place_options.ts";
 import { checkedConfig, type JoinOptions } from "./join_options.ts";
 import { logEvents } from "./logged_events.ts";
+import { Door } from "../observer/door.ts";
 import type { Authentication } from "../contracts/authentication.ts";
 import type { ClientAddress } from "../transport/strangers.ts";
 import { denoPlatform } from "../transport/web_socket/deno_platform.ts";
@@ -120,7 +121,8 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
   const listen = listenOf(options);
   const { maxMessageBytes } = config;
   const platform = await platformOf({ maxMessageBytes, ...(listen && { listen }) });
-  const transport = openTransport(options, { config, eventStream, authentication, listen, platform });
+  const door = doorOf(options, { config, eventStream });
+  const transport = openTransport(options, { config, eventStream, authentication, listen, platform, door });
   try {
     const discovery = noticingSharedAddress(discoveryOf(options), {
       heartbeatExpiration: config.heartbeatExpiration,
@@ -155,6 +157,7 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
     const logged = { cluster, id, heartbeatExpiration, path, runtime };
     void logEvents(eventStream, logged, { prints: log, openToAll: log ? undefined : open });
     await node.start(signal ? { signal } : {});
+    door?.observe(node);
     return node;
   } catch (error) {
     await transport.close();
@@ -164,12 +167,13 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
 
 function openTransport(
   options: JoinOptions,
-  { config, eventStream, authentication, listen, platform }: {
+  { config, eventStream, authentication, listen, platform, door }: {
     readonly config: GossiperConfig;
     readonly eventStream: EventStream;
     readonly authentication: Authentication | undefined;
     readonly listen: ListenOptions | undefined;
     readonly platform: Platform;
+    readonly door: Door | undefined;
   },
 ): WebSocketTransport {
   const { runtime = realRuntime, tls, insecure = false, allowedOrigins = [], meters } = options;
@@ -191,8 +195,26 @@ function openTransport(
     onListenFailed: (failure) => eventStream.publish({ type: "ListenFailed", ...failure }),
     ...(authentication && { authentication }),
     ...(meters && { meters }),
+    ...(door && { observers: door }),
     ...(tls?.caCerts && { caCerts: tls.caCerts }),
     ...(listen && { listen }),
+  });
+}
+
+/** The way in for observers, if there may be any. */
+function doorOf(
+  { observers, meters, authentication, runtime = realRuntime }: JoinOptions,
+  { config, eventStream }: { readonly config: GossiperConfig; readonly eventStream: EventStream },
+): Door | undefined {
+  if (observers === false) return undefined;
+  return new Door({
+    config,
+    eventStream,
+    runtime,
+    meters,
+    hasKeys: authentication !== undefined,
+    signs: authentication?.sign ?? false,
+    maySet: observers?.maySet ?? false,
   });
 }
 

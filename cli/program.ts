@@ -1,0 +1,113 @@
+/**
+ * The command `hearsay`: its commands and flags.
+ *
+ * @module
+ */
+
+import { Command, CommanderError, Option } from "../deps/commander.ts";
+import { VERSION } from "../common/version.ts";
+import { CommandFailure, EXIT, type ExitCode, exitCodeOf, lineOf } from "./failure.ts";
+import { Screen } from "./screen.ts";
+import { DEFAULT_ADDRESS, type TargetFlags } from "./target.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What a command works with. */
+export interface Context {
+  readonly terminal: Terminal;
+  readonly screen: Screen;
+}
+
+/** The flags of every command. */
+export interface CommonFlags extends TargetFlags {
+  readonly json?: boolean;
+  readonly color?: boolean;
+}
+
+/** Runs a command. Returns its exit code, `ok` if nothing. */
+export type Run<F extends CommonFlags = CommonFlags> = (
+  context: Context,
+  args: readonly (string | undefined)[],
+  flags: F,
+) => Promise<ExitCode | void>;
+
+const EXAMPLES = `
+Examples:
+  hearsay members --at ws://127.0.0.1:7000
+  hearsay get version --json
+  hearsay doctor --config member.yaml
+
+Exit codes: 0 all went well; 1 a fault was found, or the thing asked for was not; 2 the command line or a file is wrong;
+3 no member could be reached; 4 a member refused.`;
+
+/** Runs the command line; resolves with the exit code. Never rejects. */
+export async function main(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  let exitCode: ExitCode = EXIT.ok;
+  const isJson = args.includes("--json");
+  try {
+    const program = programOf(terminal, (code) => exitCode = code);
+    await program.parseAsync([...args], { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    const code = exitCodeOf(error);
+    const line = lineOf(error);
+    terminal.writeError(
+      isJson ? `${JSON.stringify({ error: line, exitCode: code })}\n` : `hearsay: ${line}\n`,
+    );
+    return code;
+  }
+}
+
+/** The tree of commands. */
+export function programOf(terminal: Terminal, exit: (code: ExitCode) => void): Command {
+  const program = new Command("hearsay")
+    .description("Looks into a running cluster, and runs members of it.")
+    .version(VERSION)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.write(text),
+      writeErr: (text) => terminal.writeError(text.replace(/^error: /, "hearsay: ").replace("\n(", " (")),
+      getOutHelpWidth: () => Math.min(100, terminal.size().columns),
+      getErrHelpWidth: () => Math.min(100, terminal.size().columns),
+    })
+    .showSuggestionAfterError()
+    .addHelpText("after", EXAMPLES);
+  const bind = <F extends CommonFlags>(command: Command, load: () => Promise<Run<F>>): Command =>
+    command
+      .option("--json", "print JSON: one document, or one in each line")
+      .option("--no-color", "print without colors; NO_COLOR in the environment does too")
+      .action(async (...given: unknown[]) => {
+        // Commander passes the arguments, the flags and the command.
+        const flags = given.at(-2) as F;
+        const values = given.slice(0, -2) as (string | undefined)[];
+        const run = await load();
+        const code = await run({ terminal, screen: new Screen(terminal, flags) }, values.flat(), flags);
+        exit(code ?? EXIT.ok);
+      });
+  observing(program, bind);
+  return program;
+}
+
+type Bind = <F extends CommonFlags>(command: Command, load: () => Promise<Run<F>>) => Command;
+
+/** The commands that ask a member. */
+function observing(program: Command, bind: Bind): void {
+  bind(asking(program.command("members")), async () => (await import("./commands/members.ts")).members)
+    .description("list the members, as the asked one sees them")
+    .option("--watch", "draw the list again, whenever it changes");
+}
+
+/** Adds the flags for the member to ask. */
+function asking(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--at <address>", `the member to ask (HEARSAY_AT; default ${DEFAULT_ADDRESS})`),
+    )
+    .option("--cluster <name>", "the cluster's name; needed with keys (HEARSAY_CLUSTER)")
+    .option("--keys-file <file>", "a file with the keys of the cluster (or HEARSAY_KEYS)")
+    .option("--token <text>", "a token for one connection, in place of keys (HEARSAY_TOKEN)")
+    .option("--ca <file>", "certificates of authorities for wss:, as PEM")
+    .option("--path <name>", "the member's gossipActorName, if the address has no path (default gossip)");
+}
+
+export { CommandFailure };
