@@ -85,6 +85,7 @@ export function programOf(terminal: Terminal, exit: (code: ExitCode) => void): C
         exit(code ?? EXIT.ok);
       });
   observing(program, bind);
+  running(program, bind);
   return program;
 }
 
@@ -95,6 +96,24 @@ function observing(program: Command, bind: Bind): void {
   bind(asking(program.command("members")), async () => (await import("./commands/members.ts")).members)
     .description("list the members, as the asked one sees them")
     .option("--watch", "draw the list again, whenever it changes");
+}
+
+/** The commands for a member of one's own. */
+function running(program: Command, bind: Bind): void {
+  bind(owning(asking(program.command("doctor"))), async () => (await import("./commands/doctor.ts")).doctor)
+    .description("find out why a member is alone: a running one (--at), or one with these settings");
+}
+
+/** Adds the flags for the settings of a member. */
+function owning(command: Command): Command {
+  const collect = (value: string, before: readonly string[] | undefined) => [...before ?? [], value];
+  return command
+    .option("--config <file>", "the member's settings, as YAML; flags win")
+    .option("--id <text>", "the member's id")
+    .option("--hostname <address>", "the address to listen on (default 127.0.0.1)")
+    .option("--port <number>", "the port to listen on (default: a free one)")
+    .option("--advertise <address>", "host:port or a URL that others dial")
+    .option("--seed <address>", "a member to dial; may be repeated", collect);
 }
 
 /** Adds the flags for the member to ask. */

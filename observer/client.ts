@@ -87,32 +87,34 @@ export async function accessFor(url: URL, options: ObserveOptions): Promise<Acce
 
 /** An open connection to a member. */
 export class Observer implements AsyncDisposable {
-  /** The first message of the member. */
-  readonly welcome: Welcome;
   readonly #socket: Socket;
   readonly #release: () => Promise<void>;
   readonly #runtime: Runtime;
   readonly #answers = new Map<number, PromiseWithResolvers<JsonValue>>();
   readonly #streams = new Map<number, ReadableStreamDefaultController<Followed>>();
-  readonly #ended: AbortController;
+  readonly #ended = new AbortController();
+  #welcome: Welcome | undefined;
   #lastId = 0;
 
   private constructor(
     socket: Socket,
-    { welcome, release, runtime, ended }: {
-      readonly welcome: Welcome;
+    { url, release, runtime }: {
+      readonly url: URL;
       readonly release: () => Promise<void>;
       readonly runtime: Runtime;
-      readonly ended: AbortController;
     },
   ) {
-    this.welcome = welcome;
     this.#socket = socket;
     this.#release = release;
     this.#runtime = runtime;
-    this.#ended = ended;
+    const { signal } = this.#ended;
     socket.addEventListener("message", ({ data }) => this.#receive(data));
-    ended.signal.addEventListener("abort", () => this.#fail(ended.signal.reason), { once: true });
+    socket.addEventListener("close", ({ code, reason }) => {
+      const text = `${url.href} closed the connection: ${reason || "it broke"}.`;
+      this.#ended.abort(new ConnectionClosed(code || 1006, text));
+    });
+    socket.addEventListener("error", (event) => event.preventDefault());
+    signal.addEventListener("abort", () => this.#fail(signal.reason), { once: true });
     this.#ping();
   }
 
@@ -122,14 +124,15 @@ export class Observer implements AsyncDisposable {
    * @throws {HearsayError} with code `connection`, `timeout`, `unauthorized`, `refused` or `incompatible`.
    */
   static async connect(address: string, options: ObserveOptions = {}): Promise<Observer> {
-    const { path = "gossip", runtime = realRuntime, caCerts } = options;
+    const { path = "gossip", runtime = realRuntime, caCerts, cluster } = options;
     const url = dialUrl(address, pathOf(path));
     using deadline = deadlineAfter(runtime, OBSERVER_TIMEOUT_MS, `Connecting to ${url.href}`, options);
     const { signal } = deadline;
     const { token, guard } = await accessFor(url, options);
     const dialer = denoPlatform.dialer({ caCerts });
+    let observer: Observer | undefined;
     try {
-      const { socket, release } = await dialer.open(url, {
+      const { socket, release = () => Promise.resolve() } = await dialer.open(url, {
         ...(token !== undefined && { token }),
         tokenIn: "header",
         subprotocol: OBSERVE_PROTOCOL,
@@ -137,27 +140,23 @@ export class Observer implements AsyncDisposable {
         signal,
       });
       const end = async () => {
-        await release?.();
+        await release();
         await dialer.close();
       };
-      return await begin(socket, { url, guard, signal, release: end, options });
+      observer = new Observer(socket, { url, runtime, release: end });
+      observer.#welcome = await observer.#greet(url, { guard, signal, cluster });
+      observer.#endWith(options.signal);
+      return observer;
     } catch (error) {
-      await dialer.close().catch(() => {});
+      if (observer) await observer[Symbol.asyncDispose]();
+      else await dialer.close();
       throw error;
     }
   }
 
-  /** Made by {@linkcode Observer.connect}. */
-  static of(
-    socket: Socket,
-    parts: {
-      readonly welcome: Welcome;
-      readonly release: () => Promise<void>;
-      readonly runtime: Runtime;
-      readonly ended: AbortController;
-    },
-  ): Observer {
-    return new Observer(socket, parts);
+  /** The first answer of the member. */
+  get welcome(): Welcome {
+    return this.#welcome!;
   }
 
   /** Aborted with the reason when the connection has ended. */
@@ -221,6 +220,36 @@ export class Observer implements AsyncDisposable {
     return answer.promise;
   }
 
+  /** Asks for the welcome, and checks the proof in it. */
+  async #greet(url: URL, { guard, signal, cluster }: {
+    readonly guard: Guard | undefined;
+    readonly signal: AbortSignal;
+    readonly cluster: string | undefined;
+  }): Promise<Welcome> {
+    const welcome = await abortable(this.ask<unknown>("hello"), signal);
+    if (!isWelcome(welcome)) {
+      throw new HearsayError(
+        "incompatible",
+        `${url.href} must answer as a member of this version; it did not.`,
+      );
+    }
+    if (guard) {
+      const message = "This is an observer's connection.";
+      const { proof } = welcome;
+      await guard.incoming({ type: "error", code: "other", message, ...(proof !== undefined && { proof }) });
+    }
+    if (cluster !== undefined && welcome.cluster !== cluster) {
+      throw new WrongCluster(url.href, { expected: cluster, found: welcome.cluster });
+    }
+    return welcome;
+  }
+
+  #endWith(signal: AbortSignal | undefined): void {
+    const end = () => this.#ended.abort(signal!.reason);
+    if (signal?.aborted) end();
+    signal?.addEventListener("abort", end, { once: true, signal: this.#ended.signal });
+  }
+
   #ping(): void {
     const cancel = this.#runtime.setTimer(OBSERVER_PING_MS, () => {
       void this.ask("ping").catch(() => {});
@@ -262,40 +291,6 @@ export class Observer implements AsyncDisposable {
   }
 }
 
-async function begin(
-  socket: Socket,
-  { url, guard, signal, release, options }: {
-    readonly url: URL;
-    readonly guard: Guard | undefined;
-    readonly signal: AbortSignal;
-    readonly release: () => Promise<void>;
-    readonly options: ObserveOptions;
-  },
-): Promise<Observer> {
-  const { runtime = realRuntime, cluster } = options;
-  const ended = new AbortController();
-  socket.addEventListener("close", ({ code, reason }) => {
-    ended.abort(
-      new ConnectionClosed(code || 1006, `${url.href} closed the connection: ${reason || "it broke"}.`),
-    );
-  });
-  socket.addEventListener("error", (event) => event.preventDefault());
-  options.signal?.addEventListener("abort", () => ended.abort(options.signal!.reason), {
-    signal: ended.signal,
-  });
-  try {
-    const welcome = await welcomeOf(socket, { url, guard, signal: AbortSignal.any([signal, ended.signal]) });
-    if (cluster !== undefined && welcome.cluster !== cluster) {
-      throw new WrongCluster(url.href, { expected: cluster, found: welcome.cluster });
-    }
-    return Observer.of(socket, { welcome, release, runtime, ended });
-  } catch (error) {
-    await closed(socket, runtime);
-    await release();
-    throw error;
-  }
-}
-
 /** A member of another cluster answered. */
 export class WrongCluster extends HearsayError {
   /** The class's own name, also after minification. */
@@ -314,32 +309,6 @@ export class WrongCluster extends HearsayError {
     );
     this.found = found;
   }
-}
-
-/** Waits for the welcome, and for the proof in it. */
-async function welcomeOf(
-  socket: Socket,
-  { url, guard, signal }: {
-    readonly url: URL;
-    readonly guard: Guard | undefined;
-    readonly signal: AbortSignal;
-  },
-): Promise<Welcome> {
-  const first = Promise.withResolvers<unknown>();
-  socket.addEventListener("message", ({ data }) => first.resolve(data), { once: true });
-  const welcome = read(await abortable(first.promise, signal))?.["welcome"];
-  if (!isWelcome(welcome)) {
-    throw new HearsayError(
-      "incompatible",
-      `${url.href} must answer as a member of this version; it did not.`,
-    );
-  }
-  if (guard) {
-    const message = "This is an observer's connection.";
-    const { proof } = welcome;
-    await guard.incoming({ type: "error", code: "other", message, ...(proof !== undefined && { proof }) });
-  }
-  return welcome;
 }
 
 function isWelcome(given: unknown): given is Welcome {

@@ -56,6 +56,8 @@ export type DoorOptions = Omit<Observed, "node" | "observers" | "troubles"> & {
   readonly eventStream: EventStream;
 };
 
+/** The most messages that are kept while the code for observers is loaded: an observer waits for its first answer. */
+const MAX_EARLY = 1;
 /** How long a socket may take to close, in milliseconds. */
 const CLOSE_MS = 1_000;
 
@@ -120,11 +122,15 @@ class Seat implements ObserverPlace {
     this.#socket = socket;
     this.#ended = client.ended;
     const use = { usedMs: runtime.monotonicMs() };
-    socket.addEventListener("message", () => use.usedMs = runtime.monotonicMs());
+    const early: unknown[] = [];
+    socket.addEventListener("message", ({ data }) => {
+      use.usedMs = runtime.monotonicMs();
+      if (!this.#served && early.length < MAX_EARLY) early.push(data);
+    });
     socket.addEventListener("close", () => this.#over());
     // An error without a listener would end the process; the socket closes after it.
     socket.addEventListener("error", (event) => event.preventDefault());
-    void this.#serve(socket, client);
+    void this.#serve(socket, client, early);
     return {
       get usedMs() {
         return use.usedMs;
@@ -144,13 +150,13 @@ class Seat implements ObserverPlace {
     closeSocket(this.#socket, this.#observed.runtime, { code, reason, over: () => this.#over() });
   }
 
-  async #serve(socket: Socket, client: ObserverClient): Promise<void> {
+  async #serve(socket: Socket, client: ObserverClient, early: readonly unknown[]): Promise<void> {
     try {
-      // Loaded with the first observer, so that a member without one pays nothing. An observer speaks after the welcome.
+      // Loaded with the first observer, so that a member without one pays nothing.
       const { ObserverSession } = await import("./session.ts");
       if (this.#isOver || socket.readyState !== WebSocket.OPEN) return;
       const over = () => this.#over();
-      this.#served = new ObserverSession(socket, { observed: this.#observed, client, over });
+      this.#served = new ObserverSession(socket, { observed: this.#observed, client, early, over });
     } catch (error) {
       this.end(CLOSE.goingAway, "The observer could not be served.");
       this.#observed.node.events.publish({ type: "CallbackFailed", where: "an observer", error });

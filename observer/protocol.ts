@@ -40,7 +40,7 @@ export const MAX_SNAPSHOT_BYTES = 8_388_608;
 /** The most items of each list of {@linkcode Facts}. */
 export const MAX_LISTED = 100;
 
-/** The first message of a member. */
+/** The answer to `hello`, the first request. */
 export interface Welcome {
   /** The version of the member's library. */
   readonly version: string;

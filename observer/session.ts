@@ -36,6 +36,8 @@ const ROOM_POLL_MS = 50;
 export interface SessionOptions {
   readonly observed: Observed;
   readonly client: ObserverClient;
+  /** The messages that came while this code was loaded. */
+  readonly early: readonly unknown[];
   /** Called when the socket has ended without an event. */
   readonly over: () => void;
 }
@@ -59,7 +61,7 @@ export class ObserverSession implements Served {
   #isAnswering = false;
   #heardMs: number;
 
-  /** Takes over an open socket, and sends the welcome. */
+  /** Takes over an open socket. */
   constructor(socket: Socket, options: SessionOptions) {
     const { observed: { runtime }, client: { guard } } = options;
     this.#socket = socket;
@@ -73,7 +75,7 @@ export class ObserverSession implements Served {
     guard?.signal.addEventListener("abort", withdraw, { signal });
     if (guard?.signal.aborted) withdraw();
     void this.#watchSilence();
-    void this.#welcome();
+    for (const data of options.early) this.#receive(data);
   }
 
   end(code: number, reason: string): void {
@@ -84,24 +86,19 @@ export class ObserverSession implements Served {
     closeSocket(this.#socket, this.#runtime, { code, reason, over });
   }
 
-  async #welcome(): Promise<void> {
+  async #welcome(): Promise<Welcome> {
     const { observed, client: { guard } } = this.#options;
     const { node, runtime } = observed;
-    try {
-      const proof = guard && await proofOf(guard);
-      const welcome: Welcome = {
-        version: VERSION,
-        protocol: { latest: PROTOCOL_VERSION, oldest: OLDEST_VERSION },
-        self: node.id,
-        cluster: insightOf(node).cluster,
-        wallMs: runtime.wallMs(),
-        maySet: this.#maySet,
-        ...(proof !== undefined && { proof }),
-      };
-      this.#send({ welcome });
-    } catch (error) {
-      this.#fail(error);
-    }
+    const proof = guard && await proofOf(guard);
+    return {
+      version: VERSION,
+      protocol: { latest: PROTOCOL_VERSION, oldest: OLDEST_VERSION },
+      self: node.id,
+      cluster: insightOf(node).cluster,
+      wallMs: runtime.wallMs(),
+      maySet: this.#maySet,
+      ...(proof !== undefined && { proof }),
+    };
   }
 
   get #maySet(): boolean {
@@ -148,7 +145,7 @@ export class ObserverSession implements Served {
     for (let asked = this.#waiting.shift(); asked; asked = this.#waiting.shift()) {
       const { id } = asked;
       try {
-        const answer = this.#answer(asked);
+        const answer = await this.#answer(asked);
         await this.#room();
         this.#send({ id, answer });
       } catch (error) {
@@ -161,6 +158,8 @@ export class ObserverSession implements Served {
 
   #answer(asked: Asked): unknown {
     switch (asked.ask) {
+      case "hello":
+        return this.#welcome();
       case "ping":
         return {};
       case "subscribe":
