@@ -86,6 +86,7 @@ export function programOf(terminal: Terminal, exit: (code: ExitCode) => void): C
       });
   observing(program, bind);
   running(program, bind);
+  others(program, bind);
   return program;
 }
 
@@ -96,12 +97,54 @@ function observing(program: Command, bind: Bind): void {
   bind(asking(program.command("members")), async () => (await import("./commands/members.ts")).members)
     .description("list the members, as the asked one sees them")
     .option("--watch", "draw the list again, whenever it changes");
+  bind(asking(program.command("get <key>")), async () => (await import("./commands/values.ts")).get)
+    .description("print the values of a key, one for each member that set it")
+    .option("--member <id>", "print this member's value alone");
+  bind(asking(program.command("set <key> [json]")), async () => (await import("./commands/values.ts")).set)
+    .description("let the asked member set a key of its own, if it permits that")
+    .option("--delete", "delete the key");
+  bind(asking(program.command("watch <key>")), async () => (await import("./commands/values.ts")).watch)
+    .description("print the values of a key, and then every change");
+  bind(
+    asking(program.command("events [types...]")),
+    async () => (await import("./commands/events.ts")).events,
+  )
+    .description("print events as they come: of membership and trouble, `all`, or these types");
+  bind(asking(program.command("top")), async () => (await import("./commands/top.ts")).top)
+    .description("show rounds, traffic, lag and the slowest peers, every second")
+    .option("--once", "show them once");
+  bind(asking(program.command("explain [id]")), async () => (await import("./commands/explain.ts")).explain)
+    .description("explain the status of a member, without an id that of the asked one");
+  bind(asking(program.command("seen <key>")), async () => (await import("./commands/explain.ts")).seen)
+    .description("print which members have the asked member's latest value of a key");
 }
 
 /** The commands for a member of one's own. */
 function running(program: Command, bind: Bind): void {
   bind(owning(asking(program.command("doctor"))), async () => (await import("./commands/doctor.ts")).doctor)
     .description("find out why a member is alone: a running one (--at), or one with these settings");
+  const agent = owning(program.command("agent"))
+    .option("--cluster <name>", "the cluster's name")
+    .option("--keys-file <file>", "a file with the keys of the cluster (or HEARSAY_KEYS)")
+    .option("--ca <file>", "certificates of authorities for wss:, as PEM")
+    .option("--log <level>", "the least severe level: debug, info, warn or error (default info)")
+    .option("--read-only", "let no observer set the member's keys");
+  bind(agent, async () => (await import("./commands/agent.ts")).agent)
+    .description("run a member until a signal; it leaves in good order");
+}
+
+/** The commands beside the cluster. */
+function others(program: Command, bind: Bind): void {
+  bind(program.command("keygen"), async () => (await import("./commands/keygen.ts")).keygen)
+    .description("print a new cluster key")
+    .option("--signing <file>", "write a new key pair for signing to this file instead");
+  bind(program.command("simulate [args...]"), async () => (await import("./commands/simulate.ts")).simulate)
+    .description("run the project's simulator; arguments follow after --");
+  bind(
+    program.command("completions <shell>"),
+    async () => (await import("./commands/completions.ts")).completions,
+  )
+    .description("print the completions of bash, zsh or fish");
 }
 
 /** Adds the flags for the settings of a member. */
