@@ -11,7 +11,7 @@ import { LOG_LEVELS, type LogLevel } from "../../operations/log_levels.ts";
 import { MemberMeters } from "../../operations/metrics/member_meters.ts";
 import { CommandFailure, EXIT } from "../failure.ts";
 import { joinOptionsOf, type MemberFlags, memberSettingsOf } from "../member_settings.ts";
-import { type Tone } from "../paint.ts";
+import type { Tone } from "../paint.ts";
 import type { CommonFlags, Context, Run } from "../program.ts";
 
 /** The flags of the command. */

@@ -53,15 +53,12 @@ export async function askForUpgrade(url: URL, request: UpgradeRequest): Promise<
   let tls: Deno.TlsConn | undefined;
   try {
     if (isSecure) {
-      tls = await within(request, async () => {
-        const caCerts = request.caCerts ? [...request.caCerts] : [];
-        const started = await Deno.startTls(conn, { hostname, caCerts, alpnProtocols: ["http/1.1"] });
-        await started.handshake();
-        return started;
-      });
+      const caCerts = request.caCerts ? [...request.caCerts] : [];
+      const started = tls = await Deno.startTls(conn, { hostname, caCerts, alpnProtocols: ["http/1.1"] });
+      await within(request, () => started.handshake());
     }
   } catch (error) {
-    close(conn);
+    close(tls ?? conn);
     request.signal.throwIfAborted();
     return { layer: "tls", text: messageOf(error), address };
   }
