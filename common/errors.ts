@@ -18,6 +18,7 @@ export type ErrorCode =
   | "invalid_key"
   | "invalid_value"
   | "not_started"
+  | "read_only"
   | "refused"
   | "stopped"
   | "timeout"

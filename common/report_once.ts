@@ -18,19 +18,17 @@ export class ReportOnce {
   /** In the order of the last failure, the oldest first. */
   readonly #reasonsBy = new BoundedMap<string, BoundedMap<string, true>>(MAX_SUBJECTS);
 
-  /** True if this reason is not reported yet. */
-  shouldReport(about: string, reason: string): boolean {
+  /**
+   * Records a failure; returns true if it must be reported. That is the first time, and while `mayReport`, which is asked
+   * for a new reason alone, has returned false.
+   */
+  claim(about: string, reason: string, mayReport: () => boolean = () => true): boolean {
     const reported = this.#reasonsBy.get(about);
-    if (reported === undefined) return true;
     // Move it to the end: a subject that still fails must outlive others.
-    this.#reasonsBy.set(about, reported);
-    return !reported.has(reason);
-  }
-
-  /** Records a reported reason. */
-  add(about: string, reason: string): void {
-    const reported = this.#reasonsBy.get(about) ?? new BoundedMap<string, true>(MAX_REASONS);
-    this.#reasonsBy.set(about, reported.set(reason, true));
+    if (reported) this.#reasonsBy.set(about, reported);
+    if (reported?.has(reason) || !mayReport()) return false;
+    this.#reasonsBy.set(about, (reported ?? new BoundedMap<string, true>(MAX_REASONS)).set(reason, true));
+    return true;
   }
 
   /** Forgets all reports, so that every failure is reported again. */

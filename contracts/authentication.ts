@@ -35,6 +35,8 @@ export interface Credentials {
 export interface Admitted {
   /** The id of the member that the client may speak for. */
   readonly id: string;
+  /** True if the client may read and nothing else: it is no member. */
+  readonly isReader?: boolean;
   /** Refuses messages in another member's name, and proves this side's identity. */
   readonly guard: Guard;
 }

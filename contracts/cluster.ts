@@ -44,6 +44,8 @@ export interface Connection {
   readonly closed: Promise<CloseInfo>;
   /** The peer's address, for people. */
   readonly remote: string;
+  /** True if the peer may read and nothing else: it is no member, and nothing of it is merged. False by default. */
+  readonly isReader?: boolean;
 }
 
 /** Carries messages to peers. */

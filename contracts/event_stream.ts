@@ -145,6 +145,11 @@ export class EventStream {
     return this.#toAll.size > 0 || (this.#byType.get(type)?.size ?? 0) > 0;
   }
 
+  /** True if a subscription names this type. */
+  isNamed(type: EventType): boolean {
+    return (this.#byType.get(type)?.size ?? 0) > 0;
+  }
+
   /**
    * Returns the events of the given types, or all, from now on. The present status comes first: the latest
    * `ClusterTopology`, and the last `SeedFailed` of each seed that has not recovered. Events are kept for the stream

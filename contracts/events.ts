@@ -175,8 +175,8 @@ export interface SignatureRefused {
 }
 
 /**
- * One more member, or several, acknowledged this member's latest value of a key. Emitted only while it has a subscriber,
- * once for each key and engine call.
+ * One more member, or several, acknowledged this member's latest value of a key. Emitted only while a subscription
+ * names it, once for each key and engine call.
  */
 export interface SeenChanged {
   /** The event's type. */

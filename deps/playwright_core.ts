@@ -4,4 +4,10 @@
  * @module
  */
 
-export { type Browser, chromium, type Page } from "npm:playwright-core@1.65.1";
+export {
+  type Browser,
+  type BrowserContext,
+  type CDPSession,
+  chromium,
+  type Page,
+} from "npm:playwright-core@1.65.1";

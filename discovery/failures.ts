@@ -32,8 +32,7 @@ export class Failures {
   failed(error: unknown): void {
     this.#count++;
     const reason = reasonOf(error);
-    if (!this.#reported.shouldReport(this.#source, reason)) return;
-    this.#reported.add(this.#source, reason);
+    if (!this.#reported.claim(this.#source, reason)) return;
     this.#context.eventStream.publish({ type: "DiscoveryFailed", source: this.#source, error });
   }
 

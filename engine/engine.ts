@@ -311,6 +311,43 @@ export class Engine {
     });
   }
 
+  /** Begins the record of a reader, which is no member. No member may have the name. */
+  beginReader(
+    name: string,
+    hello: { readonly incarnation: Incarnation; readonly maxMessageBytes: number },
+  ): void {
+    this.#parts.readers.begin(name, hello);
+  }
+
+  /** Ends the record of a reader. */
+  endReader(name: string): void {
+    this.#parts.readers.end(name);
+  }
+
+  /** The entries that a reader lacks, and the heartbeat counts if it is time to send them. */
+  read(
+    name: string,
+    { asked = NO_VERSIONS, hasVector }: { readonly asked?: KnownVersions; readonly hasVector: boolean },
+  ): { delta: Delta; sent: Sent; liveness: Liveness } {
+    const { heartbeats, identity, own, readers, settings, transactions } = this.#parts;
+    const { nowMs } = transactions;
+    const message = readers.disseminate(name, { asked, nowMs, silent: identity.isFenced });
+    const room = settings.maxMessageBytes - ENVELOPE_BYTES - message.sent.bytes;
+    return { ...message, liveness: heartbeats.livenessForReader(own.state, { room, hasVector }) };
+  }
+
+  /** The changes of these members for a reader, to send at once. */
+  pushToReader(name: string, ids: Iterable<string>): MemberDeltas {
+    const { identity, readers, transactions } = this.#parts;
+    return { members: identity.isFenced ? [] : readers.push(name, ids, transactions.nowMs) };
+  }
+
+  /** A reader reports that it lacks something that it was sent. */
+  applyReaderReport(sent: Sent, versions: KnownVersions): void {
+    const { readers, transactions } = this.#parts;
+    readers.applyReport(sent, versions, transactions.nowMs);
+  }
+
   /** The changes since the last call, to send before the next round. */
   takeChanges(): Changes {
     return this.#parts.transactions.takeChanges();

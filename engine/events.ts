@@ -7,7 +7,7 @@
 import type { BlockReason, Incarnation, JsonValue, Phase } from "./types.ts";
 
 /** A key of a member was set or deleted. */
-export interface GossipUpdate {
+export interface GossipUpdate<T = JsonValue> {
   /** The type of the event. */
   readonly type: "GossipUpdate";
   /** The member's id. */
@@ -15,7 +15,7 @@ export interface GossipUpdate {
   /** The key. */
   readonly key: string;
   /** The new value; `undefined` with `deleted`. */
-  readonly value: JsonValue | undefined;
+  readonly value: T | undefined;
   /** The member's number of this set or delete. */
   readonly sequenceNumber: number;
   /** True if the key was deleted. */

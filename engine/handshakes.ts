@@ -80,12 +80,11 @@ export class Handshakes {
     { reason, nowMs }: { readonly reason: BlockReason; readonly nowMs: number },
   ): void {
     const { membership, heartbeats, emit } = this.#parts;
-    // Once for each handshake: else a hostile peer could keep this member from passing any count on.
     if (this.#blockedBy.has(peerId)) return;
     emit({ type: "SelfBlocked", peerId, reason });
     if (membership.isMember(peerId)) this.#blockedBy.add(peerId);
     // The peer heard nothing of this member for long: this process may have been suspended without a sign of it.
-    if (endsWithProofOfLife(reason)) heartbeats.distrust({ monotonicMs: nowMs, wallMs: 0 });
+    if (endsWithProofOfLife(reason)) heartbeats.distrustAfterBlock(nowMs);
   }
 
   /** Drops the reports of peers outside the topology. */

@@ -20,6 +20,7 @@ import { Store } from "./state/store.ts";
 import { Merge, type MergeSettings } from "./sync/merge.ts";
 import { PeerMemories, PENDING_PER_MEMBER } from "./sync/peer_memory.ts";
 import { PeerSync, type SyncSettings } from "./sync/peer_sync.ts";
+import { Readers } from "./sync/readers.ts";
 import { Transactions } from "./transactions.ts";
 import type { Incarnation, Instant } from "./types.ts";
 
@@ -68,6 +69,7 @@ export interface EngineParts {
   readonly memories: PeerMemories;
   readonly membership: Membership;
   readonly sync: PeerSync;
+  readonly readers: Readers;
   readonly merge: Merge;
   readonly room: Room;
   readonly heartbeats: Heartbeats;
@@ -91,6 +93,7 @@ export function makeParts(settings: EngineSettings, start: EngineStart): EngineP
   const base = { selfId, now, openMembership, signs, emit, store, memories };
   const membership = new Membership(settings, base);
   const sync = new PeerSync(settings, { ...base, membership });
+  const readers = new Readers(settings, { ...base, membership });
   const suspicions = new Suspicions(store.active, emit);
   // Vectors are not signed: with signing on, a member speaks only for itself (rule L4).
   const heartbeats = new Heartbeats(settings, { ...base, membership, suspicions, trustsVectors: !signs });
@@ -105,6 +108,7 @@ export function makeParts(settings: EngineSettings, start: EngineStart): EngineP
     ...base,
     membership,
     sync,
+    readers,
     suspicions,
     heartbeats,
     room,

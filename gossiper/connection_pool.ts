@@ -10,6 +10,7 @@ import type { CloseInfo, Connection, Member, Transport } from "../contracts/clus
 import { DialLimits } from "./dial_limits.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "../common/errors.ts";
 import { abortable, deadlineAfter, type Runtime } from "../common/runtime.ts";
+import type { ReaderHost } from "./readers.ts";
 import { Session } from "../protocol/session.ts";
 import type { SessionHost } from "../protocol/session_host.ts";
 
@@ -34,6 +35,8 @@ export interface ConnectionPoolOptions {
   readonly runtime: Runtime;
   /** The host of each session. The pool itself handles `opened` and `ended`. */
   readonly host: Omit<SessionHost, "opened" | "ended">;
+  /** Makes the host of a connection whose peer is a reader. */
+  readonly readerHost: () => ReaderHost;
   /** Called when the last connection with a member ended without a close code, as after a kill. */
   readonly onConnectionBroken: (memberId: string) => void;
   readonly settings: {
@@ -59,6 +62,8 @@ export class ConnectionPool {
   readonly #dials = new Map<string, Promise<Member>>();
   readonly #dialed = new Set<string>();
   readonly #serving = new Map<Session, Promise<void>>();
+  /** Readers with a complete handshake. They are no peers, whatever id they name. */
+  readonly #readers = new Set<Session>();
   /** Members that closed their last connection because they stopped or no longer needed it. */
   readonly #goneAway = new Set<string>();
   readonly #backoffs: Backoffs;
@@ -107,6 +112,11 @@ export class ConnectionPool {
   /** All sessions with a complete handshake. */
   sessions(): readonly Session[] {
     return [...this.#open.values()];
+  }
+
+  /** The readers with a complete handshake. */
+  readers(): Iterable<Session> {
+    return this.#readers;
   }
 
   /** The number of open connections, with those that have no handshake yet. */
@@ -218,7 +228,7 @@ export class ConnectionPool {
   }
 
   #accept(connection: Connection): void {
-    const session = this.#serve(connection, "acceptor");
+    const session = connection.isReader ? this.#serveReader(connection) : this.#serve(connection, "acceptor");
     this.#silent.add(session);
     // A client that opens connections without a handshake displaces only others of its kind.
     if (this.#silent.size > this.#options.settings.maxHandshakes) {
@@ -289,15 +299,7 @@ export class ConnectionPool {
   }
 
   #serve(connection: Connection, role: "dialer" | "acceptor", dialedId?: string): Session {
-    const { runtime, settings } = this.#options;
-    const session = new Session({
-      role,
-      host: this.#host,
-      runtime,
-      requestTimeout: settings.gossipRequestTimeout,
-      handshakeTimeout: this.#dialTimeout,
-      dialedId,
-    });
+    const session = this.#newSession(role, this.#host, dialedId);
     const serving = pump(connection, session).then(({ code }) => {
       this.#serving.delete(session);
       const id = session.peer?.id;
@@ -308,6 +310,42 @@ export class ConnectionPool {
     });
     this.#serving.set(session, serving);
     return session;
+  }
+
+  #newSession(role: "dialer" | "acceptor", host: SessionHost, dialedId?: string): Session {
+    const { runtime, settings } = this.#options;
+    return new Session({
+      role,
+      host,
+      runtime,
+      requestTimeout: settings.gossipRequestTimeout,
+      handshakeTimeout: this.#dialTimeout,
+      dialedId,
+    });
+  }
+
+  /** A reader's id may be that of a member: nothing here is recorded under it. */
+  #serveReader(connection: Connection): Session {
+    const host: ReaderHost & Partial<SessionHost> = this.#options.readerHost();
+    host.opened = (session) => this.#adoptReader(session);
+    host.ended = (session) => {
+      this.#silent.delete(session);
+      this.#readers.delete(session);
+      host.end();
+    };
+    const session = this.#newSession("acceptor", host as SessionHost);
+    this.#serving.set(session, pump(connection, session).then(() => void this.#serving.delete(session)));
+    return session;
+  }
+
+  #adoptReader(session: Session): void {
+    this.#silent.delete(session);
+    this.#readers.add(session);
+    if (this.#readers.size <= this.#options.settings.maxConnections) return;
+    longestUnused(this.#readers, session)?.end(
+      CLOSE.done,
+      "Too many readers; this one was unused for longest.",
+    );
   }
 
   #adopt(session: Session): void {
@@ -341,11 +379,7 @@ export class ConnectionPool {
   }
 
   #endLongestUnused(except: Session): void {
-    let longest: Session | undefined;
-    for (const session of this.#open.values()) {
-      if (session === except) continue;
-      if (!longest || session.usedMs < longest.usedMs) longest = session;
-    }
+    const longest = longestUnused(this.#open.values(), except);
     // Not `goingAway`: this member stays reachable, and the peer may dial it again.
     longest?.end(CLOSE.done, "Too many connections; this one was unused for longest.");
   }
@@ -355,6 +389,15 @@ export class ConnectionPool {
     const id = session.peer?.id;
     if (id !== undefined && this.#open.get(id) === session) this.#open.delete(id);
   }
+}
+
+function longestUnused(sessions: Iterable<Session>, except: Session): Session | undefined {
+  let longest: Session | undefined;
+  for (const session of sessions) {
+    if (session === except) continue;
+    if (!longest || session.usedMs < longest.usedMs) longest = session;
+  }
+  return longest;
 }
 
 /** True if a connection ended without a close frame: Deno reports code 0, browsers 1006. */

@@ -142,7 +142,7 @@ export interface GossiperLike extends AsyncDisposable {
   /** Deletes a key of this member; returns `false` if it was not set. */
   deleteState(key: string): boolean;
   /** Emits the present values of a key, then every change. */
-  watch(key: string, options?: WaitOptions): ReadableStream<GossipUpdate>;
+  watch<T = JsonValue>(key: string, options?: WaitOptions): ReadableStream<GossipUpdate<T>>;
   /** Registers a consensus check. */
   registerConsensusCheck(
     key: string,

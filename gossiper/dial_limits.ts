@@ -45,7 +45,7 @@ export class DialLimits {
     this.#rests = new Backoffs({ base, cap, most: MAX_AUTHORITIES });
   }
 
-  /** True if an address may be dialed for a member now: it has a free slot and no backoff from other members. */
+  /** True if an address may be dialed for a member now: it has a free slot, and no shared backoff holds it back. */
   isFree({ memberId, address }: Dialed): boolean {
     const authority = authorityIn(address);
     if ((this.#underWay.get(authority) ?? 0) >= MAX_DIALS_AT_ONCE) return false;

@@ -308,14 +308,15 @@ export class Gossiper implements GossiperLike {
   /**
    * Emits the present values of a key, one update for each member, then changes and deletions. Another member may see
    * only the last of several sets in quick succession. Ends when the gossiper begins to leave, the signal is aborted or the
-   * stream is canceled. Each drops the unread updates, so that a loop over the stream does not set state after the end. A
-   * reader more than 1,024 updates behind misses those that a newer one of the same member supersedes. Throws a `HearsayError` of code `invalid_key` for an
-   * invalid key.
+   * stream is canceled. Each drops the unread updates, so that a loop over it does not set state after the end. A reader
+   * over 1,024 updates behind misses those that a newer one of the same member supersedes. Throws a `HearsayError` of code
+   * `invalid_key` for an invalid key.
    */
-  watch(key: string, options: WaitOptions = {}): ReadableStream<GossipUpdate> {
+  watch<T = JsonValue>(key: string, options: WaitOptions = {}): ReadableStream<GossipUpdate<T>> {
     assertKey(key);
     assertOptions(options, WAIT);
-    return this.#watches.watch(key, { signal: options.signal, untilLeaving: true });
+    const updates = this.#watches.watch(key, { signal: options.signal, untilLeaving: true });
+    return updates as ReadableStream<GossipUpdate<T>>; // The caller's assumption, as in `getState`.
   }
 
   /**

@@ -13,13 +13,16 @@ import type { Cluster, ClusterTopology, DiscoveryContext, Member, SeedStatus } f
 import type { GossiperConfig } from "../options/configuration.ts";
 import type { EngineHost } from "./engine_host.ts";
 import type { Decisions } from "./decisions.ts";
-import type { Suspect } from "../protocol/message.ts";
+import type { Refusal, Suspect } from "../protocol/message.ts";
+import type { Session } from "../protocol/session.ts";
+import type { Meters } from "../contracts/meters.ts";
 import { CrashWatch } from "./crash_watch.ts";
 import { flushDeparture, type FlushResult } from "./departure.ts";
 import { ConflatingQueue } from "../common/conflating_queue.ts";
 import { Loop } from "./loop.ts";
 import { Metering } from "./metering.ts";
 import { ConnectionPool } from "./connection_pool.ts";
+import { Readers } from "./readers.ts";
 import { Rounds } from "./rounds.ts";
 import { deadlineAfter } from "../common/runtime.ts";
 import { Signatures } from "./signatures.ts";
@@ -75,7 +78,50 @@ export class Lifecycle {
     const { meters, signing } = cluster;
     const signatures = signing &&
       new Signatures({ engineHost, signing, cluster: cluster.name, settings: config });
-    this.#requestHandler = new RequestHandler({
+    this.#requestHandler = this.#makeRequestHandler(signatures);
+    const readers = new Readers({
+      engineHost,
+      cluster: cluster.name,
+      requestHandler: this.#requestHandler,
+      settings: config,
+      isStopping: () => this.#leaving.signal.aborted,
+    });
+    this.#peers = new ConnectionPool({
+      selfId: cluster.self.id,
+      transport: cluster.transport,
+      runtime,
+      host: this.#requestHandler,
+      readerHost: () => readers.host(),
+      settings: config,
+      onConnectionBroken: (id) => this.#crashWatch?.onConnectionBroken(id),
+    });
+    this.#rounds = new Rounds({
+      engineHost,
+      peers: this.#peers,
+      topology,
+      settings: config,
+      signatures,
+      actorStatistics: cluster.actorStatistics,
+      meters,
+    });
+    this.#crashWatch = config.detectCrashes
+      ? new CrashWatch({ engineHost, peers: this.#peers, topology, settings: config })
+      : undefined;
+    this.#spread = config.spread === "interval" ? undefined : this.#makeSpread(signatures);
+    this.#loop = new Loop({
+      runtime,
+      interval: config.gossipInterval,
+      round: () => this.#round(),
+      onWoken: meters && ((lateMs) => meters.woken(lateMs)),
+    });
+    this.#metering = meters && this.#makeMetering(meters);
+  }
+
+  /** The answers to peers. The parts that it calls are made after it. */
+  #makeRequestHandler(signatures: Signatures | undefined): RequestHandler {
+    const { config, cluster, engineHost, onFatal } = this.#options;
+    const { meters, signing } = cluster;
+    return new RequestHandler({
       engineHost,
       self: cluster.self,
       cluster: cluster.name,
@@ -95,76 +141,63 @@ export class Lifecycle {
         this.#recordSuspect(session.peer!.id, suspect);
         this.#crashWatch?.onSuspect(session, suspect);
       },
-      onRefused: (session, { code, message, reason, incarnation }, { isSigned }) => {
-        if (session.peerId !== undefined) {
-          options.decisions.record(session.peerId, {
-            kind: "refusedByPeer",
-            reason: `${code}: ${message}`,
-          });
-        }
-        // Every peer blocks a leaving member at its own request, so a block carries no information.
-        if (this.#leaving.signal.aborted) return;
-        const before = engineHost.view.incarnation;
-        if (incarnation !== undefined) {
-          engineHost.do((engine, now) => engine.reportedIncarnation(incarnation, now, { isSigned }));
-        }
-        const id = session.peerId;
-        if (id === undefined) return;
-        if (code === "blocked") engineHost.do((engine) => engine.onBlockedBy(id, reason ?? "expired"));
-        const needsHandshake = code === "blocked" && endsWithProofOfLife(reason) ||
-          engineHost.view.incarnation !== before;
-        if (needsHandshake) this.#rounds.handshakeSoon(id);
-      },
-      onFatal: options.onFatal,
+      onRefused: (session, refusal, proof) => this.#onRefused(session, refusal, proof),
+      onFatal: onFatal,
       meters,
       onExchanged: meters && (() => this.#metering?.onExchanged()),
     });
-    this.#peers = new ConnectionPool({
-      selfId: cluster.self.id,
-      transport: cluster.transport,
-      runtime,
-      host: this.#requestHandler,
-      settings: config,
-      onConnectionBroken: (id) => this.#crashWatch?.onConnectionBroken(id),
-    });
-    this.#rounds = new Rounds({
-      engineHost,
-      peers: this.#peers,
-      topology,
-      settings: config,
-      signatures,
-      actorStatistics: cluster.actorStatistics,
-      meters,
-    });
-    this.#crashWatch = config.detectCrashes
-      ? new CrashWatch({ engineHost, peers: this.#peers, topology, settings: config })
-      : undefined;
-    this.#spread = config.spread === "interval" ? undefined : new Spread({
+  }
+
+  #makeSpread(signatures: Signatures | undefined): Spread {
+    const { config, cluster: { meters }, engineHost, onFatal } = this.#options;
+    return new Spread({
       engineHost,
       peers: this.#peers,
       fanOut: config.gossipFanOut,
       maxMessagesPerSecond: config.maxMessagesPerSecond,
       signatures,
-      onFatal: options.onFatal,
+      onFatal: onFatal,
       meters,
     });
-    this.#loop = new Loop({
-      runtime,
-      interval: config.gossipInterval,
-      round: () => this.#round(),
-      onWoken: meters && ((lateMs) => meters.woken(lateMs)),
+  }
+
+  #makeMetering(meters: Meters): Metering {
+    const { config: { maxMembers }, cluster, engineHost, topology } = this.#options;
+    return new Metering({
+      meters,
+      cluster,
+      engineHost,
+      topology,
+      peers: this.#peers,
+      loop: this.#loop,
+      maxMembers,
     });
-    const { maxMembers } = config;
-    this.#metering = meters &&
-      new Metering({
-        meters,
-        cluster,
-        engineHost,
-        topology,
-        peers: this.#peers,
-        loop: this.#loop,
-        maxMembers,
+  }
+
+  #onRefused(
+    session: Session,
+    { code, message, reason, incarnation }: Refusal,
+    { isSigned }: { readonly isSigned: boolean },
+  ): void {
+    const { decisions, engineHost } = this.#options;
+    if (session.peerId !== undefined) {
+      decisions.record(session.peerId, {
+        kind: "refusedByPeer",
+        reason: `${code}: ${message}`,
       });
+    }
+    // Every peer blocks a leaving member at its own request, so a block carries no information.
+    if (this.#leaving.signal.aborted) return;
+    const before = engineHost.view.incarnation;
+    if (incarnation !== undefined) {
+      engineHost.do((engine, now) => engine.reportedIncarnation(incarnation, now, { isSigned }));
+    }
+    const id = session.peerId;
+    if (id === undefined) return;
+    if (code === "blocked") engineHost.do((engine) => engine.onBlockedBy(id, reason ?? "expired"));
+    const needsHandshake = code === "blocked" && endsWithProofOfLife(reason) ||
+      engineHost.view.incarnation !== before;
+    if (needsHandshake) this.#rounds.handshakeSoon(id);
   }
 
   /** The number of skipped rounds. */
@@ -227,6 +260,7 @@ export class Lifecycle {
       return { acknowledgedBy: 0, wanted: 0, flushed: true };
     }
     const { number } = engineHost.do((engine, now) => engine.leave(now));
+    this.#spread?.flush();
     const giveUp = new AbortController();
     const flushing = flushDeparture({
       rounds: this.#rounds,

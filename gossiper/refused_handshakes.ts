@@ -38,8 +38,7 @@ export class RefusedHandshakes {
   refused({ member, cluster }: Hello, refusal: Refusal): void {
     const { id, host, port } = member;
     const { code } = refusal;
-    if (hasOwnEvent(refusal) || !this.#reported.shouldReport(id, code) || !this.#rate.take(1)) return;
-    this.#reported.add(id, code);
+    if (hasOwnEvent(refusal) || !this.#reported.claim(id, code, () => this.#rate.take(1))) return;
     const peer = `The peer ${JSON.stringify(id)} at ${bracketed(host)}:${port}`;
     const reason = code === "wrong_cluster"
       ? `${peer} is of the cluster ${JSON.stringify(cluster)}; this member is of ${

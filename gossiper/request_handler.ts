@@ -333,20 +333,8 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   #misfit({ cluster, version, oldestVersion, settings, member }: Hello): Refusal | undefined {
-    const mine = this.#options;
-    if (cluster !== mine.cluster) {
-      return refuse(
-        "wrong_cluster",
-        `The cluster must be ${JSON.stringify(mine.cluster)}; got another.`,
-      );
-    }
-    if (version < OLDEST_VERSION || oldestVersion > PROTOCOL_VERSION) {
-      return refuse(
-        "incompatible",
-        `The protocol version must be from ${OLDEST_VERSION} to ${PROTOCOL_VERSION}; got ${oldestVersion} to ` +
-          `${version}.`,
-      );
-    }
+    const misfit = misfitOf({ cluster, version, oldestVersion }, this.#options.cluster);
+    if (misfit) return misfit;
     const differences = settings ? this.#compareSettings(member.id, settings) : [];
     const fatal = differences.filter(({ isRefused }) => isRefused);
     if (fatal.length === 0) return undefined;
@@ -364,9 +352,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   #compareSettings(peerId: string, theirs: SharedSettings): readonly SettingDifference[] {
     const differences = settingDifferences(this.#options.settings, theirs);
     for (const difference of differences) {
-      const text = describeDifference(difference);
-      if (!this.#differences.shouldReport(peerId, text)) continue;
-      this.#differences.add(peerId, text);
+      if (!this.#differences.claim(peerId, describeDifference(difference))) continue;
       this.#engineHost.publish({ type: "SettingsDiffer", peerId, ...difference });
     }
     return differences;
@@ -392,11 +378,11 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   /** The reason to refuse a peer's messages now, or `undefined`. */
-  #obstacleOf(peerId: string): "stopping" | "isFenced" | "over" | "blocked" | "unknown" | undefined {
+  #obstacleOf(peerId: string): "stopping" | "fenced" | "outlived" | "blocked" | "unknown" | undefined {
     const { view } = this.#engineHost;
     if (this.#options.isStopping()) return "stopping";
-    if (view.isFenced) return "isFenced";
-    if (this.#isOver(peerId)) return "over";
+    if (view.isFenced) return "fenced";
+    if (this.#isOver(peerId)) return "outlived";
     if (view.blockedMember(peerId)) return "blocked";
     return this.#knows(peerId) ? undefined : "unknown";
   }
@@ -407,9 +393,9 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     switch (this.#obstacleOf(peerId)) {
       case "stopping":
         return refuse("stopped", "This member is leaving the cluster.");
-      case "isFenced":
+      case "fenced":
         return refuse("id_conflict", `Another process uses the id ${id}; this member has withdrawn.`);
-      case "over":
+      case "outlived":
         return this.#conflict(peerId);
       case "blocked":
         return this.#blocked(peerId);
@@ -434,4 +420,20 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     const { reason } = this.#engineHost.view.blockedMember(id)!;
     return refuse("blocked", `${id} is blocked here (${reason}).`, { reason });
   }
+}
+
+/** The refusal of a handshake for another cluster, or of another version of the protocol. */
+export function misfitOf(
+  { cluster, version, oldestVersion }: Pick<Hello, "cluster" | "version" | "oldestVersion">,
+  own: string,
+): Refusal | undefined {
+  if (cluster !== own) {
+    return refuse("wrong_cluster", `The cluster must be ${JSON.stringify(own)}; got another.`);
+  }
+  if (version >= OLDEST_VERSION && oldestVersion <= PROTOCOL_VERSION) return undefined;
+  return refuse(
+    "incompatible",
+    `The protocol version must be from ${OLDEST_VERSION} to ${PROTOCOL_VERSION}; got ${oldestVersion} to ` +
+      `${version}.`,
+  );
 }

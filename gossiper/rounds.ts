@@ -23,7 +23,7 @@ import { RoundRobin } from "./round_robin.ts";
  * While this member is idle, one round in so many dials peers without a connection. 10: lost connections are replaced
  * within seconds. Lower: more dials if members have more peers than connections. Higher: pushes make detours for longer.
  */
-const ROUNDS_PER_DIALLING_ROUND = 10;
+const ROUNDS_PER_DIALING_ROUND = 10;
 
 /** The dependencies of {@linkcode Rounds}. */
 export interface RoundsOptions {
@@ -90,7 +90,7 @@ export class Rounds {
   #draw(): string[] {
     const { gossipFanOut } = this.#options.settings;
     if (!this.#isIdle()) return this.#drawPeers(this.#roundRobin, gossipFanOut);
-    if (this.#idleRounds++ % ROUNDS_PER_DIALLING_ROUND === 0) {
+    if (this.#idleRounds++ % ROUNDS_PER_DIALING_ROUND === 0) {
       const unconnected = this.#drawPeers(
         this.#roundRobin,
         gossipFanOut,

@@ -1,5 +1,6 @@
 /**
- * Emits `SeenChanged` as members acknowledge this member's values (rule E5). Costs nothing without a subscriber.
+ * Emits `SeenChanged` as members acknowledge this member's values (rule E5). Costs nothing unless a subscription
+ * names the event.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import { isReservedKey } from "./validation.ts";
 export class SeenChanges {
   readonly #engineHost: EngineHost;
   readonly #eventStream: EventStream;
-  /** The number up to which each active peer has this member's own state; `undefined` while there is no subscriber. */
+  /** The number up to which each active peer has this member's own state; `undefined` while no subscription names the event. */
   #acknowledged: Map<string, number> | undefined;
 
   /** Follows from now on. */
@@ -23,7 +24,7 @@ export class SeenChanges {
   }
 
   #update(): void {
-    if (!this.#eventStream.isSubscribed("SeenChanged")) {
+    if (!this.#eventStream.isNamed("SeenChanged")) {
       this.#acknowledged = undefined;
       return;
     }

@@ -104,8 +104,7 @@ export class Signatures {
   /** Publishes a fault once for each peer, member and reason, until the peer sends valid entries of that member. */
   #report(peerId: string, memberId: string, reason: SignatureFault): void {
     const about = aboutOf(peerId, memberId);
-    if (!this.#reported.shouldReport(about, reason) || !this.#rate.take(1)) return;
-    this.#reported.add(about, reason);
+    if (!this.#reported.claim(about, reason, () => this.#rate.take(1))) return;
     this.#engineHost.publish({ type: "SignatureRefused", memberId, peerId, reason });
   }
 

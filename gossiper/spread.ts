@@ -79,6 +79,14 @@ export class Spread {
     this.#newcomers.delete(id);
   }
 
+  /** Pushes the changes so far without a wait: a page in a browser that goes away runs no timer any more. */
+  flush(): void {
+    if (!this.#cancelTimer) return;
+    this.#cancelTimer();
+    this.#cancelTimer = undefined;
+    this.#pushNow();
+  }
+
   /** Stops the pushes; resolves once no signature is under way. */
   async end(): Promise<void> {
     this.#isOver = true;
@@ -93,9 +101,13 @@ export class Spread {
     const waitMs = Math.max(COLLECT_MS, this.#pushedMs + this.#gapMs - runtime.monotonicMs());
     this.#cancelTimer = runtime.setTimer(waitMs, () => {
       this.#cancelTimer = undefined;
-      this.#pushedMs = runtime.monotonicMs();
-      this.#push();
+      this.#pushNow();
     });
+  }
+
+  #pushNow(): void {
+    this.#pushedMs = this.#options.engineHost.runtime.monotonicMs();
+    this.#push();
   }
 
   #push(): void {
@@ -108,6 +120,9 @@ export class Spread {
     const { engineHost, fanOut } = this.#options;
     if (this.#isOver) return;
     const { own, others } = engineHost.engine.takeChanges();
+    for (const reader of this.#options.peers.readers()) {
+      reader.push(own ? [engineHost.view.id, ...others] : others, { relay: false });
+    }
     const sessions = this.#sessions();
     const activePeers = engineHost.view.activePeers().length;
     if (own && activePeers < DIRECT_MEMBERS) {

@@ -1,5 +1,5 @@
 /**
- * The members of the latest `ClusterTopology`.
+ * The members of the latest `ClusterTopology`, those that a handshake let in since, without those dropped for room.
  *
  * @module
  */

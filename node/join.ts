@@ -21,12 +21,13 @@ import { idOfKey } from "../contracts/signing.ts";
 import { TIMEOUTS_PER_DIAL } from "../gossiper/connection_pool.ts";
 import { type FlushResult, NOTHING_SENT } from "../gossiper/departure.ts";
 import { Gossiper } from "../gossiper/gossiper.ts";
-import { realRuntime, type Runtime } from "../common/runtime.ts";
+import { realRuntime } from "../common/runtime.ts";
 import { warn } from "../common/log.ts";
 import { authenticationOf, isOpenToAll, openToAll, ownHosts, signingOf } from "./join_security.ts";
 import { endpointOf } from "./place_options.ts";
 import { checkedConfig, type JoinOptions } from "./join_options.ts";
 import { logEvents } from "./logged_events.ts";
+import { newId } from "./new_id.ts";
 import { Door } from "../observer/door.ts";
 import type { Authentication } from "../contracts/authentication.ts";
 import type { ClientAddress } from "../transport/strangers.ts";
@@ -111,7 +112,7 @@ export type PlatformOf = (
 /** {@linkcode join} with the servers and sockets of a runtime. */
 export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Promise<Node> {
   const config = checkedConfig(options);
-  const { cluster, runtime = realRuntime, signal, log = true } = options;
+  const { cluster, runtime = realRuntime, signal, log = true, actorStatistics, meters } = options;
   signal?.throwIfAborted();
   const eventStream = new EventStream({ capacity: config.eventCapacity });
   const signing = await signingOf(options.authentication);
@@ -119,27 +120,24 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
   const authentication = options.authentication &&
     await authenticationOf(options.authentication, { cluster, id, runtime, signing });
   const listen = listenOf(options);
-  const { maxMessageBytes } = config;
+  const { heartbeatExpiration, maxMessageBytes } = config;
   const platform = await platformOf({ maxMessageBytes, ...(listen && { listen }) });
   const door = doorOf(options, { config, eventStream });
   const transport = openTransport(options, { config, eventStream, authentication, listen, platform, door });
   try {
     const discovery = noticingSharedAddress(discoveryOf(options), {
-      heartbeatExpiration: config.heartbeatExpiration,
+      heartbeatExpiration,
       // No other process shares a port that this one listens on.
       probes: options.listen === undefined,
-      isReached: () => transport.wasDialedAt(transport.addressOf(self)),
+      isReached: () => transport.wasReachedAt(transport.addressOf(self)),
     });
     const self = selfOf(options, { transport, id });
-    transport.answerTo(transport.addressOf(self));
-    const { port } = endpointOf(transport.address ?? transport.addressOf(self));
-    for (const host of ownHosts(options, platform)) {
-      transport.answerTo(transport.addressOf({ id, host, port, kinds: [] }));
-    }
-    for (const alias of options.authentication?.aliases ?? []) transport.answerTo(alias);
+    answerToOwnAddresses(transport, self, {
+      aliases: options.authentication?.aliases,
+      hosts: ownHosts(options, platform),
+    });
     const open = isOpenToAll(options) ? openToAll(transport.addressOf(self)) : undefined;
     if (open !== undefined && log) warn(open);
-    const { actorStatistics, meters } = options;
     const node = new Node(config, {
       self,
       name: cluster,
@@ -152,9 +150,7 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
       ...(meters && { meters }),
       ...(signing && { signing }),
     });
-    const { heartbeatExpiration } = config;
-    const path = pathOf(config.gossipActorName);
-    const logged = { cluster, id, heartbeatExpiration, path, runtime };
+    const logged = { cluster, id, heartbeatExpiration, path: pathOf(config.gossipActorName), runtime };
     void logEvents(eventStream, logged, { prints: log, openToAll: log ? undefined : open });
     await node.start(signal ? { signal } : {});
     door?.observe(node);
@@ -163,6 +159,20 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
     await transport.close();
     throw error;
   }
+}
+
+function answerToOwnAddresses(
+  transport: WebSocketTransport,
+  self: Member,
+  { aliases = [], hosts }: {
+    readonly aliases?: readonly string[] | undefined;
+    readonly hosts: readonly string[];
+  },
+): void {
+  transport.answerTo(transport.addressOf(self));
+  const { port } = endpointOf(transport.address ?? transport.addressOf(self));
+  for (const host of hosts) transport.answerTo(transport.addressOf({ id: self.id, host, port, kinds: [] }));
+  for (const alias of aliases) transport.answerTo(alias);
 }
 
 function openTransport(
@@ -245,13 +255,4 @@ function selfOf(
   if (advertise !== undefined) return { id, ...endpointOf(advertise), kinds };
   const { host, port } = listedOf(options) ?? endpointOf(transport.address!);
   return { id, host, port, kinds };
-}
-
-/** Creates a UUID of version 4 from the runtime's random numbers. */
-export function newId(runtime: Runtime): string {
-  const digits = Array.from({ length: 32 }, () => Math.floor(runtime.random() * 16));
-  digits[12] = 4;
-  digits[16] = 8 + digits[16]! % 4;
-  const hex = digits.map((digit) => digit.toString(16)).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }

@@ -127,13 +127,13 @@ export class OwnLog {
         return `${sentence} Its repetitions are \`${event.type}\` events only.`;
       case "CallbackFailed":
         // A callback may fail for each event, so only its first error is logged.
-        if (!this.#isFirst(event.where)) return undefined;
+        if (!this.#reported.claim(event.where, "")) return undefined;
         return `${sentence} Its later errors are \`CallbackFailed\` events only.`;
       case "ConflictDetected":
         return this.#isNewConflict() ? sentence : undefined;
       case "DiscoveryFailed":
         // A source fails at every attempt, so only its first failure is logged.
-        if (!this.#isFirst(event.source)) return undefined;
+        if (!this.#reported.claim(event.source, "")) return undefined;
         return `${sentence} Its later failures are \`DiscoveryFailed\` events only.`;
       default:
         return sentence;
@@ -172,15 +172,7 @@ export class OwnLog {
     if (event.type === "SeedFailed" && !isRefusal(event.error)) return false;
     const nowMs = this.member.runtime.monotonicMs();
     if (nowMs - this.#refusals.sinceMs > MINUTE_MS) this.#refusals = { sinceMs: nowMs, lines: 0 };
-    const isFirst = this.#refusals.lines < REFUSALS_PER_MINUTE && this.#isFirst(aboutOf(event));
-    if (isFirst) this.#refusals.lines++;
-    return isFirst;
-  }
-
-  #isFirst(about: string): boolean {
-    const isFirst = this.#reported.shouldReport(about, "");
-    if (isFirst) this.#reported.add(about, "");
-    return isFirst;
+    return this.#reported.claim(aboutOf(event), "", () => this.#refusals.lines++ < REFUSALS_PER_MINUTE);
   }
 }
 

@@ -382,8 +382,8 @@ export class Session {
     const { id } = refusal;
     const request = id === undefined ? this.#requests.takeUnderWay() : this.#requests.take(id);
     this.#timeouts = 0;
-    // Only a request is refused as blocked: a peer must not make this side distrust what it heard whenever it likes.
-    if (refusal.code === "blocked" && !request) return;
+    // Only a request is refused as blocked, be it late.
+    if (refusal.code === "blocked" && id === undefined && !request) return;
     const invalid = this.#options.host.refused(this, refusal, examined);
     request?.answer.reject(new PeerRefused(refusal));
     if (invalid) return this.#invalid(invalid.message);

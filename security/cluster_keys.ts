@@ -30,11 +30,14 @@ import type {
 import { strongKeys } from "./key_strength.ts";
 import {
   checkToken,
+  isReadersToken,
   PROOF_TYPE as PROOF,
+  READER_TYPE,
   sha256Hex,
   TOKEN_TYPE as TOKEN,
   type TokenClaims,
 } from "./token_check.ts";
+import { audienceOf, KID_LENGTH, MAX_TOKEN_LIFETIME_MS, newTokenId } from "./token_claims.ts";
 import { UsedTokens } from "./used_tokens.ts";
 import { fitsBytes } from "../protocol/check.ts";
 
@@ -48,17 +51,16 @@ export type {
 } from "../contracts/authentication.ts";
 export { ed25519Signing, newSigningKey } from "./ed25519.ts";
 export type { Signing, SigningKeyPair } from "../contracts/signing.ts";
+export type { Access } from "../contracts/page_tokens.ts";
+export { type PageTokenOptions, tokenFor } from "./page_tokens.ts";
 export { keysFromEnvironment, keysFromFile, newClusterKey, signingKeyFromFile } from "./key_sources.ts";
+
+export { MAX_TOKEN_LIFETIME_MS } from "./token_claims.ts";
 
 /** The lifetime of a token, in milliseconds: the longest transit of a dial. */
 export const TOKEN_LIFETIME_MS = 5_000;
-/** The longest accepted lifetime of a token, in milliseconds, whatever its claims are. */
-export const MAX_TOKEN_LIFETIME_MS = 30_000;
 /** The default of `clockTolerance`, in milliseconds. */
 export const CLOCK_TOLERANCE_MS = 5_000;
-
-/** Hexadecimal digits of a key's id. */
-const KID_LENGTH = 16;
 
 /** Options of {@linkcode clusterKeys}. */
 export interface ClusterKeysOptions {
@@ -115,7 +117,7 @@ class KnownKey {
     return this.#kid ??= sha256Hex(this.bytes).slice(0, KID_LENGTH);
   }
 
-  /** Its id for the dialer, which may be a browser without `node:crypto`. */
+  /** `kid`, computed with Web Crypto: the dialer may be a browser. */
   get signingKid(): Promise<string> {
     return this.#signingKid ??= crypto.subtle.digest("SHA-256", this.bytes)
       .then((hash) => toHex(new Uint8Array(hash)).slice(0, KID_LENGTH));
@@ -164,7 +166,7 @@ class ClusterKeys implements Authentication {
 
   async credentials({ authority }: { readonly authority: string }): Promise<Credentials> {
     const key = this.#keys[0]!;
-    const jti = this.#draw();
+    const jti = newTokenId(this.#runtime);
     const token = await this.#sign(key, TOKEN, { aud: this.#audience(authority), jti });
     return { token, guard: this.#guardDialed({ key, jti, token, authority }) };
   }
@@ -173,7 +175,9 @@ class ClusterKeys implements Authentication {
     token: string,
     { authorities, address }: { readonly authorities: ReadonlySet<string>; readonly address?: string },
   ): Admitted | Rejection {
-    const verified = this.#verify(token, TOKEN, [...authorities].map((each) => this.#audience(each)));
+    const isReader = isReadersToken(token);
+    const audiences = [...authorities].map((each) => this.#audience(each));
+    const verified = this.#verify(token, isReader ? READER_TYPE : TOKEN, audiences);
     if ("refused" in verified) return { refused: verified.refused, status: 401 };
     const { key, claims: payload } = verified;
     const { jti, sub: id } = payload;
@@ -192,7 +196,7 @@ class ClusterKeys implements Authentication {
         status: 503,
       };
     }
-    return { id, guard: this.#guardAccepted({ key, jti, token, id }) };
+    return { id, isReader, guard: this.#guardAccepted({ key, jti, token, id }) };
   }
 
   /** The guard of a dialed connection: refuses every message until the peer has proved its identity. */
@@ -356,16 +360,7 @@ class ClusterKeys implements Authentication {
   }
 
   #audience(authority?: string): string {
-    const cluster = `hearsay:${encodeURIComponent(this.#options.cluster)}`;
-    return authority === undefined ? cluster : `${cluster}@${authority}`;
-  }
-
-  /** Draws 128 random bits. */
-  #draw(): string {
-    return Array.from(
-      { length: 4 },
-      () => Math.floor(this.#runtime.random() * 2 ** 32).toString(16).padStart(8, "0"),
-    ).join("");
+    return audienceOf(this.#options.cluster, authority);
   }
 }
 

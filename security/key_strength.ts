@@ -90,8 +90,9 @@ function formsOf(key: ClusterKey, bytes: Uint8Array): Uint8Array[] {
   return [bytes, new TextEncoder().encode(text), ...isHex ? [fromHex(text)] : []];
 }
 
-/** The bytes of a key that are searched for a pattern, and the greatest distance of two compared bytes. */
+/** The bytes of a key that are searched for a pattern. */
 const MAX_COMPARED = 256;
+/** The greatest distance of two compared bytes. */
 const MAX_LAG = 32;
 
 /**

@@ -9,9 +9,11 @@
 
 import { fromBase64Url, toHex } from "../common/bytes_text.ts";
 
-/** The types of the two tokens of a connection, so that neither is valid as the other. */
+/** The types of the tokens of a connection, so that none is valid as another. */
 export const TOKEN_TYPE = "hearsay-token+jwt";
 export const PROOF_TYPE = "hearsay-proof+jwt";
+/** A dialer's token for reading only. A type of its own: a member that knows no readers refuses it. */
+export const READER_TYPE = "hearsay-reader+jwt";
 
 /** The verified claims of a token. */
 export interface TokenClaims {
@@ -86,7 +88,16 @@ export function checkToken<K extends { readonly bytes: Uint8Array }>(
 
 /** True if a text has the header of a dialer's token; nothing is verified. */
 export function isDialersToken(text: string): boolean {
-  return objectOf(text.split(".", 1)[0]!)?.["typ"] === TOKEN_TYPE;
+  return typeOf(text) === TOKEN_TYPE || isReadersToken(text);
+}
+
+/** True if a text has the header of a token for reading; nothing is verified. */
+export function isReadersToken(text: string): boolean {
+  return typeOf(text) === READER_TYPE;
+}
+
+function typeOf(text: string): unknown {
+  return objectOf(text.split(".", 1)[0]!)?.["typ"];
 }
 
 function faultOf(

@@ -13,6 +13,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   node: "one member from a YAML file and flags, for several terminals",
   embed: "members inside a service's own Deno.serve, with a page",
   dashboard: "five members, and a page that shows them live",
+  browser: "a service whose pages are members",
   consensus: "members that act only once all agree",
   service: "a service as it is deployed: keys, TLS, readiness",
   protoactor: "a member of protoactor-go and one of Hearsay; needs Go",

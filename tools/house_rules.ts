@@ -23,11 +23,12 @@ const ROOMS = [
   "observer",
   "node",
   "operations",
+  "browser",
   "protoactor",
   "cli",
 ];
 /** The rooms that `mod.ts` does not reach: a program imports them by a path of their own. */
-const OPTIONAL: readonly string[] = ["deps", "testing", "operations", "protoactor", "cli"];
+const OPTIONAL: readonly string[] = ["deps", "testing", "operations", "browser", "protoactor", "cli"];
 /** The rooms with code of the product's own. */
 export const PRODUCT: readonly string[] = ROOMS.filter((room) => room !== "deps");
 /** The engine is pure, and what stands on the contracts does not know its neighbors. */
@@ -37,6 +38,7 @@ const APART: ReadonlyMap<string, readonly string[]> = new Map([
   ...["gossiper", "transport", "discovery", "testing"].map((room) =>
     [room, ROOMS.slice(0, ROOMS.indexOf("gossiper"))] as const
   ),
+  ["browser", ROOMS.slice(0, ROOMS.indexOf("operations"))],
   ["protoactor", ROOMS.slice(0, ROOMS.indexOf("operations"))],
 ]);
 /** Rooms and `mod.ts`, each with the rooms that it may import. */
@@ -124,6 +126,30 @@ const imports: Deno.lint.Rule = {
       ImportExpression: (node) => check(node, node.source),
       TSImportType: (node) =>
         check(node, node.argument.type === "TSLiteralType" ? node.argument.literal : node.argument),
+    };
+  },
+};
+
+/** The most lines of a function of the product. */
+const MAX_LINES = 50;
+
+const shortFunctions: Deno.lint.Rule = {
+  create(context) {
+    if (!LAYERS.has(layerOf(pathOf(context.filename)))) return {};
+    const check = (node: Deno.lint.Node & { readonly body?: Deno.lint.Node | null }) => {
+      if (!node.body) return;
+      const [start, end] = node.body.range;
+      const lines = context.sourceCode.text.slice(start, end).split("\n").length;
+      if (lines <= MAX_LINES) return;
+      context.report({
+        node,
+        message: `A function must have at most ${MAX_LINES} lines; this one has ${lines}.`,
+      });
+    };
+    return {
+      FunctionDeclaration: check,
+      FunctionExpression: check,
+      ArrowFunctionExpression: check,
     };
   },
 };
@@ -242,6 +268,7 @@ const plugin: Deno.lint.Plugin = {
   name: "house",
   rules: {
     "imports": imports,
+    "short-functions": shortFunctions,
     "mod-exports-only": modExportsOnly,
     "no-console": noConsole,
     "runtime-only": runtimeOnly,

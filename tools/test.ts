@@ -9,7 +9,8 @@ const ROOT = new URL("..", import.meta.url);
 
 /** Files and folders that take longer than the others together: processes, simulations, attacks, large states. */
 const LONG: readonly string[] = [
-  "tests/contract/discovery_test.ts",
+  "tests/browser",
+  "tests/conformance/discovery_test.ts",
   "tests/engine/chaos_test.ts",
   "tests/engine/state/many_keys_test.ts",
   "tests/operations/dashboard/browser_test.ts",

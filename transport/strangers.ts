@@ -92,8 +92,7 @@ export class Refusals {
   report(remote: ClientAddress | undefined, reason: string): void {
     // By host, because each attempt comes from another port.
     const host = addressOf(remote) ?? "";
-    if (!this.#reported.shouldReport(host, reason) || !this.#rate.take(1)) return;
-    this.#reported.add(host, reason);
+    if (!this.#reported.claim(host, reason, () => this.#rate.take(1))) return;
     this.#onRefused({ remote: remoteOf(remote), reason: printable(reason) });
   }
 

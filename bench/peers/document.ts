@@ -5,6 +5,7 @@
  */
 
 import type { Load, Measurement } from "./measure_system.ts";
+import { median } from "../measure.ts";
 import { FIGURES, type Figures, medianOfRuns, ratios } from "./statistics.ts";
 
 /** One system with its runs; it has none if the system could not be built. */
@@ -74,6 +75,7 @@ ${formatTable(rows)}
     load.kill ? "" : "; left out by `--no-kill`"
   }.
 - All started at once: from the time when the last process is ready until every member sees all ${load.members}.
+- ${joinNote(rows, cores)}
 - The last line is Hearsay's figure divided by the best figure of the others. Below 1, Hearsay is better.${
     falseNote(rows)
   }
@@ -116,6 +118,15 @@ function bytesNote(rows: readonly Row[]): string {
   return reasons.length > 0
     ? `not available, because ${reasons[0]}.`
     : "all bytes on loopback in a network namespace of its own, headers included, while no state changes.";
+}
+
+function joinNote(rows: readonly Row[], cores: number): string {
+  const texts = rows.filter(({ runs }) => runs.length > 0).map(({ name, runs }) =>
+    `${name} ${median(runs.map(({ joinCpuSeconds }) => joinCpuSeconds)).toFixed(1)} s`
+  );
+  return `In that time the processes used this much processor time together: ${texts.join(", ")}. ${
+    cores > 1 ? `On ${cores} cores a start takes at least 1/${cores} of it` : "A start takes at least as long"
+  }; a runtime that compiles its code on first use pays most of it there.`;
 }
 
 function falseNote(rows: readonly Row[]): string {

@@ -33,6 +33,8 @@ export interface Measurement {
   readonly figures: Figures;
   /** Why bytes were not counted; `undefined` if they were. */
   readonly whyNoBytes: string | undefined;
+  /** The processor time of all processes from the last one being ready until every member sees all. */
+  readonly joinCpuSeconds: number;
   /** How often a member reported a running member as gone. */
   readonly falselyGone: number;
 }
@@ -57,7 +59,7 @@ export async function measureSystem(
     fanOut,
     command: network.command(command),
   });
-  const joinMs = await timeOfJoin(cluster);
+  const { joinMs, joinCpuSeconds } = await timeOfJoin(cluster);
   report(`All members see all ${Math.round(joinMs)} ms after the last was ready.`);
   await sleep(load.warmUpMs);
   report(`Setting ${load.sets} values.`);
@@ -76,26 +78,32 @@ export async function measureSystem(
       killSeconds: killMs === null ? null : killMs / 1000,
       joinSeconds: joinMs / 1000,
     },
+    joinCpuSeconds,
     whyNoBytes: network.whyNoBytes,
     falselyGone,
   };
 }
 
-/** Milliseconds from the last process being ready until every member sees all. */
-async function timeOfJoin(cluster: ProcessCluster): Promise<number> {
+/** The time, and the processor time, from the last process being ready until every member sees all. */
+async function timeOfJoin(
+  cluster: ProcessCluster,
+): Promise<{ readonly joinMs: number; readonly joinCpuSeconds: number }> {
   const { members } = cluster;
+  const pids = members.map(({ pid }) => pid);
   await cluster.until({
     what: "all processes are ready",
     withinMs: START_BOUND_MS,
     isTrue: () => members.every(({ readyAtMs }) => readyAtMs !== undefined),
   });
+  const secondsBefore = await processorSeconds(pids);
   await cluster.until({
     what: "all members see all",
     withinMs: START_BOUND_MS,
     isTrue: () => members.every(({ members: { count } }) => count >= members.length),
   });
+  const joinCpuSeconds = await processorSeconds(pids) - secondsBefore;
   const lastReady = Math.max(...members.map(({ readyAtMs }) => readyAtMs!));
-  return lastAfter(lastReady, members.map(({ members: { sinceMs } }) => sinceMs));
+  return { joinMs: lastAfter(lastReady, members.map(({ members: { sinceMs } }) => sinceMs)), joinCpuSeconds };
 }
 
 /** Milliseconds from each set until the last other member has the value. */

@@ -127,9 +127,18 @@ export class Heartbeats {
     if (lostMs > this.#settings.heartbeatExpiration) this.distrust(now);
   }
 
-  /** Distrusts all counts so far: this process was suspended, or a peer blocked it as gone. */
+  /** Distrusts all counts so far: this process was suspended. */
   distrust(now: Instant): void {
     this.#distrustedUpToMs = now.monotonicMs;
+  }
+
+  /**
+   * Distrusts all counts so far, because a peer blocked this member as gone. At most once in a step of a digit: else a
+   * hostile peer could keep this member from passing any count on.
+   */
+  distrustAfterBlock(nowMs: number): void {
+    const stepMs = this.#stride * this.#settings.gossipInterval;
+    if (nowMs - this.#distrustedUpToMs >= stepMs) this.#distrustedUpToMs = nowMs;
   }
 
   /**
@@ -174,6 +183,18 @@ export class Heartbeats {
     }
     this.#lastVectorMs = nowMs;
     return { count, vector: this.#vector(peerIncarnations, room) };
+  }
+
+  /** The counts to send to a reader. No vector for a member waits because of it. */
+  livenessForReader(own: MemberState, { room, hasVector }: {
+    /** The bytes left in the message. */
+    readonly room: number;
+    /** True if a vector is due for this reader. */
+    readonly hasVector: boolean;
+  }): Liveness {
+    const { heartbeatCount: count } = own;
+    if (!this.#trustsVectors || !hasVector) return { count };
+    return { count, vector: this.#vector(undefined, room) };
   }
 
   /** Applies a peer's vector; ignores one about other active members than here. */

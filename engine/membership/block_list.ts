@@ -99,10 +99,14 @@ export class BlockList {
   /** The ids with a probe due, at most so many at a time; each is returned once per probe interval. */
   takeDueProbes(nowMs: number): string[] {
     if (nowMs < this.#nextProbeMs) return [];
-    const due = [...this.#blocks].filter(([, { probeAtMs }]) => probeAtMs <= nowMs);
-    // The longest due first, so that none starves.
-    if (due.length > MAX_PROBES) due.sort(([, one], [, other]) => one.probeAtMs - other.probeAtMs);
-    const probed = due.slice(0, MAX_PROBES);
+    // The longest due first, so that none starves. All may be due at once, so they are not sorted.
+    const probed: [string, Block][] = [];
+    for (const [id, block] of this.#blocks) {
+      if (block.probeAtMs > nowMs) continue;
+      const before = probed.findLastIndex(([, { probeAtMs }]) => probeAtMs <= block.probeAtMs);
+      if (before + 1 < MAX_PROBES) probed.splice(before + 1, 0, [id, block]);
+      if (probed.length > MAX_PROBES) probed.pop();
+    }
     for (const [, block] of probed) block.probeAtMs = nowMs + this.#probeIntervalMs;
     this.#nextProbeMs = Infinity;
     for (const { probeAtMs } of this.#blocks.values()) {

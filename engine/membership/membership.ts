@@ -22,7 +22,7 @@ export interface MembershipSettings {
   readonly maxMembers: number;
 }
 
-/** The members that the discovery names. */
+/** A topology: the members that the discovery names or a handshake let in since, without those dropped for room (E15). */
 export interface NewTopology {
   /** The ids of all members. */
   readonly members: readonly string[];

@@ -109,7 +109,7 @@ export class Acknowledgements {
     this.#memories.addPending(peer, member.id, { ...defaults, ...pending, incarnation, gap });
   }
 
-  /** True if the peer lacks something of an active member. */
+  /** True if the peer may lack something of an active member. */
   isLacking(peer: PeerMemory): boolean {
     const { active, log } = this.#store;
     for (const [id, { gap, reset, incarnation, after }] of peer.pending) {

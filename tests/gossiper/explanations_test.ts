@@ -154,9 +154,16 @@ Deno.test("seenBy: names the members that acknowledged a value, and why others l
   assertEquals(gossiper.seenBy("x").seenBy, ["a", "b", "c"]);
 });
 
-Deno.test("SeenChanged: counts up to all members for each set, and only while it is subscribed", async () => {
+Deno.test("SeenChanged: counts up to all members for each set, and only while a subscription names it", async () => {
   await using cluster = await connectedCluster(["a", "b", "c", "d"]);
   const a = cluster.of("a");
+  a.gossiper.setState("w", 1);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  // A subscription to all events is not enough.
+  assertEquals(a.emitted("SeenChanged"), []);
+  const named = a.gossiper.events.subscribe("SeenChanged");
+  a.gossiper.setState("w", 2);
+  await cluster.runUntil(() => cluster.isConfirmed());
   const from = a.emitted("SeenChanged").length;
   a.gossiper.setState("x", 1);
   a.gossiper.setState("y", 1);
@@ -169,6 +176,10 @@ Deno.test("SeenChanged: counts up to all members for each set, and only while it
   }
   assertEquals(new Set(changes.map(({ of }) => of)), new Set([4]));
   assertEquals(changes.find(({ key }) => key.startsWith("hearsay.")), undefined);
+  await named.cancel();
+  a.gossiper.setState("z", 1);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  assertEquals(a.emitted("SeenChanged").find(({ key }) => key === "z"), undefined);
 });
 
 Deno.test("explain: no text of a peer reaches a terminal as it is", async () => {

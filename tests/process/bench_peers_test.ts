@@ -19,7 +19,7 @@ Deno.test({
       settleMs: 0,
       kill: false,
     };
-    const { figures, whyNoBytes, falselyGone } = await measureSystem(command, {
+    const { figures, joinCpuSeconds, whyNoBytes, falselyGone } = await measureSystem(command, {
       load,
       report: (sentence) => phases.push(sentence),
     });
@@ -31,5 +31,6 @@ Deno.test({
     // Heartbeats cross the network even while nothing changes.
     assert(whyNoBytes === undefined ? figures.idleBytes! > 0 : figures.idleBytes === null);
     assertEquals(falselyGone, 0);
+    assert(joinCpuSeconds >= 0 && joinCpuSeconds < 600);
   },
 });

@@ -1,5 +1,5 @@
 import { ProtoactorTransport } from "../../protoactor/transport/transport.ts";
-import { CONTRACT_MAX_MESSAGE_BYTES, transportContract } from "../contract/transport.ts";
+import { CONTRACT_MAX_MESSAGE_BYTES, transportContract } from "../conformance/transport.ts";
 
 transportContract("protoactor", async () => {
   const options = { cluster: "orders", maxMessageBytes: CONTRACT_MAX_MESSAGE_BYTES };

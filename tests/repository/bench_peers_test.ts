@@ -109,7 +109,7 @@ Deno.test("document: has a row for each measured system, the ratios, and a reaso
     name,
     settings: "defaults",
     version: "1.0",
-    runs: [{ figures, whyNoBytes: undefined, falselyGone: name === "B" ? 2 : 0 }],
+    runs: [{ figures, joinCpuSeconds: 7, whyNoBytes: undefined, falselyGone: name === "B" ? 2 : 0 }],
   });
   const rows: Row[] = [
     row("A", { ...FIGURES, idleBytes: null }),
@@ -136,6 +136,7 @@ Deno.test("document: has a row for each measured system, the ratios, and a reaso
   assertStringIncludes(page, "| A | 400 ms | 600 ms | n/a | 0.50 | 20.0 s | 1.50 s |");
   assertStringIncludes(page, "| B | 200 ms | 600 ms | 1,230 | 0.50 | 20.0 s | 1.50 s |");
   assertStringIncludes(page, "| A / best other | 2.0× | 1.0× | n/a | 1.0× | 1.0× | 1.0× |");
+  assertStringIncludes(page.replaceAll("\n", " "), "together: A 7.0 s, B 7.0 s.");
   assertStringIncludes(page, "as gone: B 2.");
   assertStringIncludes(page, "C not measured (no compiler); defaults.");
 });

@@ -264,3 +264,11 @@ Deno.test("product files: mod.ts reaches every one, or it is an export of its ow
   assert(files.length > 10);
   assertEquals(files.filter((path) => !reached.has(path)), []);
 });
+
+Deno.test("lint: a function of the product has at most 50 lines, a test any number", () => {
+  const lines = (count: number) => `function f(): void {\n${"  f();\n".repeat(count - 2)}}\n`;
+  const method = `class A {\n  ${lines(51).replace("function f", "f")}}\n`;
+  const arrow = lines(51).replace("function f(): void", "export const f = (): void =>");
+  assertBreaks("house/short-functions", { "engine/a.ts": [lines(51), method, arrow] });
+  assertClean({ "engine/a.ts": [lines(50)], "tests/engine/a_test.ts": [lines(51)] });
+});

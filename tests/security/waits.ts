@@ -5,12 +5,12 @@
  */
 
 import type { EventType, HearsayEvent } from "../../contracts/event_stream.ts";
-import type { Gossiper, Node } from "../../mod.ts";
+import type { Gossiper } from "../../mod.ts";
 
 const BOUND_MS = 5_000;
 
 /** Resolves when a member has received this value of another member's key `k`. */
-export async function hears(node: Node, of: string, value: unknown): Promise<void> {
+export async function hears(node: Gossiper, of: string, value: unknown): Promise<void> {
   for await (const update of node.watch("k", { signal: AbortSignal.timeout(BOUND_MS) })) {
     if (update.memberId === of && update.value === value) return;
   }

@@ -9,7 +9,7 @@ import type { Connection } from "../../contracts/cluster.ts";
 import type { Message, Refusal } from "../../protocol/message.ts";
 import { MemoryNetwork, type MemoryTransport, type SentMessage } from "../../testing/memory.ts";
 import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
-import { refusal } from "../contract/messages.ts";
+import { refusal } from "../conformance/messages.ts";
 
 export const never = new AbortController().signal;
 

@@ -4,8 +4,8 @@ import { realRuntime } from "../../common/runtime.ts";
 import { MemoryNetwork, type SentMessage } from "../../testing/memory.ts";
 import { encode } from "../../protocol/codec.ts";
 import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
-import { CONTRACT_MAX_MESSAGE_BYTES, transportContract } from "../contract/transport.ts";
-import { refusal } from "../contract/messages.ts";
+import { CONTRACT_MAX_MESSAGE_BYTES, transportContract } from "../conformance/transport.ts";
+import { refusal } from "../conformance/messages.ts";
 import { End, never, World } from "./memory_pair.ts";
 
 for (const [name, delayMs] of [["in memory", 0], ["in memory, with a delay", 3]] as const) {

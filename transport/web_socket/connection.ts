@@ -66,6 +66,8 @@ export interface SocketConnectionOptions {
   readonly guard?: Guard | undefined;
   /** Counts the messages. */
   readonly meters?: Meters | undefined;
+  /** True if the peer's token is for reading. */
+  readonly isReader?: boolean | undefined;
 }
 
 /** A {@linkcode Connection} over an open WebSocket. */
@@ -74,6 +76,7 @@ export class SocketConnection implements Connection {
   readonly writable: WritableStream<Message>;
   readonly closed: Promise<CloseInfo>;
   readonly remote: string;
+  readonly isReader: boolean;
   readonly #options: SocketConnectionOptions;
   readonly #inbox: Inbox;
   readonly #rate: TokenBucket;
@@ -101,6 +104,7 @@ export class SocketConnection implements Connection {
     this.#socket = socket;
     this.#options = options;
     this.remote = options.remote;
+    this.isReader = options.isReader ?? false;
     this.closed = this.#over.promise;
     this.#usedMs = options.runtime.monotonicMs();
     this.#rate = new TokenBucket(options.limits.maxMessagesPerSecond, options.runtime);

@@ -9,7 +9,7 @@ import type { CloseInfo, Connection, Member, Transport } from "../../contracts/c
 import { CLOSE, HearsayError } from "../../common/errors.ts";
 import { addressAt, isMemberUrl } from "../../common/host_names.ts";
 import { abortable, deadlineAfter, realRuntime, type Runtime } from "../../common/runtime.ts";
-import { authorityOf } from "../../common/canonical_address.ts";
+import { authorityOf, canonicalHost } from "../../common/canonical_address.ts";
 import { describe } from "../../options/rules.ts";
 import { isLoopback } from "../../common/loopback.ts";
 import { Admission, type ConnectionSlot } from "./admission.ts";
@@ -74,8 +74,8 @@ export class WebSocketTransport implements Transport {
   readonly #pace: RefusalPace;
   /** The authorities of this transport. A token for another one is refused. */
   readonly #authorities = new Set<string>();
-  /** This transport's own addresses, as host and path; true for those at which a client has opened a connection. */
-  readonly #dialedAt = new Map<string, boolean>();
+  /** This transport's own addresses by {@linkcode placeOf}; true for those at which a client has opened a connection. */
+  readonly #reachedAt = new Map<string, boolean>();
   readonly #platform: Platform;
   readonly #dialer: Dialer;
   readonly #server: Server | undefined;
@@ -142,15 +142,14 @@ export class WebSocketTransport implements Transport {
     const authority = authorityOf(address);
     if (authority === undefined) return;
     this.#authorities.add(authority);
-    const { host, pathname } = new URL(address);
+    const { pathname } = new URL(address);
     if (pathname !== "/") this.#paths.add(pathname);
-    this.#dialedAt.set(`${host}${pathname === "/" ? this.#path : pathname}`, false);
+    this.#reachedAt.set(placeOf(dialUrl(address, this.#path)), false);
   }
 
   /** True if a client has opened a connection at this address, which is one of this transport's own. */
-  wasDialedAt(address: string): boolean {
-    const { host, pathname } = dialUrl(address, this.#path);
-    return this.#dialedAt.get(`${host}${pathname}`) ?? false;
+  wasReachedAt(address: string): boolean {
+    return this.#reachedAt.get(placeOf(dialUrl(address, this.#path))) ?? false;
   }
 
   /**
@@ -220,7 +219,7 @@ export class WebSocketTransport implements Transport {
     const { response, isUpgraded } = this.#upgrade(request, {
       // Before the upgrade, because reading the address of an upgraded request throws.
       remote: remoteOf(info?.remoteAddr),
-      dialed: `${url.host}${url.pathname}`,
+      at: placeOf(url),
       place,
     });
     return isUpgraded ? response : await this.#pace.pass(response, info?.remoteAddr);
@@ -228,9 +227,9 @@ export class WebSocketTransport implements Transport {
 
   #upgrade(
     request: Request,
-    { remote, dialed, place }: {
+    { remote, at, place }: {
       readonly remote: string;
-      readonly dialed: string;
+      readonly at: string;
       readonly place: ConnectionSlot;
     },
   ): { readonly response: Response; readonly isUpgraded: boolean } {
@@ -248,7 +247,7 @@ export class WebSocketTransport implements Transport {
       signal: this.#closing.signal,
       opened: (socket) => {
         if (seat) return this.#acceptObserver(socket, { remote, place, seat });
-        if (this.#dialedAt.has(dialed)) this.#dialedAt.set(dialed, true);
+        if (this.#reachedAt.has(at)) this.#reachedAt.set(at, true);
         this.#accept(socket, { remote, place });
       },
       failed: () => {
@@ -366,7 +365,8 @@ export class WebSocketTransport implements Transport {
     socket: Socket,
     { remote, place }: { readonly remote: string; readonly place: ConnectionSlot },
   ): void {
-    const connection = this.#keep(socket, { dialed: false, remote, guard: place.admitted?.guard });
+    const { guard, isReader } = place.admitted ?? {};
+    const connection = this.#keep(socket, { dialed: false, remote, guard, isReader });
     place.upgraded({
       get usedMs() {
         return connection.usedMs;
@@ -386,13 +386,13 @@ export class WebSocketTransport implements Transport {
       readonly seat: ObserverPlace;
     },
   ): void {
-    const { guard } = place.admitted ?? {};
-    place.upgraded(seat.open(socket, { remote, guard, isReader: false, ended: () => place.leave() }));
+    const { guard, isReader = false } = place.admitted ?? {};
+    place.upgraded(seat.open(socket, { remote, guard, isReader, ended: () => place.leave() }));
   }
 
   #keep(
     socket: Socket,
-    side: Pick<SocketConnectionOptions, "dialed" | "remote" | "guard">,
+    side: Pick<SocketConnectionOptions, "dialed" | "remote" | "guard" | "isReader">,
   ): SocketConnection {
     const connection = new SocketConnection(socket, {
       runtime: this.#runtime,
@@ -428,4 +428,12 @@ function assertNotOpenToAll(
       describe(hostname)
     }, unless insecure is true; nothing was opened.`,
   );
+}
+
+/**
+ * The canonical host, the port if it is named, and the path of an address. The scheme is left out: behind a proxy with TLS a
+ * request comes by `http`.
+ */
+function placeOf({ hostname, port, pathname }: URL): string {
+  return `${canonicalHost(hostname)}:${port}${pathname}`;
 }

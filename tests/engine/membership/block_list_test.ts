@@ -88,7 +88,7 @@ Deno.test("block list: only a member blocked as expired is probed, once an inter
   assertEquals(list.takeDueProbes(1_600), ["b"]);
   assertEquals(list.takeDueProbes(2_599), ["a"]);
   // A late one is not probed twice to make up for it.
-  assertEquals(list.takeDueProbes(9_000), ["a", "b"]);
+  assertEquals(list.takeDueProbes(9_000), ["b", "a"]);
   assertEquals(list.takeDueProbes(9_999), []);
   assertEquals(list.takeDueProbes(10_000), ["a", "b"]);
 });
@@ -108,14 +108,29 @@ Deno.test("block list: with an interval of Infinity no member is probed, as in p
   assertEquals(list.takeDueProbes(Number.MAX_SAFE_INTEGER), []);
 });
 
-Deno.test("block list: a check for probes costs nothing while none is due (E6)", () => {
+Deno.test("block list: a check for probes looks at no member while none is due (E6)", () => {
   const list = new BlockList(1_000);
-  for (let each = 0; each < 10_000; each++) list.block(`m${each}`, "expired", at(0));
-  const start = performance.now();
-  for (let each = 0; each < 100_000; each++) list.takeDueProbes(500);
-  for (let each = 0; each < 10_000 / 16; each++) assertEquals(list.takeDueProbes(1_000).length, 16);
-  for (let each = 0; each < 100_000; each++) list.takeDueProbes(1_500);
-  assertEquals(performance.now() - start < 10_000, true);
+  for (let each = 0; each < 100; each++) list.block(`m${each}`, "expired", at(0));
+  for (let each = 0; each < 100 / 16; each++) list.takeDueProbes(1_000);
+  const { [Symbol.iterator]: entries, values } = Map.prototype;
+  let iterations = 0;
+  try {
+    Map.prototype[Symbol.iterator] = function () {
+      iterations++;
+      return entries.call(this);
+    };
+    Map.prototype.values = function () {
+      iterations++;
+      return values.call(this);
+    };
+    for (const nowMs of [1_001, 1_500, 1_999]) list.takeDueProbes(nowMs);
+    assertEquals(iterations, 0);
+    list.takeDueProbes(2_000);
+    assertEquals(iterations, 2);
+  } finally {
+    Map.prototype[Symbol.iterator] = entries;
+    Map.prototype.values = values;
+  }
 });
 
 Deno.test("block list: at most 16 probes are returned at a time, the longest due first (E10)", () => {

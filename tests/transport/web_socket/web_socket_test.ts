@@ -8,7 +8,7 @@ import {
 } from "../../../transport/web_socket/web_socket.ts";
 import type { Authentication } from "../../../contracts/authentication.ts";
 import { HOSTILE_HOSTS, HOSTILE_URLS } from "../../common/host_names.ts";
-import { CONTRACT_MAX_MESSAGE_BYTES, transportContract } from "../../contract/transport.ts";
+import { CONTRACT_MAX_MESSAGE_BYTES, transportContract } from "../../conformance/transport.ts";
 import { closeEverything, httpOf, never, OPTIONS, pair, take } from "./transports.ts";
 import { listenTcp, RawPeer, UPGRADE } from "./raw_peer.ts";
 import { HandRuntime } from "./hand_runtime.ts";

@@ -1,0 +1,133 @@
+import { assert, assertEquals } from "../../deps/std_assert.ts";
+import { canonicalize } from "../../deps/canonicalize.ts";
+import { join, type Node } from "../../mod.ts";
+import type * as Browser from "../../browser/mod.ts";
+import { newClusterKey, tokenFor } from "../../security/cluster_keys.ts";
+import { canonicalize as canonicalizeInPage } from "../../tools/bundle/canonicalize.ts";
+import { bundled } from "../browser/bundled.ts";
+import { eventually, hears } from "../security/waits.ts";
+
+/** The most bytes of the module with gzip: 60 KB. */
+const MAX_BYTES = 60 * 1024;
+const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 300, heartbeatExpiration: 5_000 };
+
+const text = await bundled();
+
+/** The size of a text as it is sent with gzip. */
+async function gzipBytes(text: string): Promise<number> {
+  const zipped = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+  return (await new Response(zipped).arrayBuffer()).byteLength;
+}
+const page: typeof Browser = await import(`data:text/javascript,${encodeURIComponent(text)}`);
+
+Deno.test("bundle: the module of pages has at most 60 KB with gzip", async () => {
+  const bytes = await gzipBytes(text);
+  assert(bytes <= MAX_BYTES, `${bytes} bytes`);
+});
+
+Deno.test("bundle: has the exports of browser/mod.ts, no import, and no syntax later than ES2022", () => {
+  assertEquals(Object.keys(page).sort(), ["BrowserNode", "HearsayError", "join", "leaveOnPageHide"]);
+  assertEquals(text.match(/\bimport\b *["'({]|}from *["']/g), null);
+  // The task itself fails on any later syntax; this one is in the sources.
+  assertEquals(text.match(/\b(await )?using [\w$]+ *=/g), null);
+});
+
+Deno.test("bundle: nothing of the module needs Deno", () => {
+  const inCode = text.replaceAll(/"[^"]*"/g, '""');
+  assertEquals(inCode.match(/\b(Deno|process)\b\.\w+/g), null);
+});
+
+Deno.test("bundle: in place of canonical JSON, the same text", () => {
+  for (
+    const value of [
+      { b: 1, a: [{ d: null, c: "é\u2028" }], "": true, "10": 1, "9": 2, é: 1, "\u{1F600}": 2, "\uFB33": 3 },
+      [],
+      {},
+      "x",
+      1e21,
+      -0,
+      0.1,
+      null,
+      [[1], { a: {} }],
+    ]
+  ) {
+    assertEquals(canonicalizeInPage(value), canonicalize(value));
+  }
+});
+
+async function members(sign: boolean) {
+  const keys = [await newClusterKey()];
+  const options = { cluster: "pages", listen: { port: 0 }, config: CONFIG, authentication: { keys, sign } };
+  const ada = await join(options);
+  const ben = await join({ ...options, seeds: [ada.address] });
+  const from = (access: "full" | "read") =>
+    page.join({
+      cluster: "pages",
+      seeds: [ada.address, ben.address],
+      config: CONFIG,
+      sign,
+      token: ({ id = "page", address }) => tokenFor({ keys, cluster: "pages", id, address, access }),
+    });
+  return { ada, ben, from };
+}
+
+/** Sets many keys and large values, and waits until the other side has them. */
+async function exchange(one: Node, other: Browser.BrowserNode): Promise<void> {
+  for (let index = 0; index < 200; index++) one.setState(`key ${index}`, { index, text: "x".repeat(index) });
+  for (let index = 0; index < 200; index += 2) one.deleteState(`key ${index}`);
+  one.setState("k", "last");
+  await hears(other, one.id, "last");
+  await eventually(() => other.getState("key 199").size === 1 && other.getState("key 198").size === 0);
+}
+
+for (const sign of [false, true]) {
+  const what = sign ? "where members sign" : "with keys";
+  Deno.test(`bundle: its member exchanges state, agrees, and leaves, ${what}`, async () => {
+    const { ada, ben, from } = await members(sign);
+    await using _ada = ada;
+    await using _ben = ben;
+    const node = await from("full");
+    await exchange(ada, node);
+    node.setState("k", { of: "page" });
+    await eventually(() => JSON.stringify(ben.getState("k").get(node.id)?.value) === '{"of":"page"}');
+    ada.setState("k", { of: "page" });
+    ben.setState("k", { of: "page" });
+    using check = node.registerConsensusCheck("k");
+    assertEquals(await check.reached({ signal: AbortSignal.timeout(10_000) }), { of: "page" });
+    await node.converged({ signal: AbortSignal.timeout(10_000) });
+    assertEquals(node.snapshot().members.length, 3);
+    assertEquals((await node.stop()).flushed, true);
+    await eventually(() => ben.members.find(({ id }) => id === node.id)?.status === "left");
+  });
+
+  Deno.test(`bundle: its reader has the state of all, ${what}`, async () => {
+    const { ada, ben, from } = await members(sign);
+    await using _ada = ada;
+    await using _ben = ben;
+    ben.setState("k", 1);
+    await using node = await from("read");
+    await exchange(ada, node);
+    await hears(node, ben.id, 1);
+  });
+}
+
+Deno.test("bundle: a misspelled option and an invalid setting are named", async () => {
+  const join = page.join as (options: unknown) => Promise<unknown>;
+  const messages: string[] = [];
+  for (
+    const options of [
+      { cluster: "pages", seeds: [], tokens: 1 },
+      { cluster: "pages", seeds: ["x"] },
+      { cluster: "pages", seeds: [], config: { gossipInterval: "1" } },
+      { cluster: "pages", seeds: [], config: { interval: 1 } },
+    ]
+  ) {
+    messages.push(await join(options).then(() => "accepted", (error) => error.message.split("\n").at(-1)));
+  }
+  assertEquals(messages.map((message) => /tokens|seeds|gossipInterval|interval/.exec(message)?.[0]), [
+    "tokens",
+    "seeds",
+    "gossipInterval",
+    "interval",
+  ]);
+});
