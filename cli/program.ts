@@ -138,6 +138,8 @@ function others(program: Command, bind: Bind): void {
   bind(program.command("keygen"), async () => (await import("./commands/keygen.ts")).keygen)
     .description("print a new cluster key")
     .option("--signing <file>", "write a new key pair for signing to this file instead");
+  bind(asking(program.command("token")), async () => (await import("./commands/token.ts")).token)
+    .description("print a token for reading: HEARSAY_TOKEN of a person without a key, within 30 s");
   bind(program.command("simulate [args...]"), async () => (await import("./commands/simulate.ts")).simulate)
     .description("run the project's simulator; arguments follow after --");
   bind(

@@ -6,6 +6,7 @@
 
 import { bracketed } from "../../common/host_names.ts";
 import type { Explanation } from "../../contracts/explanation.ts";
+import { printable } from "../../common/printable.ts";
 import { configure } from "../../options/configuration.ts";
 import type { ObserveOptions } from "../../observer/client.ts";
 import type { Facts } from "../../observer/protocol.ts";
@@ -15,6 +16,7 @@ import { judgeAsSeen, judgeRoom, judgeSelf, judgeSettings, seedFault } from "../
 import { EXIT, type ExitCode } from "../failure.ts";
 import { type MemberFlags, type MemberSettings, memberSettingsOf } from "../member_settings.ts";
 import type { CommonFlags, Context, Run } from "../program.ts";
+import type { Screen } from "../screen.ts";
 import { keysOf, targetOf, textOf } from "../target.ts";
 
 /** The flags of the command. */
@@ -165,48 +167,50 @@ function excuse(diagnosis: Diagnosis): void {
   steps[last] = note(steps[last]!.name, fault.seen, fault.todo);
 }
 
+/** The place of the texts of steps. */
+const INDENT = " ".repeat(18);
+
 const MARKS = { ok: ["ok", "good"], note: ["!!", "warn"], fault: ["no", "bad"] } as const;
 
 /** Prints the fault first, then every step. */
 function report({ screen }: Context, diagnoses: readonly Diagnosis[]): ExitCode {
-  const faulty = farthest(diagnoses.filter(({ fault }) => fault !== undefined));
-  const fault = faulty?.fault;
+  const fault = farthest(diagnoses.filter((each) => each.fault !== undefined))?.fault;
+  const code = fault ? EXIT.fault : EXIT.ok;
   if (screen.isJson) {
     screen.json({
       fault: fault ? { ...fault, title: FAULTS[fault.code] } : null,
-      diagnoses: diagnoses.map(({ subject, steps, fault: own }) => ({
-        subject,
-        steps,
-        fault: own?.code ?? null,
-      })),
+      diagnoses: diagnoses.map(({ subject, steps, fault: own }) => ({ subject, steps, fault: own?.code ?? null })),
     });
-    return fault ? EXIT.fault : EXIT.ok;
+    return code;
   }
   if (fault) {
-    screen.lines(
-      screen.wrapped(`Fault: ${FAULTS[fault.code]}. ${fault.seen}`).map((line, index) =>
-        index === 0 ? screen.paint(line, "bad") : screen.paint(line, "bad")
-      ),
-    );
+    const lines = screen.wrapped(`Fault: ${FAULTS[fault.code]}. ${fault.seen}`);
+    screen.lines(lines.map((line) => screen.paint(line, "bad")));
     screen.paragraph(`Do: ${fault.todo}`);
   } else {
-    const last = diagnoses.flatMap(({ steps }) => steps).findLast(({ name, outcome }) =>
-      (name === "member" || name === "limits") && outcome === "ok"
-    );
-    screen.paragraph(screen.paint(`No fault found. ${last?.seen ?? ""}`.trim(), "good"));
+    screen.paragraph(screen.paint(`No fault found. ${wellOf(diagnoses)}`.trim(), "good"));
   }
-  for (const { subject, steps } of diagnoses) {
-    screen.line();
-    screen.line(screen.paint(subject, "bold"));
-    for (const { name, outcome, seen, todo } of steps) {
-      const [mark, tone] = MARKS[outcome];
-      const [first = "", ...rest] = screen.wrapped(seen, " ".repeat(17));
-      screen.line(`  ${screen.paint(mark, tone)}  ${name.padEnd(11)} ${first.trimStart()}`);
-      screen.lines(rest);
-      if (todo !== undefined && outcome !== "ok") {
-        screen.lines(screen.wrapped(`-> ${todo}`, " ".repeat(17)).map((line) => screen.paint(line, "dim")));
-      }
-    }
+  for (const diagnosis of diagnoses) print(screen, diagnosis);
+  return code;
+}
+
+/** The sentence that says how well it is. */
+function wellOf(diagnoses: readonly Diagnosis[]): string {
+  const last = diagnoses.flatMap(({ steps }) => steps).findLast(({ name, outcome }) =>
+    (name === "member" || name === "limits") && outcome === "ok"
+  );
+  return last?.seen ?? "";
+}
+
+function print(screen: Screen, { subject, steps }: Diagnosis): void {
+  screen.line();
+  screen.line(screen.paint(printable(subject, 200), "bold"));
+  for (const { name, outcome, seen, todo } of steps) {
+    const [mark, tone] = MARKS[outcome];
+    const [first = "", ...rest] = screen.wrapped(seen, INDENT);
+    screen.line(`  ${screen.paint(mark, tone)}  ${name.padEnd(11)} ${first.trimStart()}`);
+    screen.lines(rest);
+    if (todo === undefined || outcome === "ok") continue;
+    screen.lines(screen.wrapped(`-> ${todo}`, INDENT).map((line) => screen.paint(line, "dim")));
   }
-  return fault ? EXIT.fault : EXIT.ok;
 }

@@ -1,7 +1,7 @@
 // Attacks by observers: clients that may read, and should harm nothing else.
 
 import { assert, assertEquals, assertMatch, assertRejects } from "../../deps/std_assert.ts";
-import { clusterKeys, newClusterKey } from "../../security/cluster_keys.ts";
+import { clusterKeys, newClusterKey, tokenFor } from "../../security/cluster_keys.ts";
 import { authorityOf } from "../../common/canonical_address.ts";
 import { realRuntime } from "../../common/runtime.ts";
 import { HearsayError, join, type JoinOptions, type Node } from "../../mod.ts";
@@ -90,6 +90,17 @@ Deno.test("observer: a token is good for one connection, and a withdrawn key end
   await assertRejects(() => open(node, { authorization: `Bearer ${token}` }), Error, "401");
   node.setKeys([later]);
   assertEquals((await first.closed).code, 4401);
+});
+
+Deno.test("observer: with a token for reading it reads, and sets nothing even where observers may", async () => {
+  const key = await newClusterKey();
+  await using node = await member({ authentication: { keys: [key] }, observers: { maySet: true } });
+  const [cluster, address] = ["orders", node.address];
+  const token = await tokenFor({ keys: [key], cluster, id: "eve", address, access: "read" });
+  await using observer = await Observer.connect(address, { token });
+  assertEquals([observer.welcome.maySet, (await observer.ask<MembersPage>("members")).of], [false, 1]);
+  await assertRejects(() => observer.ask("set", { key: "k", value: 1 }), HearsayError, "for reading only");
+  assertEquals(node.getState("k").size, 0);
 });
 
 Deno.test("observer: its subprotocol opens no session of a peer, whatever it says", async () => {

@@ -162,6 +162,26 @@ Deno.test("command: the address, cluster and keys come from the environment too"
   }
 });
 
+Deno.test("token: lets a person without a key read, once, and set nothing", async () => {
+  const key = await newClusterKey();
+  await using node = await member({ id: "ada", authentication: { keys: [key] }, observers: { maySet: true } });
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/keys`, `${key}\n`);
+    const target = ["--at", node.address, "--cluster", "orders"];
+    const tokenNow = async () => (await run(["token", ...target, "--keys-file", `${folder}/keys`])).output.trim();
+    const env = { HEARSAY_TOKEN: await tokenNow() };
+    assertEquals((await run(["members", ...target], { env })).code, 0);
+    assertEquals((await run(["members", ...target], { env })).code, 4);
+    const refused = await run(["set", "k", "1", ...target], { env: { HEARSAY_TOKEN: await tokenNow() } });
+    assertEquals([refused.code, refused.errors], [4, "hearsay: This observer's token is for reading only.\n"]);
+    assertEquals((await run(["set", "k", "1", ...target, "--keys-file", `${folder}/keys`])).code, 0);
+    assertEquals((await run(["token", ...target])).code, 2);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("command: colors only on a terminal, and neither with NO_COLOR nor with --no-color", async () => {
   await using node = await member();
   const isPainted = async (args: readonly string[], options = {}) =>
@@ -181,7 +201,7 @@ Deno.test("command: --help names every command and every exit code, and --json m
   const { code, output } = await run(["--help"]);
   assertEquals(code, 0);
   const commands = ["agent", "completions", "doctor", "events", "explain", "get", "keygen", "members"];
-  for (const name of [...commands, "seen", "set", "simulate", "top", "watch"]) {
+  for (const name of [...commands, "seen", "set", "simulate", "token", "top", "watch"]) {
     assertMatch(output, new RegExp(`^  ${name} `, "m"));
   }
   assertMatch(output, /0 all went well; 1 .*2 .*\n?3 .*4 a member refused/);
