@@ -8,6 +8,7 @@ import { messageOf } from "../common/error_text.ts";
 import { HearsayError } from "../common/errors.ts";
 import { printable } from "../common/printable.ts";
 import { RequestFailed } from "../observer/client.ts";
+import type { RequestFault } from "../observer/protocol.ts";
 import { ConfigurationError } from "../options/configuration_error.ts";
 
 /** The exit codes, in `docs/operating.md` too. */
@@ -39,11 +40,17 @@ export class CommandFailure extends Error {
   }
 }
 
+/** The exit codes of refused requests. */
+const OF_REQUEST: { readonly [fault in RequestFault]?: ExitCode } = {
+  forbidden: EXIT.refused,
+  invalid: EXIT.usage,
+};
+
 /** The exit code of an error. */
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CommandFailure) return error.exitCode;
   if (error instanceof ConfigurationError) return EXIT.usage;
-  if (error instanceof RequestFailed) return error.fault === "forbidden" ? EXIT.refused : EXIT.fault;
+  if (error instanceof RequestFailed) return OF_REQUEST[error.fault] ?? EXIT.fault;
   if (error instanceof Deno.errors.NotCapable) return EXIT.usage;
   if (!(error instanceof HearsayError)) return EXIT.fault;
   switch (error.code) {

@@ -33,7 +33,8 @@ export interface Target {
 
 /** Reads the flags, the files that they name, and the environment. */
 export async function targetOf(flags: TargetFlags, terminal: Terminal): Promise<Target> {
-  const given = flags.at ?? terminal.env("HEARSAY_AT");
+  // An empty variable counts as none.
+  const given = flags.at ?? (terminal.env("HEARSAY_AT") || undefined);
   const address = given ?? DEFAULT_ADDRESS;
   const url = URL.parse(address);
   if (!url || !/^wss?:$/.test(url.protocol) || url.hostname === "") {
@@ -43,8 +44,8 @@ export async function targetOf(flags: TargetFlags, terminal: Terminal): Promise<
     throw new CommandFailure(EXIT.usage, text);
   }
   const keys = await keysOf(flags, terminal);
-  const cluster = flags.cluster ?? terminal.env("HEARSAY_CLUSTER");
-  const token = flags.token ?? terminal.env("HEARSAY_TOKEN");
+  const cluster = flags.cluster ?? (terminal.env("HEARSAY_CLUSTER") || undefined);
+  const token = flags.token ?? (terminal.env("HEARSAY_TOKEN") || undefined);
   if (keys && cluster === undefined) {
     const text =
       "With keys the name of the cluster must be given, because a token names it; add --cluster <name>.";

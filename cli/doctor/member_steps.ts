@@ -98,6 +98,7 @@ export function judgeSelf(diagnosis: Diagnosis, facts: Facts): void {
   const fault = ownFault(facts, others);
   if (fault) fail(diagnosis, "member", fault);
   else steps.push(ok("member", facts.explanation.summary));
+  noteLimits(diagnosis, facts);
   for (const { id, reason, sinceMs } of facts.blocked.slice(0, MAX_TROUBLES)) {
     if (reason === "left") continue;
     const ago = duration(Math.max(0, facts.wallMs - sinceMs));
@@ -128,7 +129,7 @@ function ownFault(facts: Facts, others: number): Fault | undefined {
     };
   }
   if (leaving) return { code: "stopped", seen: "The member leaves the cluster.", todo: "Start it again." };
-  if (others > 0 && !isolated) return isFull(facts) ? fullFault(facts) : undefined;
+  if (others > 0 && !isolated) return undefined;
   const blockedAt = explanation.decisions.findLast(({ kind }) => kind === "selfBlocked");
   const rejoinedAt = explanation.decisions.findLast(({ kind }) => kind === "rejoined" || kind === "renewed");
   if (blockedAt && blockedAt.lastAtUnixMilliseconds > (rejoinedAt?.lastAtUnixMilliseconds ?? 0)) {
@@ -252,23 +253,31 @@ function todoOf(code: FaultCode): string {
   return TODO[code] ?? "Look at the logs of both members.";
 }
 
-function isFull({ counts, settings, room }: Facts): boolean {
-  const known = counts.alive + counts.suspected + counts.failed;
-  return known >= settings.maxMembers || room.refused > 0;
+function isFull(facts: Facts): boolean {
+  return knownTo(facts) >= facts.settings.maxMembers;
 }
 
-function fullFault({ self, counts, settings, room }: Facts): Fault {
-  const known = counts.alive + counts.suspected + counts.failed;
-  const bytes = room.refused > 0
-    ? ` ${room.refused} states of others found no room in \`maxHeldBytes\`.`
-    : "";
+function knownTo({ counts: { alive, suspected, failed } }: Facts): number {
+  return alive + suspected + failed;
+}
+
+function fullFault(facts: Facts): Fault {
+  const limit = `room for ${facts.settings.maxMembers} members (\`maxMembers\`), and knows ${knownTo(facts)}`;
   return {
     code: "full",
-    seen: `${
-      shown(self)
-    } has room for ${settings.maxMembers} members (\`maxMembers\`), and knows ${known}.${bytes}`,
+    seen: `${shown(facts.self)} has ${limit}.`,
     todo: "Raise the limit on every member, or stop members.",
   };
+}
+
+/** A limit that was reached does not make a member alone. */
+function noteLimits({ steps }: Diagnosis, facts: Facts): void {
+  const { seen, todo } = fullFault(facts);
+  if (isFull(facts)) steps.push(note("limits", `${seen} No other one can join.`, todo));
+  const { refused, dropped } = facts.room;
+  if (refused + dropped === 0) return;
+  const states = `${refused} states of others found no room since its start, and ${dropped} were dropped.`;
+  steps.push(note("limits", states, "Raise `maxHeldBytes`, or store less in the state."));
 }
 
 /** A trouble as a line. Its event came as plain data. */

@@ -98,7 +98,7 @@ Deno.test("events: prints a sentence for each; an unknown type is an error that 
   await using two = await member({ id: "ben", seeds: [one.address] });
   await two.whenMembers(2);
   const unknown = await run(["events", "MemberJoind", "--at", one.address]);
-  assertEquals(unknown.code, 1);
+  assertEquals(unknown.code, 2);
   assertMatch(unknown.errors, /MemberJoind/);
   await using _three = await member({ id: "cleo", seeds: [one.address] });
   await terminal.until(/^\d\d:\d\d:\d\d {2}MemberJoined +the member "cleo" joined\.$/m);
