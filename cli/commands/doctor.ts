@@ -179,7 +179,11 @@ function report({ screen }: Context, diagnoses: readonly Diagnosis[]): ExitCode 
   if (screen.isJson) {
     screen.json({
       fault: fault ? { ...fault, title: FAULTS[fault.code] } : null,
-      diagnoses: diagnoses.map(({ subject, steps, fault: own }) => ({ subject, steps, fault: own?.code ?? null })),
+      diagnoses: diagnoses.map(({ subject, steps, fault: own }) => ({
+        subject,
+        steps,
+        fault: own?.code ?? null,
+      })),
     });
     return code;
   }

@@ -30,7 +30,7 @@ export const events: Run = async ({ terminal, screen }, types, flags) => {
   const wanted = named.length === 0 ? typesOf("info") : named[0] === "all" ? undefined : named;
   try {
     for await (const followed of await observer.follow(wanted ? { types: wanted } : {})) {
-      if (isHeartbeat(followed) && named.length === 1) continue;
+      if (wanted === undefined && isHeartbeat(followed)) continue;
       print(screen, observer, followed);
     }
   } catch (error) {

@@ -4,7 +4,8 @@ import { run } from "./terminal.ts";
 /** True if a program is installed. */
 function has(program: string): boolean {
   try {
-    return new Deno.Command(program, { args: ["--version"], stdout: "null", stderr: "null" }).outputSync().success;
+    return new Deno.Command(program, { args: ["--version"], stdout: "null", stderr: "null" }).outputSync()
+      .success;
   } catch {
     return false;
   }
@@ -23,7 +24,9 @@ Deno.test({
     try {
       await Deno.writeTextFile(file, output);
       const completed = async (...words: string[]) => {
-        const script = `source ${file}; COMP_WORDS=(hearsay ${words.map((each) => `'${each}'`).join(" ")}); ` +
+        const script = `source ${file}; COMP_WORDS=(hearsay ${
+          words.map((each) => `'${each}'`).join(" ")
+        }); ` +
           `COMP_CWORD=${words.length}; _hearsay; echo "\${COMPREPLY[@]}"`;
         const { stdout } = await new Deno.Command("bash", { args: ["-c", script] }).output();
         return new TextDecoder().decode(stdout).trim();

@@ -15,7 +15,8 @@ async function settingsIn(text: string, flags: MemberFlags = {}) {
 }
 
 Deno.test("member settings: flags win over the file, and the gossiper's settings stay as they are", async () => {
-  const text = "cluster: orders\nport: 7001\nseeds: [ws://127.0.0.1:7002]\nstate: { role: a }\ngossipInterval: 200\n";
+  const text =
+    "cluster: orders\nport: 7001\nseeds: [ws://127.0.0.1:7002]\nstate: { role: a }\ngossipInterval: 200\n";
   const settings = await settingsIn(text, { port: "7003", id: "ada" });
   assertEquals([settings.cluster, settings.port, settings.id], ["orders", 7_003, "ada"]);
   assertEquals([settings.seeds, settings.state, settings.config], [

@@ -42,7 +42,16 @@ Deno.test("cut: keeps both ends, and counts characters", () => {
 
 Deno.test("duration and bytes: have units that people read", () => {
   const durations = [0, 999, 1_000, 59_900, 60_000, 3_725_000, 90_000_000, 200_000_000].map(duration);
-  assertEquals(durations, ["0 ms", "999 ms", "1.0 s", "59.9 s", "1 min 0 s", "1 h 2 min", "25 h 0 min", "2 d 7 h"]);
+  assertEquals(durations, [
+    "0 ms",
+    "999 ms",
+    "1.0 s",
+    "59.9 s",
+    "1 min 0 s",
+    "1 h 2 min",
+    "25 h 0 min",
+    "2 d 7 h",
+  ]);
   assertEquals([0, 1_023, 1_024, 5 * 2 ** 20, 3 * 2 ** 30].map(bytes), [
     "0 B",
     "1023 B",

@@ -110,9 +110,22 @@ Deno.test("doctor: finds a missing permission, its own and that of a running mem
     permissions: [`--allow-net=127.0.0.1:${two}`],
   });
   assertEquals(own.code, 1);
-  assertMatch(own.lines[0]!, new RegExp(`^Fault: permission missing\\. .* --allow-net=127\\.0\\.0\\.1:${one}`));
+  assertMatch(
+    own.lines[0]!,
+    new RegExp(`^Fault: permission missing\\. .* --allow-net=127\\.0\\.0\\.1:${one}`),
+  );
   await using ben = hearsay(
-    ["agent", "--cluster", "orders", "--port", String(two), "--seed", `ws://127.0.0.1:${one}`, "--log", "info"],
+    [
+      "agent",
+      "--cluster",
+      "orders",
+      "--port",
+      String(two),
+      "--seed",
+      `ws://127.0.0.1:${one}`,
+      "--log",
+      "info",
+    ],
     { permissions: [`--allow-net=127.0.0.1:${two}`, "--allow-env"] },
   );
   await ben.until(/no member answered at a seed/);
@@ -124,7 +137,9 @@ Deno.test("doctor: finds a missing permission, its own and that of a running mem
 Deno.test("hearsay: on a terminal `--watch` draws in place and with colors, and Ctrl-C ends it with 0", async () => {
   const [port] = freePorts(1) as [number];
   await using _ada = await agent("ada", port);
-  await using watching = hearsay(["members", "--watch", "--at", `ws://127.0.0.1:${port}`], { onTerminal: true });
+  await using watching = hearsay(["members", "--watch", "--at", `ws://127.0.0.1:${port}`], {
+    onTerminal: true,
+  });
   // deno-lint-ignore no-control-regex -- the colors and the place of the cursor
   await watching.until(/\u001b\[32malive/);
   await watching.type("\u0003");
@@ -141,7 +156,9 @@ Deno.test("hearsay: on a terminal `--watch` draws in place and with colors, and 
 Deno.test("hearsay: a reader that goes ends the command in silence", async () => {
   const [port] = freePorts(1) as [number];
   await using _ada = await agent("ada", port);
-  const script = `"$0" run --no-check ${EVERYTHING.join(" ")} cli.ts events all --at ws://127.0.0.1:${port} | head -2`;
+  const script = `"$0" run --no-check ${
+    EVERYTHING.join(" ")
+  } cli.ts events GossipUpdate --at ws://127.0.0.1:${port} | head -2`;
   await using piped = new Program({ command: "sh", args: ["-c", script, Deno.execPath()] });
   assertEquals((await piped.ended()).code, 0);
   assertEquals([piped.lines.length, piped.errors], [2, ""]);
@@ -151,10 +168,26 @@ Deno.test("hearsay: each exit code, with one line of error", async () => {
   const cases: readonly (readonly [number, readonly string[], RegExp])[] = [
     [2, ["memebrs"], /^hearsay: unknown command 'memebrs' \(Did you mean members\?\)\n$/],
     [2, ["members", "--att", "x"], /^hearsay: unknown option '--att' \(Did you mean --at\?\)\n$/],
-    [2, ["members", "--at", "127.0.0.1"], /^hearsay: --at must be an address such as .*; got "127\.0\.0\.1"\.\n$/],
-    [2, ["agent", "--config", "/no/such.yaml"], /^hearsay: --config must name a file; .* does not exist\.\n$/],
-    [2, ["agent", "--port", "7x", "--cluster", "c"], /^hearsay: --port must be an integer from 0 to 65535; got "7x"\.\n$/],
-    [3, ["members", "--at", "ws://127.0.0.1:1"], /^hearsay: .* connection refused; no process listens there\.\n$/],
+    [
+      2,
+      ["members", "--at", "127.0.0.1"],
+      /^hearsay: --at must be an address such as .*; got "127\.0\.0\.1"\.\n$/,
+    ],
+    [
+      2,
+      ["agent", "--config", "/no/such.yaml"],
+      /^hearsay: --config must name a file; .* does not exist\.\n$/,
+    ],
+    [
+      2,
+      ["agent", "--port", "7x", "--cluster", "c"],
+      /^hearsay: --port must be an integer from 0 to 65535; got "7x"\.\n$/,
+    ],
+    [
+      3,
+      ["members", "--at", "ws://127.0.0.1:1"],
+      /^hearsay: .* connection refused; no process listens there\.\n$/,
+    ],
   ];
   for (const [code, args, pattern] of cases) {
     const ended = await run(args);

@@ -27,7 +27,10 @@ Deno.test("members: lists ids, states and addresses; with --json as one document
 
 Deno.test("members: an id with control characters cannot reach the terminal", async () => {
   await using node = await member({ id: "eve\u001b[2J\n\u202e" });
-  const { output } = await run(["members", "--at", node.address], { isTerminal: true, env: { NO_COLOR: "1" } });
+  const { output } = await run(["members", "--at", node.address], {
+    isTerminal: true,
+    env: { NO_COLOR: "1" },
+  });
   assertMatch(output, /^eve\\u001b\[2J\\u000a\\u202e/m);
   const json = (await run(["members", "--json", "--at", node.address])).output;
   // deno-lint-ignore no-control-regex -- those are looked for
@@ -53,7 +56,10 @@ Deno.test("get: prints the values by member; one alone as JSON; none is exit cod
   node.setState("version", { major: 1 });
   const { output } = await run(["get", "version", "--at", node.address]);
   assertMatch(output, /^ada +\d+ +\d\d:\d\d:\d\d +\{"major":1\}$/m);
-  assertEquals((await run(["get", "version", "--member", "ada", "--at", node.address])).output, '{"major":1}\n');
+  assertEquals(
+    (await run(["get", "version", "--member", "ada", "--at", node.address])).output,
+    '{"major":1}\n',
+  );
   const none = await run(["get", "nothing", "--at", node.address]);
   assertEquals([none.code, none.errors], [
     1,
@@ -115,7 +121,10 @@ Deno.test("explain and seen: say what a member knows; an unknown member is exit 
   assertMatch(explained.output, /^ben is alive, since .* as ada sees it\.$/m);
   assertMatch(explained.output, /^\d\d:\d\d:\d\d +1 +joined/m);
   assertEquals((await run(["explain", "nobody-here", "--at", one.address])).code, 1);
-  assertMatch((await run(["seen", "k", "--at", one.address])).output, /^2 of 2 members have it \(number \d+\)\.$/m);
+  assertMatch(
+    (await run(["seen", "k", "--at", one.address])).output,
+    /^2 of 2 members have it \(number \d+\)\.$/m,
+  );
   assertEquals((await run(["seen", "none", "--at", one.address])).code, 1);
 });
 
@@ -154,7 +163,9 @@ Deno.test("command: the address, cluster and keys come from the environment too"
     const refused = await run(["members"], { env });
     assertEquals(refused.code, 4);
     assertMatch(refused.errors, /^hearsay: .* \(401\)/);
-    const without = await run(["members", "--keys-file", `${folder}/keys`], { env: { HEARSAY_AT: node.address } });
+    const without = await run(["members", "--keys-file", `${folder}/keys`], {
+      env: { HEARSAY_AT: node.address },
+    });
     assertEquals(without.code, 2);
     assertMatch(without.errors, /--cluster <name>/);
   } finally {
@@ -164,17 +175,25 @@ Deno.test("command: the address, cluster and keys come from the environment too"
 
 Deno.test("token: lets a person without a key read, once, and set nothing", async () => {
   const key = await newClusterKey();
-  await using node = await member({ id: "ada", authentication: { keys: [key] }, observers: { maySet: true } });
+  await using node = await member({
+    id: "ada",
+    authentication: { keys: [key] },
+    observers: { maySet: true },
+  });
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${folder}/keys`, `${key}\n`);
     const target = ["--at", node.address, "--cluster", "orders"];
-    const tokenNow = async () => (await run(["token", ...target, "--keys-file", `${folder}/keys`])).output.trim();
+    const tokenNow = async () =>
+      (await run(["token", ...target, "--keys-file", `${folder}/keys`])).output.trim();
     const env = { HEARSAY_TOKEN: await tokenNow() };
     assertEquals((await run(["members", ...target], { env })).code, 0);
     assertEquals((await run(["members", ...target], { env })).code, 4);
     const refused = await run(["set", "k", "1", ...target], { env: { HEARSAY_TOKEN: await tokenNow() } });
-    assertEquals([refused.code, refused.errors], [4, "hearsay: This observer's token is for reading only.\n"]);
+    assertEquals([refused.code, refused.errors], [
+      4,
+      "hearsay: This observer's token is for reading only.\n",
+    ]);
     assertEquals((await run(["set", "k", "1", ...target, "--keys-file", `${folder}/keys`])).code, 0);
     assertEquals((await run(["token", ...target])).code, 2);
   } finally {
