@@ -11,7 +11,7 @@ import { Screen } from "./screen.ts";
 import { DEFAULT_ADDRESS, type TargetFlags } from "./target.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** What a command works with. */
+/** The surroundings of a command. */
 export interface Context {
   readonly terminal: Terminal;
   readonly screen: Screen;

@@ -18,7 +18,7 @@ import type { Socket } from "../transport/web_socket/platform.ts";
 import { MAX_OBSERVERS } from "./protocol.ts";
 import { Troubles } from "./troubles.ts";
 
-/** What observers may do. */
+/** The rights of observers. */
 export interface ObserverOptions {
   /**
    * True if an observer may set this member's keys, as `hearsay set` does; false by default. With cluster keys the

@@ -21,7 +21,7 @@ export interface SubscriptionOptions {
 
 /**
  * The messages of a subscription: `{ event, atMs }`, or `{ lost }` with the number of events that were dropped, because
- * the observer was slow. Of a slow watch, values are dropped only if a newer one of the same member follows.
+ * the observer was slow. A slow watch drops values only if newer ones of the same members follow.
  */
 export function streamOf(asked: Asked, options: SubscriptionOptions): ReadableStream<unknown> {
   const { key, types } = asked;

@@ -114,7 +114,7 @@ async function ofSettings(
   return own ? [own, ...seeds] : seeds;
 }
 
-/** What the member itself says, if it runs; `undefined` if it does not. */
+/** The diagnosis of the member itself, if it runs; `undefined` if it does not. */
 async function examineOwn(
   { hostname, port, config, tlsCertFile }: MemberSettings,
   options: AddressOptions,

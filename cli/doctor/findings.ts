@@ -36,9 +36,9 @@ export type FaultCode = keyof typeof FAULTS;
 /** A fault. */
 export interface Fault {
   readonly code: FaultCode;
-  /** What was seen, as a sentence. */
+  /** The observation, as a sentence. */
   readonly seen: string;
-  /** What to do, as a sentence. */
+  /** The advice, as a sentence. */
   readonly todo: string;
 }
 
@@ -49,7 +49,7 @@ export interface Step {
   /** `note`: worth a look, and no reason to be alone. */
   readonly outcome: "fault" | "note" | "ok";
   readonly seen: string;
-  /** What to do; missing if nothing is. */
+  /** The advice; missing if there is none. */
   readonly todo?: string;
 }
 

@@ -29,7 +29,7 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** What was seen: the first layer that failed, or an answer. */
+/** The observation: the first layer that failed, or an answer. */
 export type Seen =
   | { readonly layer: "tcp"; readonly error: unknown; readonly text: string }
   | { readonly layer: "tls"; readonly text: string; readonly address: string }
