@@ -34,7 +34,10 @@ export interface BrowserJoinOptions {
   readonly token?: TokenSource;
   /** True if the members of the cluster sign their state. False by default. */
   readonly sign?: boolean;
-  /** This member's id; by default the one in the first token, or a new one. */
+  /**
+   * This member's id. Default: with `sign` the id of its signing key, else the id in the first token, else a new id. A token
+   * for reading names the id itself.
+   */
   readonly id?: string;
   /** The kinds of actors that this member hosts; informative. */
   readonly kinds?: readonly string[];

@@ -15,7 +15,7 @@ const PLAIN =
 const MIN_BASE64 = 43;
 const MIN_HEX = 64;
 
-/** Replaces every part of a text that may be a key by its length. */
+/** Replaces each run of 32 or more base64 characters by its length, such as `(43 characters)`. Words and UUIDs stay. */
 export function withoutKeys(text: string): string {
   return text.replace(WITHIN, shown);
 }

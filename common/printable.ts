@@ -4,7 +4,7 @@
  * @module
  */
 
-/** The longest text shown, in UTF-16 units. 1,000: the longest sentence of this library fits. */
+/** The default cut of a text, in UTF-16 units before escaping. 1,000: the longest sentence of this library fits. */
 export const MAX_PRINTED = 1_000;
 
 /** Controls, invisible and bidirectional marks, line separators, lone surrogates. */

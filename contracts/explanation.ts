@@ -40,7 +40,7 @@ export type DecisionKind =
   | "rejoined"
   /** This member began a new incarnation. */
   | "renewed"
-  /** A peer or the discovery blocks this member. */
+  /** A peer or the discovery blocks this member, or another process has its id and key. */
   | "selfBlocked";
 
 /** One decision about a member. Equal ones in a row are one, with a count. */

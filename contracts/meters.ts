@@ -37,7 +37,7 @@ export interface Amounts {
   readonly rounds: number;
   /** The number of rounds skipped because an earlier one or this process was late. */
   readonly skippedRounds: number;
-  /** The open connections: with a complete handshake (`ready`), and without one yet (`handshake`). */
+  /** The open connections with members: with a complete handshake (`ready`), and without one yet (`handshake`). */
   readonly connections: { readonly handshake: number; readonly ready: number };
   /** The approximate memory for this member's own state and for all others', in bytes. */
   readonly stateBytes: { readonly others: number; readonly own: number };
@@ -126,7 +126,7 @@ export interface ExchangeEnd {
 export interface DepartureEnd {
   /** Its duration in milliseconds. */
   readonly durationMs: number;
-  /** The number of peers that acknowledged it. */
+  /** The number of peers that acknowledged it, are leaving themselves, or are gone. */
   readonly acknowledgedBy: number;
   /** The number of peers that it was to reach. */
   readonly wanted: number;
@@ -187,7 +187,7 @@ export interface Meters {
   unblocked(block: BlockEnd): void;
   /** So many other active members are known to have a set of this member, so many milliseconds after it. */
   spread(share: SpreadShare, durationMs: number): void;
-  /** The measurement of a set ended early, because another one took its place. */
+  /** The measurement of a set ended early: a later set replaced it, this member became alone, or an incarnation began. */
   spreadDropped(): void;
   /** The first handshake with another member succeeded, so many milliseconds after the start. */
   joined(durationMs: number): void;

@@ -40,7 +40,7 @@ export interface Footprint {
   readonly gone: number;
   /** Forgotten members: only id, incarnation and number are left. */
   readonly remembered: number;
-  /** Pending members, over all peers. */
+  /** The number of pending members, summed over all peers. */
   readonly pending: number;
 }
 
@@ -307,7 +307,10 @@ export class EngineView {
     return this.#parts.identity.signedProof(id, maxMessageBytes);
   }
 
-  /** True if a peer's handshake had an earlier incarnation than the known one; with signing on, only with a proof. */
+  /**
+   * True if this member knows a later incarnation of the peer than the peer's handshake had. With signing on, this member
+   * must also be able to prove it.
+   */
   isOutlived(peerId: string): boolean {
     return this.#parts.identity.isOutlived(peerId);
   }

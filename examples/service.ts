@@ -9,7 +9,8 @@
  */
 
 import { join, leaveOnSignals, type Node, printable, serve, type Server } from "../mod.ts";
-import { operations, type ReadyReport } from "../operations/mod.ts";
+import { MemberMeters, metrics } from "../operations/metrics/mod.ts";
+import { logTo, operations, type ReadyReport } from "../operations/mod.ts";
 import { storyOf } from "./leave.ts";
 import { OrderBook } from "./service/order_book.ts";
 import { PriceList } from "./service/price_list.ts";
@@ -28,10 +29,12 @@ const here: { instance?: Instance } = {};
 
 // The server starts first: probes of `/live` and `/ready` have to be answered while the instance joins.
 const server = listen(settings);
+const meters = new MemberMeters();
 const node = await joinCluster(settings).catch(explainSettings);
 // An instance is ready after it has the state of the others, so that none answers with older prices; or after this time
 // in any case, because the first instance is alone, and a partitioned one serves with its own state.
 const operate = operations(node, {
+  metrics: () => metrics(meters),
   within: settings.readyWithinMs,
   waitsFor: () => instance.isLeaving ? "This instance is leaving." : undefined,
 });
@@ -62,7 +65,9 @@ void node.closed.then(({ reason, error }) => {
   // A failed member does not recover. The platform restarts the process.
   if (reason === "failed") giveUp(`The member failed: ${printable(String(error))}`);
 });
-void logEvents(node);
+// Each event of trouble, and each change of membership, is a line of the service's own log.
+const { debug, log: info } = console;
+logTo(node, { debug, info, warn: info, error: info }, { level: "info" });
 const { origin } = new URL(node.address.replace(/^ws/, "http"));
 console.log(`listening: ${origin}`);
 // It rejects if the instance leaves before it is ready.
@@ -97,15 +102,7 @@ function joinCluster({ advertiseHost, seeds, keys, caCerts, heartbeatExpiration 
     // The server has the certificate. These authorities are for dials.
     tls: { caCerts },
     config: { heartbeatExpiration },
+    meters,
+    log: false,
   });
-}
-
-async function logEvents(node: Node): Promise<void> {
-  for await (const event of node.events.subscribe(["MemberBlocked", "SeedFailed", "ClientRefused"])) {
-    if (event.type === "MemberBlocked") {
-      console.log(`blocked: ${printable(event.memberId)} (${event.reason})`);
-    } else if (event.type === "SeedFailed") {
-      console.log(`not reached: ${event.address}: ${printable(String(event.error))}`);
-    } else if (event.type === "ClientRefused") console.log(`refused: ${event.remote}: ${event.reason}`);
-  }
 }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { CONFIRM_AFTER_MS } from "../engine/liveness/suspicions.ts";
 import type { Suspect } from "../protocol/message.ts";
 import { isDialable } from "../contracts/cluster.ts";
 import type { EngineHost } from "./engine_host.ts";
@@ -17,11 +18,6 @@ import { deadlineAfter, sleep } from "../common/runtime.ts";
 import type { Session } from "../protocol/session.ts";
 import type { Topology } from "./topology.ts";
 
-/**
- * The time without a newer heartbeat before a suspect counts as crashed, in milliseconds. 1,100: a proxy that
- * restarts within a second refuses for less. Lower: a restarting proxy blocks live members. Higher: slower detection.
- */
-export const CONFIRM_AFTER_MS = 1_100;
 /** The least number of dials in that time. The address must refuse each one. */
 const DIALS = 5;
 /**

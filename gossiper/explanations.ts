@@ -14,7 +14,7 @@ import type {
   Lacking,
   Spreading,
 } from "../contracts/explanation.ts";
-import { CONFIRM_AFTER_MS } from "./crash_watch.ts";
+import { CONFIRM_AFTER_MS } from "../engine/liveness/suspicions.ts";
 import { Decisions } from "./decisions.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 import { SeenChanges } from "./seen_changes.ts";

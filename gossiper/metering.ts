@@ -131,12 +131,16 @@ export class Metering {
     const viewed = { engine: view, topology, cluster: cluster.name, ownEnd: undefined, seeds: [] };
     for (const { status } of membersOf(viewed)) members[status]++;
     const sessions = peers.sessions();
+    const readers = [...peers.readers()].length;
     const { keys, pending } = view.footprint;
     return {
       members,
       rounds: loop.rounds,
       skippedRounds: loop.skipped,
-      connections: { ready: sessions.length, handshake: Math.max(0, peers.served - sessions.length) },
+      connections: {
+        ready: sessions.length,
+        handshake: Math.max(0, peers.served - sessions.length - readers),
+      },
       stateBytes: { own: view.ownBytes, others: view.room.bytes },
       keys,
       queues: {

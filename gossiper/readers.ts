@@ -79,7 +79,7 @@ class Reader implements ReaderHost {
     return this.#options.requestHandler.hello();
   }
 
-  /** A later incarnation begins with nothing, as after a new connection. */
+  /** Begins the reader's record at its first `hello`. Refuses another incarnation on the same connection. */
   onHello(hello: Hello): Refusal | undefined {
     const { cluster, engineHost, isStopping, settings } = this.#options;
     const misfit = misfitOf(hello, cluster);

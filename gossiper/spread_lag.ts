@@ -15,9 +15,9 @@ const SHARES: readonly SpreadShare[] = [0.5, 0.95, 1];
  */
 const MAX_OPEN = 4;
 /**
- * The age in milliseconds at which a measurement gives its place to a later set. 60 s: a member that acknowledges nothing
- * for so long is blocked before, at the default `heartbeatExpiration`. Without this limit, one that never does would end
- * all measurements.
+ * The age in milliseconds at which a later set replaces a measurement. 60 s: a silent member is blocked earlier, at the
+ * default `heartbeatExpiration`. Without this limit, an active member that never acknowledges would prevent all later
+ * measurements.
  */
 const MAX_AGE_MS = 60_000;
 

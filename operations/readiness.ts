@@ -53,7 +53,7 @@ export interface Waiting {
 export interface ReadyReport {
   /** True if no condition is left. */
   readonly ready: boolean;
-  /** The number of alive members, with this one. */
+  /** The number of alive and suspected members, with this one. */
   readonly members: number;
   /** True if all members were known to hold all that this member holds, at least once. */
   readonly converged: boolean;

@@ -23,8 +23,8 @@ export const PROTOCOL_VERSION = 2;
 export const OLDEST_VERSION = 2;
 
 /**
- * The handshake: the first message of both sides, and again for each later handshake. The dialer sends it with an id of
- * its own; the acceptor answers with its own `hello` under that id.
+ * The handshake. The dialer begins the first one; either side may begin a later one. The answer is a `hello` with the same
+ * `id`.
  */
 export interface Hello {
   /** The message's type. */
@@ -190,7 +190,7 @@ export interface UnknownMessage {
   readonly name: string;
 }
 
-/** Any message between members. */
+/** Any message except `ping` and `pong`, which stay in the transport. */
 export type Message =
   | Ack
   | Gossip

@@ -185,7 +185,7 @@ export class Heartbeats {
     return { count, vector: this.#vector(peerIncarnations, room) };
   }
 
-  /** The counts to send to a reader. No vector for a member waits because of it. */
+  /** The counts to send to a reader. Neither the time nor the content of the next vector to a peer changes. */
   livenessForReader(own: MemberState, { room, hasVector }: {
     /** The bytes left in the message. */
     readonly room: number;
@@ -194,7 +194,10 @@ export class Heartbeats {
   }): Liveness {
     const { heartbeatCount: count } = own;
     if (!this.#trustsVectors || !hasVector) return { count };
-    return { count, vector: this.#vector(undefined, room) };
+    const cursor = this.#cursor;
+    const vector = this.#vector(undefined, room);
+    this.#cursor = cursor;
+    return { count, vector };
   }
 
   /** Applies a peer's vector; ignores one about other active members than here. */

@@ -72,7 +72,7 @@ export class HeldMembers {
     return this.#holdings.get(id)?.bytes ?? 0;
   }
 
-  /** The members known only by hearsay, the first stored first. */
+  /** The members with stored state for which `hasMet` is false, the first stored first. */
   *byHearsay(): Iterable<string> {
     for (const id of this.#holdings.keys()) if (!this.#met.has(id)) yield id;
   }

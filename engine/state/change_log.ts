@@ -36,7 +36,7 @@ export class ChangeLog {
   /** The members with changes since the last {@linkcode ChangeLog.takeRecent}. */
   #recent = new Set<string>();
   readonly #byId = new Map<string, MemberState>();
-  /** For the round-robin: each member keeps its slot until another is removed. */
+  /** The order of the round-robin. A removal moves only the last member, into the free slot. */
   readonly #slots: MemberState[] = [];
   #serial = 0;
 

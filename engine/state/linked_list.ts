@@ -17,7 +17,7 @@ export class LinkedList<T extends Link<T>> {
   #newest: T | undefined;
   #oldest: T | undefined;
 
-  /** The node of the last `put`. */
+  /** The node put last among those in the list; `undefined` if the list is empty. */
   get newest(): T | undefined {
     return this.#newest;
   }

@@ -17,7 +17,7 @@ export interface Instance {
   readonly node: Node;
   readonly prices: PriceList;
   readonly orders: OrderBook;
-  /** Answers `/live`, `/ready` and `/members`. */
+  /** Answers `/live`, `/ready`, `/members` and `/metrics`. */
   readonly operate: OperationsHandler;
   /** True once it must get no new clients. */
   isLeaving: boolean;

@@ -8,7 +8,7 @@
 export const MAX_MEMBERS = 1_000;
 /** The most keys in one document. */
 export const MAX_KEYS = 200;
-/** The most entries in one document, in equal parts for its keys. */
+/** The entries that the keys of a document share equally. With `MIN_ENTRIES_PER_KEY`, 200 keys may have 1,000. */
 export const MAX_ENTRIES = 500;
 /** A key has at least this many entries in a document, if it has them, however many keys there are. */
 export const MIN_ENTRIES_PER_KEY = 5;

@@ -181,7 +181,8 @@ export const OBSERVED: readonly Observed[] = [
     text: "hearsay_lag_dropped_total",
     kind: "counter",
     unit: "{measurement}",
-    help: "Measurements of the lag that ended early: a later set took the place, or a new incarnation began.",
+    help:
+      "Measurements of the lag that ended early: a later set took the place, the member became alone, or a new incarnation began.",
     read: ({ droppedLags }) => single(droppedLags),
   },
 ];

@@ -1,7 +1,7 @@
 import { assertEquals } from "../../deps/std_assert.ts";
 import { ConvergenceTracker } from "../../engine/convergence.ts";
 
-Deno.test("agreement: a peer counts once, by what it sent, acknowledged or was reported to have (E12)", () => {
+Deno.test("ConvergenceTracker: a peer counts once, by what it sent, acknowledged or was reported to have (E12)", () => {
   const agreement = new ConvergenceTracker();
   agreement.add("a");
   agreement.add("b");
@@ -24,7 +24,7 @@ Deno.test("agreement: a peer counts once, by what it sent, acknowledged or was r
   ]);
 });
 
-Deno.test("agreement: an inactive member is not counted, and has no known state when it returns (E12)", () => {
+Deno.test("ConvergenceTracker: an inactive member is not counted, and has no known state when it returns (E12)", () => {
   const agreement = new ConvergenceTracker();
   agreement.set("stranger", { acknowledged: "S" });
   assertEquals([agreement.peers, agreement.agreeing("S"), agreement.agrees("stranger", "S")], [0, 0, false]);
@@ -39,7 +39,7 @@ Deno.test("agreement: an inactive member is not counted, and has no known state 
   assertEquals(agreement.agrees("a", "S"), false);
 });
 
-Deno.test("agreement: a third member's report counts beside what the peer sent (E12)", () => {
+Deno.test("ConvergenceTracker: a third member's report counts beside what the peer sent (E12)", () => {
   const agreement = new ConvergenceTracker();
   agreement.add("a");
   agreement.set("a", { reported: "S" });
@@ -59,7 +59,7 @@ Deno.test("agreement: a third member's report counts beside what the peer sent (
   assertEquals(agreement.agreeing("T"), 0);
 });
 
-Deno.test("agreement: the count equals a full recount after many random changes (E6)", () => {
+Deno.test("ConvergenceTracker: the count of agreeing peers equals a recount after each random change (E6)", () => {
   const agreement = new ConvergenceTracker();
   const known = new Map<string, { sent?: string; reported?: string; acknowledged?: string }>();
   let state = 1;

@@ -286,7 +286,6 @@ Deno.test("logTo: logs that a member is open to all, unless join has printed it"
   for (const log of [true, false]) {
     await using node: Node = await join({
       cluster: "orders",
-      listen: { port: 0, hostname: "0.0.0.0" },
       advertise: { host: "10.0.0.5", port: 7001 },
       insecure: true,
       log,

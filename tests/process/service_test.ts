@@ -5,6 +5,7 @@ import {
   assertGreaterOrEqual,
   assertLess,
   assertMatch,
+  assertStringIncludes,
 } from "../../deps/std_assert.ts";
 import { newClusterKey } from "../../security/cluster_keys.ts";
 import { Authority, type Certificate } from "../security/certificates.ts";
@@ -142,9 +143,9 @@ class Instances implements AsyncDisposable {
     }
   }
 
-  /** All lines of a kind that the instances printed. */
-  printed(kind: string): readonly string[] {
-    return this.all.flatMap(({ lines }) => lines.filter((line) => line.startsWith(`${kind}: `)));
+  /** All lines that the instances printed and that match. */
+  printed(pattern: RegExp): readonly string[] {
+    return this.all.flatMap(({ lines }) => lines.filter((line) => pattern.test(line)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -192,12 +193,15 @@ Deno.test("service example: in a rolling restart of three instances under load n
       return JSON.stringify(orders) === JSON.stringify({ taken: answered.get("POST /orders") });
     });
   }
-  assertEquals(instances.printed("blocked").filter((line) => !line.endsWith("(left)")), []);
+  assertEquals(instances.printed(/ the member ".*" failed/), []);
   // Both other members saw each of the three instances leave.
-  assertGreaterOrEqual(instances.printed("blocked").length, 6);
+  assertGreaterOrEqual(instances.printed(/ the member ".*" left\.$/).length, 6);
   // A peer may dial a restarted instance with a token for the earlier process; it then dials again.
   const known = "The token is from before this member began.";
-  assertEquals(instances.printed("refused").filter((line) => !line.endsWith(known)), []);
+  assertEquals(instances.printed(/ was refused/).filter((line) => !line.endsWith(known)), []);
+  const [origin = ""] = instances.origins;
+  const [, metrics] = await deployment.ask(origin, "/metrics");
+  assertStringIncludes(String(metrics), 'hearsay_members{status="alive"} 3');
   assertEquals(instances.all.map(({ errors }) => errors), ["", "", "", "", "", ""]);
 });
 

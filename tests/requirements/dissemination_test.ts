@@ -4,7 +4,7 @@ import { entry, memberDelta } from "../engine/harness.ts";
 import { TestCluster } from "./harness.ts";
 import { deltaOf, replyTo, ScriptedPeer } from "./scripted_peer.ts";
 
-Deno.test("disseminate: the engine decides what is sent, and emits an event (R3.2)", async () => {
+Deno.test("disseminate: a round sends two new entries in one gossip, and emits Disseminated (R3.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: { spread: "interval" } });
   await cluster.advance(1_000);
   const a = cluster.of("a");

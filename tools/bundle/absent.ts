@@ -13,6 +13,44 @@ export class CrashWatch {
   async end(): Promise<void> {}
 }
 
+/** In place of `gossiper/dial_limits.ts`: a page dials its seeds alone, and no address that a peer names. */
+export class DialLimits {
+  isFree(): boolean {
+    return true;
+  }
+
+  dial<T>(_: unknown, dial: () => Promise<T>): Promise<T> {
+    return dial();
+  }
+
+  recordFound(): void {}
+
+  recordClaimed(): void {}
+
+  retain(): void {}
+}
+
+/** In place of `gossiper/explanations.ts`: processes explain, because their operators ask. */
+export class Explanations {
+  readonly decisions = { record(): void {} };
+
+  explain(): never {
+    throw new TypeError("A page explains nothing. Call `explain` of a process, or run `hearsay explain`.");
+  }
+
+  seenBy(): never {
+    throw new TypeError("A page does not follow acknowledgements. Call `seenBy` of a process.");
+  }
+}
+
+/** In place of `gossiper/metering.ts`: a page has no meters. */
+export class Metering {}
+
+/** In place of `gossiper/metering.ts`: a page has no meters. */
+export function meterExchange(exchange: () => Promise<void>): Promise<void> {
+  return exchange();
+}
+
 /** In place of `gossiper/readers.ts`: no connection leads to a page, so it serves no reader. */
 export class Readers {
   host(): never {

@@ -81,7 +81,7 @@ export class NodeSocket extends EventTarget implements Pick<Socket, "readyState"
 
 const decoder = new TextDecoder();
 
-/** Views a socket of `ws` as a {@linkcode Socket}: its `close` and `error` have the fields that are read, in events of its own. */
+/** Wraps a socket of `ws` as a {@linkcode Socket}. Its `close` and `error` events have only the fields that this library reads. */
 export function asSocket(socket: WsSocket): Socket {
   return new NodeSocket(socket) as unknown as Socket;
 }

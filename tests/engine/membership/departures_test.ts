@@ -49,7 +49,7 @@ Deno.test("departures: the memory refuses state that ends at or below it, and ev
   assertEquals(departures.rememberedVersion("a"), { incarnation: LATE, number: 7 });
 });
 
-Deno.test("departures: a higher number and a later incarnation pass, and the memory is removed only when state is stored (E11)", () => {
+Deno.test("departures: accepts a higher number or a later incarnation, and keeps the memory until `forget` (E11)", () => {
   const departures = new Departures(600, 10);
   departures.remember("a", { incarnation: EARLY, number: 7 });
   assertEquals(departures.refuses("a", { incarnation: EARLY, number: 8 }), false);

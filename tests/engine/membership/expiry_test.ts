@@ -225,7 +225,7 @@ Deno.test("self-block: repeated blocks stop no relay of counts, also with a hand
     exchange(other, a, { clock });
   }
   const relayed = ({ greets }: { readonly greets: boolean }) => {
-    clock.advance(1_000);
+    clock.advance(400);
     note(c!, c!.countHeartbeat({}, clock.now));
     note(a, a.applyLiveness("c", c!.takeLiveness("a"), clock.now));
     if (greets) handshake(a, b!, clock);

@@ -88,7 +88,7 @@ Deno.test("size: a delta's bytes are those of its member and of every entry (E7)
   assertEquals(deltaBytes(memberDelta("m", INCARNATION, entries)), bytes);
 });
 
-Deno.test("memberBytes: counts a character of an id three times, each as JSON writes it (E7)", () => {
+Deno.test("memberBytes: counts an id three times, in the bytes of its JSON string (E7)", () => {
   const empty = memberBytes("");
   for (const text of ["a", " ", "\u0001", "\u001f", '"', "\\", "é", "日", "😀", "~"]) {
     // Twice, so that the first and the last character both count.

@@ -142,7 +142,7 @@ Deno.test("applyPush: merges nothing after a gap, and nothing of an incarnation 
   assertEquals([a.view.versionOf("c"), a.view.hasChanges], [undefined, false]);
 });
 
-Deno.test("takeChanges: has this member and others, each once, and is empty after (S1)", () => {
+Deno.test("takeChanges: returns each changed member once, and nothing at the next call (S1)", () => {
   const clock = new TestClock();
   const [a] = agreeing(clock);
   set(a, "k", 2, clock);

@@ -170,7 +170,7 @@ Deno.test("digest: is compared also where the peer has another incarnation, or n
   }
 });
 
-Deno.test("digest: a message of a process whose incarnation is over confirms nothing of the later one (E12)", () => {
+Deno.test("digest: a late message of an ended incarnation confirms nothing about the next one (E12)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (const engine of [a, b]) set(engine, "own", 1, clock);

@@ -6,7 +6,7 @@
 
 import type { HearsayEvent } from "../../../contracts/event_stream.ts";
 import { HEARTBEAT_KEY } from "../../../engine/types.ts";
-import { CONFIRM_AFTER_MS } from "../../../gossiper/crash_watch.ts";
+import { CONFIRM_AFTER_MS } from "../../../engine/liveness/suspicions.ts";
 import { AWAITED_KEY, type Process } from "../process.ts";
 import type { AwaitedValues } from "./awaited_values.ts";
 import type { CheckContext } from "./check_context.ts";
