@@ -185,13 +185,16 @@ function countsOf(node: Observed["node"]): ObservedAmounts["members"] {
 function amountsOf({ node, meters, runtime }: Observed): ObservedAmounts {
   const { host: { view } } = insightOf(node);
   const report = meters?.report?.();
+  const isHere = (id: string) => view.isMember(id) && view.blockedMember(id)?.reason !== "left";
   return {
     monotonicMs: runtime.monotonicMs(),
     phase: node.phase,
     members: countsOf(node),
     stateBytes: { own: view.ownBytes, others: view.room.bytes },
     amounts: report?.amounts ?? null,
-    counts: report?.counts ?? null,
+    counts: report
+      ? { ...report.counts, peers: report.counts.peers.filter(({ peerId }) => isHere(peerId)) }
+      : null,
   };
 }
 

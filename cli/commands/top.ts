@@ -65,10 +65,16 @@ function linesOf(
   const { self, cluster } = observer.welcome;
   const { members: { alive, suspected, failed }, phase, stateBytes } = now;
   const who = `${printable(self, 60)} of ${JSON.stringify(printable(cluster, 60))}`;
-  const trouble: Tone = failed > 0 ? "bad" : suspected > 0 ? "warn" : "good";
+  const paint = (count: number, name: string, tone: Tone) =>
+    screen.paint(`${count} ${name}`, count > 0 ? tone : "plain");
+  const states = [
+    paint(alive, "alive", "good"),
+    paint(suspected, "suspected", "warn"),
+    paint(failed, "failed", "bad"),
+  ];
   const lines = [
     screen.paint(who, "bold"),
-    row("members", screen.paint(`${alive} alive, ${suspected} suspected, ${failed} failed`, trouble)),
+    row("members", states.join(", ")),
     row("phase", phase),
     row("state", `${bytes(stateBytes.own)} own, ${bytes(stateBytes.others)} of others`),
   ];

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "../../deps/std
 import { Observer, RequestFailed, WrongCluster } from "../../observer/client.ts";
 import type { Facts, MembersPage, ObservedAmounts, ValuesPage } from "../../observer/protocol.ts";
 import { HearsayError, join, type JoinOptions, type Node } from "../../mod.ts";
+import { join as joinWs } from "../../node/join_ws.ts";
 import { MemberMeters } from "../../operations/metrics/mod.ts";
 import { eventually } from "../security/waits.ts";
 
@@ -169,4 +170,13 @@ Deno.test("observer: the troubles from before its time are in its facts, with th
   assertEquals(troubles.map(({ times, event }) => [times, event.type, event["error"]]), [
     [3, "SelfUnreachable", { name: "HearsayError", message: "no", code: "connection" }],
   ]);
+});
+
+Deno.test("observer: a member with servers and sockets of Node is observed alike", async () => {
+  const node = await joinWs({ cluster: "orders", listen: { port: 0 }, log: false, config: CONFIG });
+  {
+    await using observer = await Observer.connect(node.address);
+    assertEquals((await observer.ask<MembersPage>("members")).of, 1);
+  }
+  await node.stop();
 });

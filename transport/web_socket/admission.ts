@@ -60,6 +60,7 @@ export interface ConnectionSlot {
 export interface Idler {
   /** The time of the last message, by the monotonic clock. */
   readonly usedMs: number;
+  /** Ends it with a reason. */
   end(reason: string): void;
 }
 
