@@ -67,6 +67,9 @@ export function programOf(terminal: Terminal, exit: (code: ExitCode) => void): C
     .configureOutput({
       writeOut: (text) => terminal.write(text),
       writeErr: (text) => terminal.writeError(text.replace(/^error: /, "hearsay: ").replace("\n(", " (")),
+      // The help has no colors; without these two the parser would read the environment.
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
       getOutHelpWidth: () => Math.min(100, terminal.size().columns),
       getErrHelpWidth: () => Math.min(100, terminal.size().columns),
     })

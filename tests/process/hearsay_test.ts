@@ -103,6 +103,14 @@ Deno.test("doctor: finds a member that is isolated, because it hears no other", 
   ada.kill("SIGCONT");
 });
 
+Deno.test("doctor: finds a name that does not resolve", async () => {
+  const { code, lines } = await run(["doctor", "--at", "ws://no-such-host.invalid:7000"], {
+    permissions: ["--allow-net"],
+  });
+  assertEquals(code, 1);
+  assertMatch(lines[0]!, /^Fault: name does not resolve\. The name no-such-host\.invalid has no address/);
+});
+
 Deno.test("doctor: finds a missing permission, its own and that of a running member", async () => {
   const [one, two] = freePorts(2) as [number, number];
   await using _ada = await agent("ada", one);

@@ -73,13 +73,6 @@ Deno.test("doctor: with --json it prints one document, with the code of the faul
 
 // ---- the way to the member
 
-Deno.test("doctor: finds a name that does not resolve", async () => {
-  await assertFault(/^Fault: name does not resolve\. The name no-such-host\.invalid/, [
-    "--at",
-    "ws://no-such-host.invalid:7000",
-  ]);
-});
-
 Deno.test("doctor: finds a port without a listener", async () => {
   await assertFault(/^Fault: not listening\. No process listens at 127\.0\.0\.1:1:/, [
     "--at",
