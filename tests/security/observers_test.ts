@@ -11,6 +11,7 @@ import {
   MAX_REQUEST_LENGTH,
   MAX_REQUESTS_PER_SECOND,
   MAX_SUBSCRIPTIONS,
+  MAX_WAITING_REQUESTS,
   type MembersPage,
   OBSERVER_IDLE_MS,
 } from "../../observer/protocol.ts";
@@ -188,6 +189,27 @@ Deno.test("observer: one that sends nothing, and one that reads nothing, lose th
   stalled.receive({ id: 1, ask: "ping" });
   await runtime.advance(20_000);
   assertEquals(stalled.closedWith, [4413]);
+});
+
+Deno.test("observer: above its rate, or with too many unanswered requests, it is closed", async () => {
+  const runtime = new VirtualRuntime({ seed: 1 });
+  await using node = await member();
+  const fast = socketStub({});
+  sessionOf(node, fast.socket, runtime);
+  for (let id = 0; id < MAX_REQUESTS_PER_SECOND; id++) {
+    fast.receive({ id, ask: "ping" });
+    await runtime.settle();
+  }
+  assertEquals(fast.closedWith, []);
+  fast.receive({ id: 0, ask: "ping" });
+  assertEquals(fast.closedWith, [4413]);
+  const unread = socketStub({ bufferedAmount: 2 ** 20 });
+  sessionOf(node, unread.socket, runtime);
+  // The first one is being answered.
+  for (let id = 0; id <= MAX_WAITING_REQUESTS; id++) unread.receive({ id, ask: "ping" });
+  assertEquals(unread.closedWith, []);
+  unread.receive({ id: 0, ask: "ping" });
+  assertEquals(unread.closedWith, [4413]);
 });
 
 /** A socket whose other side is the test. */
