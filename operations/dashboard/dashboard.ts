@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ClientAddress } from "../../transport/strangers.ts";
 import { type Gossiper, insightOf } from "../../gossiper/gossiper.ts";
 import { assertOptions, FLAG, rule, type Rules } from "../../options/rules.ts";
 import { dataOf } from "./data.ts";
@@ -30,7 +31,7 @@ export interface DashboardOptions {
 export type DashboardHandler = (
   request: Request,
   /** The `info` of `Deno.serve`. Without it, the client's address is unknown, and only `open: true` allows it. */
-  info?: { readonly remoteAddr: Deno.Addr },
+  info?: { readonly remoteAddr: ClientAddress },
 ) => Promise<Response | undefined>;
 
 const PREFIX = rule((given) => typeof given === "string" && /^(\/[\w.~-]+)*\/?$/.test(given), {
@@ -90,7 +91,7 @@ class Site {
     });
   }
 
-  async answer(request: Request, remote: Deno.Addr | undefined): Promise<Response | undefined> {
+  async answer(request: Request, remote: ClientAddress | undefined): Promise<Response | undefined> {
     const url = URL.parse(request.url);
     const answer = url && this.#answerAt(url.pathname);
     if (!answer) return undefined;
@@ -117,7 +118,7 @@ class Site {
     }
   }
 
-  #refuse(request: Request, remote: Deno.Addr | undefined): Response | undefined {
+  #refuse(request: Request, remote: ClientAddress | undefined): Response | undefined {
     const reason = this.#isOpen ? undefined : whyStranger(request, remote);
     if (reason !== undefined) return answer(403, `${reason}\n`);
     if (request.method === "GET") return undefined;

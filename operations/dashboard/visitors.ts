@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ClientAddress } from "../../transport/strangers.ts";
 import { isLoopback } from "../../common/loopback.ts";
 import { printable } from "../../common/printable.ts";
 
@@ -14,12 +15,12 @@ const MAX_SHOWN = 80;
 const OPEN = "`open: true` allows it behind an authentication of your own";
 
 /** Returns the reason to refuse a client as one of another machine; `undefined` for a client of this machine. */
-export function whyStranger(request: Request, remote: Deno.Addr | undefined): string | undefined {
+export function whyStranger(request: Request, remote: ClientAddress | undefined): string | undefined {
   // A proxy on this machine has a local address, and so would all of its clients.
   if (PROXY_HEADERS.some((name) => request.headers.has(name))) {
     return `The dashboard refuses requests through a proxy; ${OPEN}.`;
   }
-  if (remote?.transport !== "tcp") {
+  if (remote?.transport !== "tcp" || remote.hostname === undefined) {
     return `The client's address is unknown. Pass the info of Deno.serve to the handler; ${OPEN}.`;
   }
   if (!isLoopback(remote.hostname)) return `Only clients on this machine may read the dashboard; ${OPEN}.`;
