@@ -52,6 +52,54 @@ export interface Amounts {
   readonly oldestSpreadMs: number;
 }
 
+/** The number and the bytes of messages. */
+export interface Counted {
+  /** The number of messages. */
+  readonly messages: number;
+  /** Their size in bytes of UTF-8. */
+  readonly bytes: number;
+}
+
+/** Durations; those of a share are `null` without any. They are upper bounds of a histogram, in milliseconds. */
+export interface Durations {
+  /** Their number. */
+  readonly count: number;
+  /** Half of them took at most so long. */
+  readonly halfMs: number | null;
+  /** 95 % of them took at most so long. */
+  readonly mostMs: number | null;
+}
+
+/** The work of a member since its start. */
+export interface Counts {
+  /** The messages that were sent, of all kinds. */
+  readonly sent: Counted;
+  /** The messages that were received, of all kinds. */
+  readonly received: Counted;
+  /** The exchanges that this member began, by outcome. */
+  readonly exchanges: { readonly [outcome in ExchangeOutcome]: number };
+  /** The times from a set until a share of the other active members had it. */
+  readonly lag: { readonly half: Durations; readonly most: Durations; readonly all: Durations };
+  /** The delays of the event loop. */
+  readonly eventLoopDelay: Durations;
+  /** The number of false blocks: those of members that lived. */
+  readonly falseBlocks: number;
+  /** The last exchange with each peer, the slowest first; at most 64. */
+  readonly peers: readonly {
+    readonly peerId: string;
+    readonly outcome: ExchangeOutcome;
+    readonly lastMs: number;
+  }[];
+}
+
+/** Amounts and counts, for observers. */
+export interface MeterReport {
+  /** The amounts at this moment; `null` before the start. */
+  readonly amounts: Amounts | null;
+  /** The work since the start. */
+  readonly counts: Counts;
+}
+
 /** A member for its meters. */
 export interface MeteredMember {
   /** Its id. */
@@ -145,4 +193,6 @@ export interface Meters {
   joined(durationMs: number): void;
   /** This member has left. */
   departed(departure: DepartureEnd): void;
+  /** Reports the work so far to an observer. Without it, observers see no traffic and no lag. */
+  report?(): MeterReport;
 }

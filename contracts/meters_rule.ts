@@ -7,7 +7,7 @@
 import { type Rule, rule } from "../options/rules.ts";
 import type { Meters } from "./meters.ts";
 
-const METHODS: { readonly [method in keyof Meters]: true } = {
+const METHODS: { readonly [method in keyof Omit<Meters, "report">]: true } = {
   blocked: true,
   departed: true,
   exchanged: true,

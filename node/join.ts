@@ -28,6 +28,7 @@ import { endpointOf } from "./place_options.ts";
 import { checkedConfig, type JoinOptions } from "./join_options.ts";
 import { logEvents } from "./logged_events.ts";
 import { newId } from "./new_id.ts";
+import { Door } from "../observer/door.ts";
 import type { Authentication } from "../contracts/authentication.ts";
 import type { ClientAddress } from "../transport/strangers.ts";
 import { denoPlatform } from "../transport/web_socket/deno_platform.ts";
@@ -111,7 +112,7 @@ export type PlatformOf = (
 /** {@linkcode join} with the servers and sockets of a runtime. */
 export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Promise<Node> {
   const config = checkedConfig(options);
-  const { cluster, runtime = realRuntime, signal, log = true } = options;
+  const { cluster, runtime = realRuntime, signal, log = true, actorStatistics, meters } = options;
   signal?.throwIfAborted();
   const eventStream = new EventStream({ capacity: config.eventCapacity });
   const signing = await signingOf(options.authentication);
@@ -121,7 +122,8 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
   const listen = listenOf(options);
   const { heartbeatExpiration, maxMessageBytes } = config;
   const platform = await platformOf({ maxMessageBytes, ...(listen && { listen }) });
-  const transport = openTransport(options, { config, eventStream, authentication, listen, platform });
+  const door = doorOf(options, { config, eventStream });
+  const transport = openTransport(options, { config, eventStream, authentication, listen, platform, door });
   try {
     const discovery = noticingSharedAddress(discoveryOf(options), {
       heartbeatExpiration,
@@ -136,7 +138,6 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
     });
     const open = isOpenToAll(options) ? openToAll(transport.addressOf(self)) : undefined;
     if (open !== undefined && log) warn(open);
-    const { actorStatistics, meters } = options;
     const node = new Node(config, {
       self,
       name: cluster,
@@ -149,10 +150,10 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
       ...(meters && { meters }),
       ...(signing && { signing }),
     });
-    const path = pathOf(config.gossipActorName);
-    const logged = { cluster, id, heartbeatExpiration, path, runtime };
+    const logged = { cluster, id, heartbeatExpiration, path: pathOf(config.gossipActorName), runtime };
     void logEvents(eventStream, logged, { prints: log, openToAll: log ? undefined : open });
     await node.start(signal ? { signal } : {});
+    door?.observe(node);
     return node;
   } catch (error) {
     await transport.close();
@@ -176,12 +177,13 @@ function answerToOwnAddresses(
 
 function openTransport(
   options: JoinOptions,
-  { config, eventStream, authentication, listen, platform }: {
+  { config, eventStream, authentication, listen, platform, door }: {
     readonly config: GossiperConfig;
     readonly eventStream: EventStream;
     readonly authentication: Authentication | undefined;
     readonly listen: ListenOptions | undefined;
     readonly platform: Platform;
+    readonly door: Door | undefined;
   },
 ): WebSocketTransport {
   const { runtime = realRuntime, tls, insecure = false, allowedOrigins = [], meters } = options;
@@ -203,8 +205,26 @@ function openTransport(
     onListenFailed: (failure) => eventStream.publish({ type: "ListenFailed", ...failure }),
     ...(authentication && { authentication }),
     ...(meters && { meters }),
+    ...(door && { observers: door }),
     ...(tls?.caCerts && { caCerts: tls.caCerts }),
     ...(listen && { listen }),
+  });
+}
+
+/** The way in for observers, if there may be any. */
+function doorOf(
+  { observers, meters, authentication, runtime = realRuntime }: JoinOptions,
+  { config, eventStream }: { readonly config: GossiperConfig; readonly eventStream: EventStream },
+): Door | undefined {
+  if (observers === false) return undefined;
+  return new Door({
+    config,
+    eventStream,
+    runtime,
+    meters,
+    hasKeys: authentication !== undefined,
+    signs: authentication?.sign ?? false,
+    maySet: observers?.maySet ?? false,
   });
 }
 

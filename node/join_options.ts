@@ -27,6 +27,7 @@ import {
 } from "../options/rules.ts";
 import { DISCOVERY } from "../contracts/discovery_rule.ts";
 import type { Meters } from "../contracts/meters.ts";
+import { type ObserverOptions, OBSERVERS } from "../observer/door.ts";
 import { METERS } from "../contracts/meters_rule.ts";
 import { isPlainAddress } from "../common/host_names.ts";
 import { endpointOf, LISTEN_OPTIONS, placeProblems } from "./place_options.ts";
@@ -103,6 +104,11 @@ export interface JoinOptions extends SecurityOptions {
    * of `@hearsay/gossip/otel`. Each member needs its own. None by default, and then nothing is measured.
    */
   readonly meters?: Meters;
+  /**
+   * The rights of observers: clients such as the command `hearsay`, which read and are no members. They pass the same
+   * checks as peers. `false`: this member has none. By default they may only read.
+   */
+  readonly observers?: ObserverOptions | false;
 }
 
 const OPTIONS = [
@@ -121,6 +127,7 @@ const OPTIONS = [
   "log",
   "runtime",
   "meters",
+  "observers",
   ...SECURITY_OPTIONS,
 ] as const satisfies readonly (keyof JoinOptions)[];
 
@@ -129,6 +136,7 @@ const SECTIONS = {
   listen: LISTEN_OPTIONS,
   ...SECURITY_SECTIONS,
   config: Object.keys(DEFAULT_CONFIG),
+  observers: ["maySet"],
 };
 
 /**
@@ -179,6 +187,7 @@ const ALONE: Partial<Rules<JoinOptions>> = {
   log: FLAG,
   runtime: RUNTIME,
   meters: METERS,
+  observers: OBSERVERS,
 };
 
 function whereProblems(options: JoinOptions): ConfigurationProblem[] {

@@ -7,6 +7,7 @@
 export type { GossiperLike, MemberSnapshot, RoomSnapshot } from "../gossiper/contract.ts";
 export { join, Node } from "./join.ts";
 export type { Endpoint, JoinOptions } from "./join_options.ts";
+export type { ObserverOptions } from "../observer/door.ts";
 export type { AuthenticationOptions, SecurityOptions, TlsOptions } from "./join_security.ts";
 export {
   type EndingSignal,

@@ -20,13 +20,15 @@ const ROOMS = [
   "transport",
   "discovery",
   "testing",
+  "observer",
   "node",
   "operations",
   "browser",
   "protoactor",
+  "cli",
 ];
 /** The rooms that `mod.ts` does not reach: a program imports them by a path of their own. */
-const OPTIONAL: readonly string[] = ["deps", "testing", "operations", "browser", "protoactor"];
+const OPTIONAL: readonly string[] = ["deps", "testing", "operations", "browser", "protoactor", "cli"];
 /** The rooms with code of the product's own. */
 export const PRODUCT: readonly string[] = ROOMS.filter((room) => room !== "deps");
 /** The engine is pure, and what stands on the contracts does not know its neighbors. */
@@ -43,6 +45,7 @@ const APART: ReadonlyMap<string, readonly string[]> = new Map([
 const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
   ...ROOMS.map((room, index) => [room, APART.get(room) ?? ROOMS.slice(0, index)] as const),
   ["mod.ts", ROOMS.filter((room) => !OPTIONAL.includes(room))],
+  ["cli.ts", ["cli"]],
 ]);
 
 /** Rooms without a clock, a timer, a random source or output of their own. */

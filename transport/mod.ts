@@ -14,6 +14,8 @@ export {
   type Server,
 } from "./listening.ts";
 export type { ClientAddress } from "./strangers.ts";
+export type { Idler } from "./web_socket/admission.ts";
+export type { ObserverClient, ObserverDoor, ObserverPlace } from "./web_socket/observers.ts";
 export type { HeaderFields, OpenOptions } from "./web_socket/dial.ts";
 export type {
   Dialer,

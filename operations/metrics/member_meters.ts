@@ -11,6 +11,7 @@ import type {
   ExchangeEnd,
   ExchangeOutcome,
   MeteredMember,
+  MeterReport,
   Meters,
   ReceivedPush,
   SentPush,
@@ -19,6 +20,7 @@ import type {
 import type { BlockReason } from "../../engine/types.ts";
 import { assertOptions, type Rules, wholeNumber } from "../../options/rules.ts";
 import { Histogram } from "./histogram.ts";
+import { countsOf, PeerTimes } from "./report.ts";
 
 /** Options of {@linkcode MemberMeters}. */
 export interface MemberMetersOptions {
@@ -105,6 +107,7 @@ export class MemberMeters implements Meters {
     1: new Histogram(LAG_BOUNDS),
   };
   readonly #falseBlockWithin: number;
+  readonly #peerTimes = new PeerTimes();
   #droppedLags = 0;
   #member: MeteredMember | undefined;
 
@@ -174,8 +177,10 @@ export class MemberMeters implements Meters {
   }
 
   /** Called by the member. */
-  exchanged({ outcome, durationMs }: ExchangeEnd): void {
+  exchanged(exchange: ExchangeEnd): void {
+    const { outcome, durationMs } = exchange;
     this.exchanges[outcome].record(durationMs / 1_000);
+    this.#peerTimes.record(exchange);
   }
 
   /** Called by the member. */
@@ -215,6 +220,11 @@ export class MemberMeters implements Meters {
 
   /** Called by the member. These meters do not count it. */
   departed(_departure: DepartureEnd): void {}
+
+  /** Called for an observer, such as `hearsay top`. */
+  report(): MeterReport {
+    return { amounts: this.#member?.amounts() ?? null, counts: countsOf(this, this.#peerTimes) };
+  }
 }
 
 function trafficByKind(): Map<string, Traffic> {

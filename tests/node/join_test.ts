@@ -103,6 +103,9 @@ const REFUSED: readonly (readonly [wrong: string, options: unknown])[] = [
   ["discovery", { cluster: "c", listen: LISTEN, discovery: null }],
   ["discovery", { cluster: "c", listen: LISTEN, seeds: [], discovery: { openMembership: true, run() {} } }],
   ["meters", { cluster: "c", listen: LISTEN, meters: {} }],
+  ["observers", { cluster: "c", listen: LISTEN, observers: true }],
+  ["observers.mayset", { cluster: "c", listen: LISTEN, observers: { mayset: true } }],
+  ["observers.maySet", { cluster: "c", listen: LISTEN, observers: { maySet: 1 } }],
   ["listen", { cluster: "c", listen: LISTEN, dialOnly: true, seeds: ["ws://127.0.0.1:1"] }],
   ["advertise", {
     cluster: "c",

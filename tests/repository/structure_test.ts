@@ -236,6 +236,7 @@ Deno.test("mod.ts: reaches no optional module, and loads two small packages", as
     "gossiper",
     "mod.ts",
     "node",
+    "observer",
     "options",
     "protocol",
     "security",
@@ -250,6 +251,9 @@ Deno.test("mod.ts: reaches no optional module, and loads two small packages", as
   const loaded = await loadedWith("mod.ts");
   assert(loaded.includes("node/join_security.ts"));
   assertEquals([packages(loaded), loaded.filter((path) => /jose|cluster_keys/.test(path))], [always, []]);
+  // The code for observers is loaded with the first one.
+  const forObservers = ["observer/door.ts", "observer/protocol.ts", "observer/troubles.ts"];
+  assertEquals(loaded.filter((path) => path.startsWith("observer/")), forObservers);
 });
 
 Deno.test("product files: mod.ts reaches every one, or it is an export of its own", async () => {

@@ -7,7 +7,7 @@
 import { CLOSE } from "../../common/errors.ts";
 import type { Runtime } from "../../common/runtime.ts";
 import { destroySocket } from "./destroy.ts";
-import { SUBPROTOCOL } from "./dial.ts";
+import { OBSERVE_PROTOCOL, SUBPROTOCOL } from "./dial.ts";
 import type { Platform, Socket } from "./platform.ts";
 
 /**
@@ -19,11 +19,20 @@ export type Authorize = (request: Request) => Rejection | undefined | Promise<Re
 /** The statuses of an {@linkcode Authorize}. */
 export type Rejection = 401 | 403;
 
-/** Refuses a request without an upgrade, or without the subprotocol. */
-export function refuseWithoutUpgrade(request: Request): Response | undefined {
-  const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+/** The subprotocol of a request: that of peers if it offers both; `undefined` without one. */
+export function protocolOf(request: Request): string | undefined {
   const offered = request.headers.get("sec-websocket-protocol")?.split(",").map((name) => name.trim()) ?? [];
-  if (upgrade && offered.includes(SUBPROTOCOL)) return undefined;
+  return [SUBPROTOCOL, OBSERVE_PROTOCOL].find((name) => offered.includes(name));
+}
+
+/** Refuses a request without an upgrade, or without a subprotocol of this member. */
+export function refuseWithoutUpgrade(
+  request: Request,
+  { hasObservers }: { readonly hasObservers: boolean },
+): Response | undefined {
+  const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+  const protocol = protocolOf(request);
+  if (upgrade && (protocol === SUBPROTOCOL || (hasObservers && protocol !== undefined))) return undefined;
   return new Response(`The request must be a WebSocket upgrade with the subprotocol ${SUBPROTOCOL}.\n`, {
     status: 426,
     headers: { upgrade: "websocket", connection: "upgrade" },
@@ -49,6 +58,8 @@ export async function refuseClient(
 /** Options of {@linkcode upgrade}. */
 export interface UpgradeOptions {
   readonly platform: Platform;
+  /** The subprotocol to select. */
+  readonly protocol: string;
   readonly runtime: Runtime;
   /** The longest time until the socket opens, in milliseconds. */
   readonly timeout: number;
@@ -65,10 +76,10 @@ export function upgrade(
   request: Request,
   options: UpgradeOptions,
 ): { readonly response: Response; readonly isUpgraded: boolean } {
-  const { platform, runtime, timeout, signal, opened, failed } = options;
+  const { platform, protocol, runtime, timeout, signal, opened, failed } = options;
   let upgraded: ReturnType<Platform["upgrade"]>;
   try {
-    upgraded = platform.upgrade(request, { protocol: SUBPROTOCOL });
+    upgraded = platform.upgrade(request, { protocol });
   } catch {
     failed();
     const text = "The headers of the upgrade must be those of a WebSocket.\n";

@@ -41,6 +41,8 @@ export interface AdmissionOptions {
   /** The authorities of this side. */
   readonly authorities: () => ReadonlySet<string>;
   readonly runtime: Runtime;
+  /** True if this member has observers. */
+  readonly hasObservers: boolean;
   /** Called for a refused client, once for each host and reason until a client from that host is accepted. */
   readonly onRefused: (refused: RefusedClient) => void;
 }
@@ -58,6 +60,7 @@ export interface ConnectionSlot {
 export interface Idler {
   /** The time of the last message, by the monotonic clock. */
   readonly usedMs: number;
+  /** Ends it with a reason. */
   end(reason: string): void;
 }
 
@@ -87,7 +90,7 @@ export class Admission {
     request: Request,
     remote: ClientAddress | undefined,
   ): ConnectionSlot | Response | Promise<ConnectionSlot | Response> {
-    const refused = refuseWithoutUpgrade(request) ?? this.#refuseOrigin(request, remote) ??
+    const refused = refuseWithoutUpgrade(request, this.#options) ?? this.#refuseOrigin(request, remote) ??
       this.#refuseStranger(request, remote) ?? this.#refuseCrowd(remote);
     if (refused) return refused;
     const place = this.#take(remote);

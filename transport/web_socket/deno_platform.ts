@@ -111,10 +111,10 @@ function open(url: URL, options: OpenOptions, client: Deno.HttpClient | undefine
 
 function makeSocket(
   url: URL,
-  { headers, token, tokenIn }: OpenOptions,
+  { headers, token, tokenIn, subprotocol = SUBPROTOCOL }: OpenOptions,
   client: Deno.HttpClient | undefined,
 ): WebSocket {
-  const protocols = [SUBPROTOCOL];
+  const protocols = [subprotocol];
   if (token !== undefined && tokenIn === "subprotocol") protocols.push(TOKEN_PROTOCOL + token);
   assertMayConnect(url);
   // A browser's WebSocket accepts only protocols.

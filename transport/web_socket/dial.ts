@@ -14,6 +14,9 @@ import type { Socket } from "./platform.ts";
 /** The subprotocol that both sides must speak (rule P1). */
 export const SUBPROTOCOL = "hearsay.v2";
 
+/** The subprotocol of observers: clients that read, and are no members (rule P1). */
+export const OBSERVE_PROTOCOL = "hearsay.observe.v1";
+
 /** The prefix of a second subprotocol that contains the token, for browsers. A server never selects it. */
 export const TOKEN_PROTOCOL = "hearsay.token.";
 
@@ -60,6 +63,8 @@ export interface OpenOptions {
   readonly token?: string | undefined;
   /** Sends the token in a header, as Deno can, or in a second subprotocol. */
   readonly tokenIn: "header" | "subprotocol";
+  /** The subprotocol; {@linkcode SUBPROTOCOL} by default. */
+  readonly subprotocol?: string;
   /** The largest message that is accepted, in bytes. */
   readonly maxMessageBytes: number;
   /** Gives the dial up when aborted. */

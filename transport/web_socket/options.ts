@@ -11,6 +11,7 @@ import type { ListenFailure } from "../listening.ts";
 import type { RefusedClient } from "../strangers.ts";
 import type { Authorize } from "./accept.ts";
 import type { HeaderFields } from "./dial.ts";
+import type { ObserverDoor } from "./observers.ts";
 import type { Platform } from "./platform.ts";
 
 /** The transport's own server. */
@@ -74,6 +75,8 @@ export interface WebSocketTransportOptions {
   readonly maxHandshakes?: number;
   /** The most messages per second of one connection; 1,000 by default. */
   readonly maxMessagesPerSecond?: number;
+  /** Takes the sockets of observers; without it they are refused. */
+  readonly observers?: ObserverDoor;
   /** Counts the messages of all connections. */
   readonly meters?: Meters;
   /** Called for refused clients. Must not throw. */

@@ -18,10 +18,11 @@ import type { Server } from "../listening.ts";
 import { RefusalPace } from "./refusal_pace.ts";
 import { type ClientAddress, remoteOf } from "../strangers.ts";
 import type { ListenOptions, WebSocketTransportOptions } from "./options.ts";
-import { upgrade } from "./accept.ts";
+import { protocolOf, upgrade } from "./accept.ts";
+import type { ObserverPlace } from "./observers.ts";
 import { SocketConnection, type SocketConnectionOptions, type SocketLimits } from "./connection.ts";
 import { denoPlatform } from "./deno_platform.ts";
-import { dialUrl, pathOf, SUBPROTOCOL, TOKEN_PROTOCOL } from "./dial.ts";
+import { dialUrl, OBSERVE_PROTOCOL, pathOf, SUBPROTOCOL, TOKEN_PROTOCOL } from "./dial.ts";
 import type { Dialer, Platform, Socket } from "./platform.ts";
 
 export type { RefusedClient } from "../strangers.ts";
@@ -113,6 +114,7 @@ export class WebSocketTransport implements Transport {
       maxHandshakes: options.maxHandshakes ?? 64,
       authorities: () => this.#authorities,
       runtime: this.#runtime,
+      hasObservers: options.observers !== undefined,
       onRefused: (refused) => options.onClientRefused?.(refused),
     });
     this.#pace = new RefusalPace(this.#runtime);
@@ -214,21 +216,46 @@ export class WebSocketTransport implements Transport {
       place.leave();
       return await this.#pace.pass(unavailableNow, info?.remoteAddr);
     }
-    // Before the upgrade, because reading the address of an upgraded request throws.
-    const remote = remoteOf(info?.remoteAddr);
-    const { response, isUpgraded } = upgrade(request, {
+    const { response, isUpgraded } = this.#upgrade(request, {
+      // Before the upgrade, because reading the address of an upgraded request throws.
+      remote: remoteOf(info?.remoteAddr),
+      at: placeOf(url),
+      place,
+    });
+    return isUpgraded ? response : await this.#pace.pass(response, info?.remoteAddr);
+  };
+
+  #upgrade(
+    request: Request,
+    { remote, at, place }: {
+      readonly remote: string;
+      readonly at: string;
+      readonly place: ConnectionSlot;
+    },
+  ): { readonly response: Response; readonly isUpgraded: boolean } {
+    const protocol = protocolOf(request)!;
+    const seat = protocol === OBSERVE_PROTOCOL ? this.#options.observers!.enter() : undefined;
+    if (typeof seat === "string") {
+      place.leave();
+      return { response: new Response(`${seat}\n`, { status: 503 }), isUpgraded: false };
+    }
+    return upgrade(request, {
       platform: this.#platform,
+      protocol,
       runtime: this.#runtime,
       timeout: this.#connectTimeout,
       signal: this.#closing.signal,
       opened: (socket) => {
-        if (this.#reachedAt.has(placeOf(url))) this.#reachedAt.set(placeOf(url), true);
+        if (seat) return this.#acceptObserver(socket, { remote, place, seat });
+        if (this.#reachedAt.has(at)) this.#reachedAt.set(at, true);
         this.#accept(socket, { remote, place });
       },
-      failed: () => place.leave(),
+      failed: () => {
+        place.leave();
+        seat?.leave();
+      },
     });
-    return isUpgraded ? response : await this.#pace.pass(response, info?.remoteAddr);
-  };
+  }
 
   /**
    * The address of a member for {@linkcode WebSocketTransport.dial}.
@@ -295,6 +322,7 @@ export class WebSocketTransport implements Transport {
     this.#unlisten.abort();
     this.#pace.end();
     if (!this.#refusing) this.#incoming.close();
+    this.#options.observers?.close();
     await Promise.all(Array.from(this.#connections, goAway));
     if (this.#server) await this.#shutDown(this.#server);
     await this.#dialer.close();
@@ -348,6 +376,18 @@ export class WebSocketTransport implements Transport {
     void connection.closed.then(() => place.leave());
     if (this.#refusing) void goAway(connection);
     else this.#incoming.enqueue(connection);
+  }
+
+  #acceptObserver(
+    socket: Socket,
+    { remote, place, seat }: {
+      readonly remote: string;
+      readonly place: ConnectionSlot;
+      readonly seat: ObserverPlace;
+    },
+  ): void {
+    const { guard, isReader = false } = place.admitted ?? {};
+    place.upgraded(seat.open(socket, { remote, guard, isReader, ended: () => place.leave() }));
   }
 
   #keep(

@@ -6,7 +6,7 @@
 
 import type { Duplex, IncomingMessage } from "../../deps/node_server.ts";
 import { WebSocketServer } from "../../deps/ws.ts";
-import { SUBPROTOCOL } from "../web_socket/dial.ts";
+import { OBSERVE_PROTOCOL, SUBPROTOCOL } from "../web_socket/dial.ts";
 import type { Socket } from "../web_socket/platform.ts";
 import type { NetAddress } from "../listening.ts";
 import { refuseUpgrade, remoteAddressOf, requestOf } from "./request.ts";
@@ -38,7 +38,8 @@ export class Upgrades {
       maxPayload,
       perMessageDeflate: false,
       allowSynchronousEvents: false,
-      handleProtocols: (offered) => offered.has(SUBPROTOCOL) && SUBPROTOCOL,
+      // The member has refused a request with neither.
+      handleProtocols: (offered) => offered.has(SUBPROTOCOL) ? SUBPROTOCOL : OBSERVE_PROTOCOL,
     });
     // Without a listener `ws` would answer a faulty request itself.
     this.#server.on("wsClientError", () => {});

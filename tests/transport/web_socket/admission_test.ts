@@ -27,6 +27,7 @@ Deno.test("maxConnectionsPerAddress: the longest idle connection is closed for a
     allowedOrigins: [],
     maxConnectionsPerAddress: 2,
     maxHandshakes: 64,
+    hasObservers: true,
     authorities: () => new Set(),
     runtime,
     onRefused: (refused) => refusals.push(refused),

@@ -1,0 +1,220 @@
+/**
+ * `hearsay doctor`: why is this member alone?
+ *
+ * @module
+ */
+
+import { bracketed } from "../../common/host_names.ts";
+import type { Explanation } from "../../contracts/explanation.ts";
+import { printable } from "../../common/printable.ts";
+import { configure } from "../../options/configuration.ts";
+import type { ObserveOptions } from "../../observer/client.ts";
+import type { Facts } from "../../observer/protocol.ts";
+import { type AddressOptions, examine } from "../doctor/address_steps.ts";
+import { type Diagnosis, fail, FAULTS, note } from "../doctor/findings.ts";
+import { judgeAsSeen, judgeRoom, judgeSelf, judgeSettings, seedFault } from "../doctor/member_steps.ts";
+import { EXIT, type ExitCode } from "../failure.ts";
+import { type MemberFlags, type MemberSettings, memberSettingsOf } from "../member_settings.ts";
+import type { CommonFlags, Context, Run } from "../program.ts";
+import type { Screen } from "../screen.ts";
+import { keysOf, targetOf, textOf } from "../target.ts";
+
+/** The flags of the command. */
+export interface DoctorFlags extends CommonFlags, MemberFlags {
+  readonly cluster?: string;
+  readonly keysFile?: string;
+  readonly ca?: string;
+}
+
+/** The most seeds that are examined. */
+const MAX_SEEDS = 8;
+
+/** Looks for the reason why a member is alone. */
+export const doctor: Run<DoctorFlags> = async (context, _, flags) => {
+  const { terminal } = context;
+  const settings = flags.config === undefined && flags.seed === undefined
+    ? undefined
+    : await memberSettingsOf(flags);
+  const diagnoses = settings === undefined
+    ? await ofRunning(context, flags)
+    : await ofSettings(context, { flags, settings });
+  terminal.signal.throwIfAborted();
+  return report(context, diagnoses);
+};
+
+/** Examines the member at `--at`; if it is alone, its failed seeds too. */
+async function ofRunning(context: Context, flags: DoctorFlags): Promise<Diagnosis[]> {
+  const { terminal } = context;
+  const { address, options } = await targetOf(flags, terminal);
+  const addressOptions = { terminal, options, signal: terminal.signal };
+  const { diagnosis, observer } = await examine(address, addressOptions);
+  if (!observer) return [diagnosis];
+  const facts = await factsOf(observer);
+  judgeSelf(diagnosis, facts);
+  const isVague = diagnosis.fault?.code === "unreachable" && seedFault(facts) === undefined;
+  const isAlone = facts.counts.alive + facts.counts.suspected <= 1;
+  if (!isAlone || (diagnosis.fault && !isVague && diagnosis.fault.code !== "notListening")) {
+    return [diagnosis];
+  }
+  const failed = facts.seeds.filter(({ outcome }) => outcome === "failed").slice(0, MAX_SEEDS);
+  const cluster = { ...options, cluster: facts.cluster };
+  const seeds = await examineAll(failed.map((seed) => seed.address), { ...addressOptions, options: cluster });
+  // A closer look at the seeds names the fault better than the member did.
+  const closer = farthest(seeds);
+  if (closer?.fault) diagnosis.fault = closer.fault;
+  return [diagnosis, ...seeds];
+}
+
+async function factsOf(
+  observer: NonNullable<Awaited<ReturnType<typeof examine>>["observer"]>,
+): Promise<Facts> {
+  await using ending = observer;
+  return await ending.ask<Facts>("facts");
+}
+
+/** Examines the seeds of a member that need not run. */
+async function ofSettings(
+  context: Context,
+  { flags, settings }: { readonly flags: DoctorFlags; readonly settings: MemberSettings },
+): Promise<Diagnosis[]> {
+  const { terminal } = context;
+  const keys = await keysOf(settings, terminal);
+  const { caFile, cluster, clockTolerance, config } = settings;
+  const options: ObserveOptions = {
+    runtime: terminal.runtime,
+    path: flags.path ?? config.gossipActorName ?? "gossip",
+    cluster,
+    ...(keys && { keys }),
+    ...(flags.token !== undefined && !keys && { token: flags.token }),
+    ...(caFile !== undefined && { caCerts: [await textOf(caFile, "--ca")] }),
+  };
+  const addressOptions: AddressOptions = {
+    terminal,
+    options,
+    signal: terminal.signal,
+    ...(clockTolerance !== undefined && { clockTolerance }),
+  };
+  const own = await examineOwn(settings, addressOptions);
+  if (settings.seeds.length === 0) {
+    const without: Diagnosis = { subject: "seeds", steps: [] };
+    if (own?.fault === undefined && own) return [own];
+    return [
+      fail(without, "seeds", {
+        code: "alone",
+        seen: "The member has no seeds.",
+        todo: "Give it the address of another member: `seeds:` in the file, or --seed <address>.",
+      }),
+    ];
+  }
+  const seeds = await examineAll(settings.seeds.slice(0, MAX_SEEDS), addressOptions, settings);
+  const reached = seeds.find(({ fault }) => fault === undefined);
+  if (!reached) return [...seeds, ...own ? [own] : []];
+  // One seed is enough: the faults of others are worth a note.
+  for (const seed of seeds) if (seed !== reached) excuse(seed);
+  return own ? [own, ...seeds] : seeds;
+}
+
+/** The diagnosis of the member itself, if it runs; `undefined` if it does not. */
+async function examineOwn(
+  { hostname, port, config, tlsCertFile }: MemberSettings,
+  options: AddressOptions,
+): Promise<Diagnosis | undefined> {
+  if (port === 0) return undefined;
+  const host = /^(0\.0\.0\.0|::)$/.test(hostname) ? "127.0.0.1" : hostname;
+  const scheme = tlsCertFile === undefined ? "ws" : "wss";
+  const path = config.gossipActorName ?? "gossip";
+  const { diagnosis, observer } = await examine(`${scheme}://${bracketed(host)}:${port}/${path}`, options);
+  if (!observer) return undefined;
+  judgeSelf(diagnosis, await factsOf(observer));
+  return diagnosis;
+}
+
+async function examineAll(
+  addresses: readonly string[],
+  options: AddressOptions,
+  settings?: MemberSettings,
+): Promise<Diagnosis[]> {
+  return await Promise.all(addresses.map(async (address) => {
+    const { diagnosis, observer } = await examine(address, options);
+    if (!observer) return diagnosis;
+    await using ending = observer;
+    const facts = await ending.ask<Facts>("facts");
+    if (!settings) return diagnosis;
+    judgeSettings(diagnosis, configure(settings.config), facts);
+    const { id } = settings;
+    if (id !== undefined && id !== facts.self) {
+      const explanation = await ending.ask<Explanation>("explain", { memberId: id });
+      if (explanation.status === "unknown") judgeRoom(diagnosis, facts);
+      judgeAsSeen(diagnosis, { id, explanation, facts });
+    } else {
+      judgeRoom(diagnosis, facts);
+    }
+    return diagnosis;
+  }));
+}
+
+/** The diagnosis that came farthest: its fault says most. */
+function farthest(diagnoses: readonly Diagnosis[]): Diagnosis | undefined {
+  return diagnoses.toSorted((one, other) => other.steps.length - one.steps.length)[0];
+}
+
+/** Makes the fault of a diagnosis a note. */
+function excuse(diagnosis: Diagnosis): void {
+  const { fault, steps } = diagnosis;
+  if (!fault) return;
+  delete diagnosis.fault;
+  const last = steps.findIndex(({ outcome }) => outcome === "fault");
+  steps[last] = note(steps[last]!.name, fault.seen, fault.todo);
+}
+
+/** The place of the texts of steps. */
+const INDENT = " ".repeat(18);
+
+const MARKS = { ok: ["ok", "good"], note: ["!!", "warn"], fault: ["no", "bad"] } as const;
+
+/** Prints the fault first, then every step. */
+function report({ screen }: Context, diagnoses: readonly Diagnosis[]): ExitCode {
+  const fault = farthest(diagnoses.filter((each) => each.fault !== undefined))?.fault;
+  const code = fault ? EXIT.fault : EXIT.ok;
+  if (screen.isJson) {
+    screen.json({
+      fault: fault ? { ...fault, title: FAULTS[fault.code] } : null,
+      diagnoses: diagnoses.map(({ subject, steps, fault: own }) => ({
+        subject,
+        steps,
+        fault: own?.code ?? null,
+      })),
+    });
+    return code;
+  }
+  if (fault) {
+    const lines = screen.wrapped(`Fault: ${FAULTS[fault.code]}. ${fault.seen}`);
+    screen.lines(lines.map((line) => screen.paint(line, "bad")));
+    screen.paragraph(`Do: ${fault.todo}`);
+  } else {
+    screen.paragraph(screen.paint(`No fault found. ${wellOf(diagnoses)}`.trim(), "good"));
+  }
+  for (const diagnosis of diagnoses) print(screen, diagnosis);
+  return code;
+}
+
+/** The sentence that says how well it is. */
+function wellOf(diagnoses: readonly Diagnosis[]): string {
+  const last = diagnoses.flatMap(({ steps }) => steps).findLast(({ name, outcome }) =>
+    (name === "member" || name === "limits") && outcome === "ok"
+  );
+  return last?.seen ?? "";
+}
+
+function print(screen: Screen, { subject, steps }: Diagnosis): void {
+  screen.line();
+  screen.line(screen.paint(printable(subject, 200), "bold"));
+  for (const { name, outcome, seen, todo } of steps) {
+    const [mark, tone] = MARKS[outcome];
+    const [first = "", ...rest] = screen.wrapped(seen, INDENT);
+    screen.line(`  ${screen.paint(mark, tone)}  ${name.padEnd(11)} ${first.trimStart()}`);
+    screen.lines(rest);
+    if (todo === undefined || outcome === "ok") continue;
+    screen.lines(screen.wrapped(`-> ${todo}`, INDENT).map((line) => screen.paint(line, "dim")));
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * `hearsay explain`: how a member came to its status. `hearsay seen`: which members have a value.
+ *
+ * @module
+ */
+
+import { printable } from "../../common/printable.ts";
+import type { Decision, Explanation, Lacking } from "../../contracts/explanation.ts";
+import type { ObservedMember } from "../../observer/protocol.ts";
+import { EXIT } from "../failure.ts";
+import { type Column, duration, timeOfDay } from "../paint.ts";
+import type { Run } from "../program.ts";
+import { connect, targetOf } from "../target.ts";
+import { STATUS_TONE } from "./members.ts";
+
+const DECISIONS: readonly Column<Decision>[] = [
+  { title: "AT", text: ({ atUnixMilliseconds: at }) => timeOfDay(at) },
+  { title: "TIMES", text: ({ times }) => String(times), align: "right" },
+  { title: "DECISION", text: ({ kind }) => kind },
+  { title: "BY", text: ({ peerId }) => peerId ?? "-", mayShrink: true },
+  { title: "REASON", text: ({ reason }) => reason ?? "-", mayShrink: true },
+];
+
+/** Explains the status of a member; without an id, of the asked one. */
+export const explain: Run = async ({ terminal, screen }, [id], flags) => {
+  await using observer = await connect(await targetOf(flags, terminal), terminal.signal);
+  const { self, wallMs } = observer.welcome;
+  const memberId = id ?? self;
+  const explanation = await observer.ask<Explanation>("explain", { memberId });
+  const { status, summary, endsWith, isConnected, lacks, decisions, sinceUnixMilliseconds: since } =
+    explanation;
+  const code = status === "unknown" ? EXIT.fault : EXIT.ok;
+  if (screen.isJson) {
+    screen.json({ askedOf: self, ...explanation });
+    return code;
+  }
+  const tone = status === "unknown" ? "warn" : STATUS_TONE[status as ObservedMember["status"]];
+  const head = since === null ? "" : `, since ${timeOfDay(since)} (${duration(Math.max(0, wallMs - since))})`;
+  screen.line(
+    `${screen.paint(printable(memberId, 200), "bold")} is ${screen.paint(status, tone)}${head}, as ${
+      printable(self, 200)
+    } sees it.`,
+  );
+  screen.paragraph(printable(summary));
+  screen.paragraph(`Ends with: ${printable(endsWith)}`);
+  if (memberId !== self && status !== "unknown") {
+    const lacking = lacks === 0 ? "lacks nothing" : `lacks ${lacks} entries`;
+    screen.line(`It is ${isConnected ? "" : "not "}connected, and ${lacking} of ${printable(self, 200)}.`);
+  }
+  for (const { address, outcome, reason } of explanation.seeds ?? []) {
+    screen.paragraph(
+      `Seed ${printable(address, 200)}: ${outcome}${reason === null ? "" : ` (${printable(reason)})`}.`,
+    );
+  }
+  if (decisions.length > 0) screen.lines(["", ...screen.table(decisions, DECISIONS)]);
+  return code;
+};
+
+/** The answer to `seenBy`. */
+interface Seen {
+  readonly sequenceNumber: number | null;
+  readonly have: number;
+  readonly of: number;
+  readonly seenBy: readonly string[];
+  readonly lacking: readonly Lacking[];
+}
+
+const LACKING: readonly Column<Lacking>[] = [
+  { title: "LACKING", text: ({ memberId }) => memberId, mayShrink: true },
+  { title: "REASON", text: ({ reason }) => reason },
+  { title: "LAST FAILURE", text: ({ lastFailure }) => lastFailure ?? "-", mayShrink: true },
+];
+
+/** Prints which members have the asked member's latest value of a key. */
+export const seen: Run = async ({ terminal, screen }, [key = ""], flags) => {
+  await using observer = await connect(await targetOf(flags, terminal), terminal.signal);
+  const answer = await observer.ask<Seen>("seenBy", { key });
+  const { sequenceNumber, have, of, lacking } = answer;
+  if (screen.isJson) screen.json(answer);
+  else if (sequenceNumber === null) {
+    terminal.writeError(
+      `hearsay: ${printable(observer.welcome.self, 100)} has no value of its own under ${
+        JSON.stringify(printable(key, 100))
+      }.\n`,
+    );
+  } else {
+    screen.line(`${have} of ${of} members have it (number ${sequenceNumber}).`);
+    if (lacking.length > 0) screen.lines(screen.table(lacking, LACKING));
+  }
+  return sequenceNumber === null || have < of ? EXIT.fault : EXIT.ok;
+};

@@ -1,0 +1,43 @@
+/**
+ * `hearsay keygen`: a new cluster key, or a file with a key pair for signing.
+ *
+ * @module
+ */
+
+import { newClusterKey, signingKeyFromFile } from "../../security/key_sources.ts";
+import { CommandFailure, EXIT } from "../failure.ts";
+import type { CommonFlags, Run } from "../program.ts";
+
+/** The flags of the command. */
+interface KeygenFlags extends CommonFlags {
+  readonly signing?: string;
+}
+
+/** Makes a key. A cluster key goes to the standard output, so that no file of it lies around by accident. */
+export const keygen: Run<KeygenFlags> = async ({ screen }, _, { signing: file }) => {
+  if (file === undefined) {
+    const key = await newClusterKey();
+    return screen.isJson ? screen.json({ key }) : screen.line(key);
+  }
+  if (await exists(file)) {
+    throw new CommandFailure(
+      EXIT.usage,
+      "--signing must name a new file; this one exists. Nothing was changed.",
+    );
+  }
+  await signingKeyFromFile(file);
+  if (screen.isJson) screen.json({ file });
+  else {screen.line(
+      "The file has a new key pair, and only its owner may read it. Name it as `signingKeyFile`.",
+    );}
+};
+
+async function exists(file: string): Promise<boolean> {
+  try {
+    await Deno.stat(file);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

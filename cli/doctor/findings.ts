@@ -1,0 +1,79 @@
+/**
+ * The findings of `hearsay doctor`.
+ *
+ * @module
+ */
+
+/** A fault that keeps a member alone, with its name in the first line. */
+export const FAULTS = {
+  alone: "no seed",
+  address: "token for another address",
+  blocked: "blocked",
+  clock: "clocks differ",
+  cluster: "wrong cluster",
+  full: "full",
+  identity: "id used twice",
+  isolated: "isolated",
+  key: "wrong key",
+  name: "name does not resolve",
+  notListening: "not listening",
+  observers: "no observers",
+  path: "wrong path",
+  permission: "permission missing",
+  port: "wrong port",
+  proxy: "proxy without a member",
+  refused: "refused",
+  settings: "settings do not fit",
+  stopped: "the member stops",
+  tls: "TLS not trusted",
+  unreachable: "no answer",
+  version: "version differs",
+} as const;
+
+/** The code of a fault. */
+export type FaultCode = keyof typeof FAULTS;
+
+/** A fault. */
+export interface Fault {
+  readonly code: FaultCode;
+  /** The observation, as a sentence. */
+  readonly seen: string;
+  /** The advice, as a sentence. */
+  readonly todo: string;
+}
+
+/** One step of a diagnosis. */
+export interface Step {
+  /** Its name, such as `TCP`. */
+  readonly name: string;
+  /** `note`: worth a look, and no reason to be alone. */
+  readonly outcome: "fault" | "note" | "ok";
+  readonly seen: string;
+  /** The advice; missing if there is none. */
+  readonly todo?: string;
+}
+
+/** The steps at one address, and the fault that ended them. */
+export interface Diagnosis {
+  /** The address, or another subject. */
+  readonly subject: string;
+  readonly steps: Step[];
+  fault?: Fault;
+}
+
+/** A step that went well. */
+export function ok(name: string, seen: string): Step {
+  return { name, outcome: "ok", seen };
+}
+
+/** A step with something to know. */
+export function note(name: string, seen: string, todo?: string): Step {
+  return { name, outcome: "note", seen, ...(todo !== undefined && { todo }) };
+}
+
+/** Ends a diagnosis with a fault. */
+export function fail(diagnosis: Diagnosis, name: string, fault: Fault): Diagnosis {
+  diagnosis.steps.push({ name, outcome: "fault", seen: fault.seen, todo: fault.todo });
+  diagnosis.fault ??= fault;
+  return diagnosis;
+}

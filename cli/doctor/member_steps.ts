@@ -1,0 +1,304 @@
+/**
+ * The steps of `hearsay doctor` in what a running member says of itself and of others.
+ *
+ * @module
+ */
+
+import { printable } from "../../common/printable.ts";
+import type { EventType, HearsayEvent } from "../../contracts/event_stream.ts";
+import type { Explanation } from "../../contracts/explanation.ts";
+import type { Facts, Trouble } from "../../observer/protocol.ts";
+import { sentenceOf } from "../../operations/sentences.ts";
+import {
+  describeDifference,
+  settingDifferences,
+  type SharedSettings,
+} from "../../protocol/shared_settings.ts";
+import { duration, timeOfDay } from "../paint.ts";
+import { type Diagnosis, fail, type Fault, type FaultCode, note, ok } from "./findings.ts";
+
+/** The most troubles that are shown. */
+const MAX_TROUBLES = 5;
+
+/** The settings that members compare. */
+const SHARED = [
+  "gossipInterval",
+  "heartbeatExpiration",
+  "maxKeysPerMember",
+  "maxMessageBytes",
+  "maxStateBytes",
+] as const satisfies readonly (keyof SharedSettings)[];
+
+/** Adds the settings of a member that is checked before its start, against those of a running peer. */
+export function judgeSettings(diagnosis: Diagnosis, own: SharedSettings, facts: Facts): void {
+  const theirs = Object.fromEntries(
+    SHARED.map((name) => [name, facts.settings[name]]),
+  ) as unknown as SharedSettings;
+  const differences = settingDifferences(own, theirs);
+  const refused = differences.filter(({ isRefused }) => isRefused);
+  if (refused.length > 0) {
+    return void fail(diagnosis, "settings", {
+      code: "settings",
+      seen: `The settings do not fit, so that each refuses the other: ${
+        refused.map(describeDifference).join("; ")
+      }.`,
+      todo:
+        "Let `heartbeatExpiration` of each be at least twice the `gossipInterval` of the other; best, use one file for all.",
+    });
+  }
+  if (differences.length === 0) return void diagnosis.steps.push(ok("settings", "The settings fit."));
+  const seen = `${differences.map(describeDifference).join("; ")}. The lower one applies.`;
+  diagnosis.steps.push(note("settings", seen, "Use one file of settings for all members."));
+}
+
+/** Adds the room of a peer for one more member. */
+export function judgeRoom(diagnosis: Diagnosis, facts: Facts): void {
+  if (isFull(facts)) return void fail(diagnosis, "limits", fullFault(facts));
+  const { alive, suspected } = facts.counts;
+  const seen = `${shown(facts.self)} has room: ${
+    alive + suspected
+  } of at most ${facts.settings.maxMembers} members.`;
+  diagnosis.steps.push(ok("limits", seen));
+}
+
+/** Adds what a peer says of the member with this id. */
+export function judgeAsSeen(diagnosis: Diagnosis, { id, explanation, facts }: {
+  readonly id: string;
+  readonly explanation: Explanation;
+  readonly facts: Facts;
+}): void {
+  const peer = shown(facts.self);
+  const block = facts.blocked.find((each) => each.id === id);
+  if (block && block.reason !== "left") {
+    return void fail(diagnosis, "member", {
+      code: "blocked",
+      seen: `${peer} blocks ${shown(id)} (${block.reason}) since ${
+        timeOfDay(block.sinceMs)
+      }. ${explanation.summary}`,
+      todo: explanation.endsWith,
+    });
+  }
+  const refusal = explanation.decisions.findLast(({ kind }) => kind === "refused");
+  const joined = explanation.decisions.findLast(({ kind }) => kind === "joined");
+  if (refusal && refusal.lastAtUnixMilliseconds > (joined?.lastAtUnixMilliseconds ?? 0)) {
+    const reason = refusal.reason ?? "";
+    return void fail(diagnosis, "member", {
+      code: codeOfRefusal(reason),
+      seen: `${peer} refused ${shown(id)} at ${timeOfDay(refusal.lastAtUnixMilliseconds)}: ${reason}`,
+      todo: todoOf(codeOfRefusal(reason)),
+    });
+  }
+  diagnosis.steps.push(ok("member", `${peer} says of ${shown(id)}: ${explanation.summary}`));
+}
+
+/** Adds what a running member says of itself. */
+export function judgeSelf(diagnosis: Diagnosis, facts: Facts): void {
+  const { steps } = diagnosis;
+  const others = facts.counts.alive + facts.counts.suspected - 1;
+  const fault = ownFault(facts, others);
+  if (fault) fail(diagnosis, "member", fault);
+  else steps.push(ok("member", facts.explanation.summary));
+  noteLimits(diagnosis, facts);
+  for (const { id, reason, sinceMs } of facts.blocked.slice(0, MAX_TROUBLES)) {
+    if (reason === "left") continue;
+    const ago = duration(Math.max(0, facts.wallMs - sinceMs));
+    steps.push(
+      note(
+        "blocked",
+        `It blocks ${shown(id)} (${reason}) for ${ago}.`,
+        `\`hearsay explain ${printable(id, 100)}\` has the history.`,
+      ),
+    );
+  }
+  if (!fault) {
+    for (const { address, outcome, reason } of facts.seeds.filter(({ outcome }) => outcome === "failed")) {
+      steps.push(note("seed", `${printable(address, 200)} ${outcome}: ${printable(reason ?? "", 300)}`));
+    }
+  }
+  for (const trouble of latest(facts.troubles)) steps.push(note("log", troubleLine(trouble, facts)));
+}
+
+/** The reason of a running member to be alone; `undefined` if it is not. */
+function ownFault(facts: Facts, others: number): Fault | undefined {
+  const { explanation, isolated, fenced, leaving } = facts;
+  if (fenced) {
+    return {
+      code: "identity",
+      seen: "Another process uses this member's id and key, so that this one no longer gossips.",
+      todo: "Stop one of the two, or give it another id.",
+    };
+  }
+  if (leaving) return { code: "stopped", seen: "The member leaves the cluster.", todo: "Start it again." };
+  if (others > 0 && !isolated) return undefined;
+  const blockedAt = explanation.decisions.findLast(({ kind }) => kind === "selfBlocked");
+  const rejoinedAt = explanation.decisions.findLast(({ kind }) => kind === "rejoined" || kind === "renewed");
+  if (blockedAt && blockedAt.lastAtUnixMilliseconds > (rejoinedAt?.lastAtUnixMilliseconds ?? 0)) {
+    const by = blockedAt.peerId === undefined ? "The discovery" : shown(blockedAt.peerId);
+    return {
+      code: "blocked",
+      seen: `${by} blocks this member (${blockedAt.reason}) since ${
+        timeOfDay(blockedAt.lastAtUnixMilliseconds)
+      }.`,
+      todo: "A newer heartbeat ends the block; if none arrives, look at the network, or restart this member.",
+    };
+  }
+  const refused = seedFault(facts);
+  if (isolated) {
+    const why = refused ? ` ${refused.seen}` : "";
+    return {
+      code: "isolated",
+      seen: `${explanation.summary}${why}`,
+      todo: `Look at the network between the members. ${explanation.endsWith}`,
+    };
+  }
+  const blocked = facts.blocked.filter(({ reason }) => reason !== "left");
+  if (blocked.length > 0) {
+    const ids = blocked.slice(0, MAX_TROUBLES).map(({ id, reason }) => `${shown(id)} (${reason})`).join(", ");
+    return {
+      code: "blocked",
+      seen: `This member blocks every other member that it knows: ${ids}.`,
+      todo: "Look whether they run and can be dialed; a heartbeat or a handshake ends each block.",
+    };
+  }
+  return refused ?? handshakeFault(facts) ?? seedless(facts);
+}
+
+/** A seed's failure by its sentence, if that names the fault. */
+export function seedFault(facts: Facts): Fault | undefined {
+  for (const { address, outcome, reason } of facts.seeds) {
+    if (outcome !== "failed" || reason === null) continue;
+    const code = codeOfRefusal(reason);
+    if (code !== "refused") {
+      return {
+        code,
+        seen: `The seed ${printable(address, 200)} failed: ${printable(reason)}`,
+        todo: todoOf(code),
+      };
+    }
+  }
+  return undefined;
+}
+
+function handshakeFault(facts: Facts): Fault | undefined {
+  const refusal = facts.troubles.findLast(({ event: { type } }) =>
+    type === "HandshakeRefused" || type === "ClientRefused"
+  );
+  if (!refusal) return undefined;
+  const sentence = troubleLine(refusal, facts);
+  const code = codeOfRefusal(`${String(refusal.event["code"] ?? "")} ${sentence}`);
+  return { code, seen: sentence, todo: todoOf(code) };
+}
+
+function seedless({ seeds }: Facts): Fault {
+  if (seeds.length === 0) {
+    return {
+      code: "alone",
+      seen: "This member's discovery names no other member, and no other member has dialed it.",
+      todo:
+        "Give it `seeds`, or look at its discovery; the first member of a cluster is alone until another one dials it.",
+    };
+  }
+  const pending = seeds.filter(({ outcome }) => outcome === "failed").length;
+  const first = seeds.find(({ outcome }) => outcome === "failed");
+  return {
+    code: pending > 0 ? "unreachable" : "alone",
+    seen: pending > 0
+      ? `${pending} of ${seeds.length} seeds failed; ${printable(first!.address, 200)}: ${
+        printable(first!.reason ?? "", 300)
+      }`
+      : "Its seeds are this member itself, or were not dialed yet.",
+    todo: "Give it the address of another member in `seeds`.",
+  };
+}
+
+/** The code of a fault by the sentence of a refusal or a failed dial. */
+export function codeOfRefusal(reason: string): FaultCode {
+  const found = PATTERNS.find(([pattern]) => pattern.test(reason));
+  return found?.[1] ?? "refused";
+}
+
+const PATTERNS: readonly (readonly [RegExp, FaultCode])[] = [
+  [/permission .*--allow|NotCapable|Requires (net|sys) access/i, "permission"],
+  [/wrong_cluster|another cluster|is of cluster/i, "cluster"],
+  [/settings do not fit/i, "settings"],
+  [/maxMembers/i, "full"],
+  [/clocks|future|has expired/i, "clock"],
+  [/\b401\b|\bkeys?\b|token|proof|4401/i, "key"],
+  [/\bblocked\b/i, "blocked"],
+  [/id_conflict|another process uses/i, "identity"],
+  [/dns error|no address|lookup/i, "name"],
+  [/certificate|UnknownIssuer|TLS|speaks wss|speaks ws\b/i, "tls"],
+  [/subprotocol|version|\b426\b/i, "version"],
+  [/proxy|\b50[24]\b/i, "proxy"],
+  [/\b404\b|at this path/i, "path"],
+  [/\b503\b/i, "full"],
+  [/connection refused|no process listens/i, "notListening"],
+  [/timeout|timed out|longer than/i, "unreachable"],
+];
+
+const TODO: { readonly [code in FaultCode]?: string } = {
+  permission: "Start the member with that permission.",
+  cluster: "Give both members the same `cluster`.",
+  settings:
+    "Let `heartbeatExpiration` of each be at least twice the `gossipInterval` of the other; best, use one file for all.",
+  full: "Raise `maxMembers`, or stop members.",
+  clock: "Synchronize both clocks (NTP).",
+  key: "Give both members a common key in `authentication.keys`.",
+  notListening: "Start the member there, or correct the seed.",
+  name: "Check the spelling of the seed, and the name server.",
+  tls: "Give the member `tls.caCerts` with the authority, or correct ws: and wss: in the seed.",
+};
+
+function todoOf(code: FaultCode): string {
+  return TODO[code] ?? "Look at the logs of both members.";
+}
+
+function isFull(facts: Facts): boolean {
+  return knownTo(facts) >= facts.settings.maxMembers;
+}
+
+function knownTo({ counts: { alive, suspected, failed } }: Facts): number {
+  return alive + suspected + failed;
+}
+
+function fullFault(facts: Facts): Fault {
+  const limit = `room for ${facts.settings.maxMembers} members (\`maxMembers\`), and knows ${knownTo(facts)}`;
+  return {
+    code: "full",
+    seen: `${shown(facts.self)} has ${limit}.`,
+    todo: "Raise the limit on every member, or stop members.",
+  };
+}
+
+/** A limit that was reached does not make a member alone. */
+function noteLimits({ steps }: Diagnosis, facts: Facts): void {
+  const { seen, todo } = fullFault(facts);
+  if (isFull(facts)) steps.push(note("limits", `${seen} No other one can join.`, todo));
+  const { refused, dropped } = facts.room;
+  if (refused + dropped === 0) return;
+  const states = `${refused} states of others found no room since its start, and ${dropped} were dropped.`;
+  steps.push(note("limits", states, "Raise `maxHeldBytes`, or store less in the state."));
+}
+
+/** A trouble as a line. Its event came as plain data. */
+export function troubleLine({ event, times, atMs }: Trouble, facts: Facts): string {
+  const error = Object(event["error"]) as { readonly message?: unknown };
+  const whole = { ...event, ...("error" in event && { error: new Error(String(error.message ?? "")) }) };
+  const member = { id: facts.self, cluster: facts.cluster, path: `/${facts.settings.gossipActorName}` };
+  const often = times > 1 ? ` (${times} times)` : "";
+  return `${timeOfDay(atMs)} ${printable(sentenceOf(whole as unknown as HearsayEvent, member))}${often}`;
+}
+
+/** The newest troubles of different kinds. */
+function latest(troubles: readonly Trouble[]): readonly Trouble[] {
+  const shown = new Map<EventType | string, Trouble>();
+  for (const trouble of troubles) {
+    const { type, remote, peerId } = trouble.event;
+    shown.set(`${type} ${String(remote ?? "").replace(/:\d+$/, "")} ${String(peerId ?? "")}`, trouble);
+  }
+  return [...shown.values()].slice(-MAX_TROUBLES);
+}
+
+function shown(text: string): string {
+  return JSON.stringify(printable(text, 100));
+}

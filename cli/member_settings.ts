@@ -1,0 +1,209 @@
+/**
+ * The settings of a member, from a YAML file and flags. Flags win. `hearsay agent` starts it; `hearsay doctor` checks it.
+ *
+ * @module
+ */
+
+import { parse } from "../deps/std_yaml.ts";
+import type { PartialConfig } from "../options/configuration.ts";
+import { printable } from "../common/printable.ts";
+import { describe } from "../options/rules.ts";
+import { loadConfig } from "../options/yaml.ts";
+import type { JoinOptions } from "../node/join_options.ts";
+import { signingKeyFromFile } from "../security/key_sources.ts";
+import { CommandFailure, EXIT } from "./failure.ts";
+import { keysOf, reading, textOf } from "./target.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** The flags of a member. */
+export interface MemberFlags {
+  readonly config?: string;
+  readonly cluster?: string;
+  readonly id?: string;
+  readonly hostname?: string;
+  readonly port?: string;
+  readonly advertise?: string;
+  readonly seed?: readonly string[];
+  readonly keysFile?: string;
+  readonly ca?: string;
+}
+
+/** The settings of a member. */
+export interface MemberSettings {
+  readonly cluster: string;
+  readonly id?: string;
+  readonly hostname: string;
+  readonly port: number;
+  readonly advertise?: string;
+  readonly dialOnly: boolean;
+  readonly insecure: boolean;
+  readonly kinds: readonly string[];
+  readonly seeds: readonly string[];
+  /** Keys to set at the start. */
+  readonly state: Readonly<Record<string, unknown>>;
+  /** Files, and settings of keys. */
+  readonly keysFile?: string;
+  readonly signingKeyFile?: string;
+  readonly aliases: readonly string[];
+  readonly clockTolerance?: number;
+  readonly tlsCertFile?: string;
+  readonly tlsKeyFile?: string;
+  readonly caFile?: string;
+  /** The settings of the gossiper. */
+  readonly config: PartialConfig;
+}
+
+interface FieldRule {
+  readonly allowed: string;
+  readonly isRight: (value: unknown) => boolean;
+}
+
+const NAME: FieldRule = {
+  allowed: "a text",
+  isRight: (value) => typeof value === "string" && value !== "",
+};
+const SWITCH: FieldRule = { allowed: "true or false", isRight: (value) => typeof value === "boolean" };
+const NAMES: FieldRule = { allowed: "a list of texts", isRight: (value) => isList(value, NAME.isRight) };
+const ADDRESSES: FieldRule = {
+  allowed: "a list of addresses such as ws://127.0.0.1:7001",
+  isRight: (value) => isList(value, isAddress),
+};
+const whole = (most: number): FieldRule => ({
+  allowed: `an integer from 0 to ${most}`,
+  isRight: (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most,
+});
+
+/** The fields of the file beside the gossiper's settings. */
+const FIELDS: { readonly [field in Exclude<keyof MemberSettings, "config">]: FieldRule } = {
+  advertise: NAME,
+  aliases: ADDRESSES,
+  caFile: NAME,
+  clockTolerance: whole(60_000),
+  cluster: NAME,
+  dialOnly: SWITCH,
+  hostname: NAME,
+  id: NAME,
+  insecure: SWITCH,
+  keysFile: NAME,
+  kinds: NAMES,
+  port: whole(65_535),
+  seeds: ADDRESSES,
+  signingKeyFile: NAME,
+  state: {
+    allowed: "values by name",
+    isRight: (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+  },
+  tlsCertFile: NAME,
+  tlsKeyFile: NAME,
+};
+
+/** The settings of a file and of flags. */
+export async function memberSettingsOf(flags: MemberFlags): Promise<MemberSettings> {
+  const { config = {}, ...file } = flags.config === undefined ? {} : await readFile(flags.config);
+  const port = flags.port === undefined ? file.port ?? 0 : portOf(flags.port);
+  const seeds = flags.seed ?? file.seeds ?? [];
+  const wrong = seeds.find((seed) => !isAddress(seed));
+  if (wrong !== undefined) throw usage("--seed", "an address such as ws://127.0.0.1:7001", wrong);
+  const cluster = flags.cluster ?? file.cluster;
+  if (cluster === undefined) {
+    const text = "The cluster's name must be given; add --cluster <name>, or `cluster:` in the file.";
+    throw new CommandFailure(EXIT.usage, text);
+  }
+  return {
+    ...file,
+    cluster,
+    ...(flags.id !== undefined && { id: flags.id }),
+    hostname: flags.hostname ?? file.hostname ?? "127.0.0.1",
+    port,
+    ...(flags.advertise !== undefined && { advertise: flags.advertise }),
+    dialOnly: file.dialOnly ?? false,
+    insecure: file.insecure ?? false,
+    kinds: file.kinds ?? [],
+    seeds,
+    state: file.state ?? {},
+    aliases: file.aliases ?? [],
+    ...(flags.keysFile !== undefined && { keysFile: flags.keysFile }),
+    ...(flags.ca !== undefined && { caFile: flags.ca }),
+    config,
+  };
+}
+
+/** The options of `join` for a member. Reads its files. */
+export async function joinOptionsOf(settings: MemberSettings, terminal: Terminal): Promise<JoinOptions> {
+  const { cluster, id, hostname, port, advertise, dialOnly, insecure, kinds, seeds, config } = settings;
+  const { tlsCertFile, tlsKeyFile, caFile, aliases, clockTolerance, signingKeyFile } = settings;
+  const keys = await keysOf(settings, terminal);
+  const signingKey = signingKeyFile === undefined
+    ? undefined
+    : await reading(signingKeyFile, "signingKeyFile", () => signingKeyFromFile(signingKeyFile));
+  const text = async (file: string | undefined, name: string) =>
+    file === undefined ? undefined : await textOf(file, name);
+  const cert = await text(tlsCertFile, "tlsCertFile");
+  const key = await text(tlsKeyFile, "tlsKeyFile");
+  const ca = await text(caFile, "caFile");
+  return {
+    cluster,
+    ...(dialOnly ? { dialOnly } : { listen: { hostname, port } }),
+    ...(advertise !== undefined && { advertise: advertiseOf(advertise) }),
+    ...(id !== undefined && { id }),
+    ...(insecure && { insecure }),
+    kinds,
+    seeds,
+    config,
+    ...(keys && {
+      authentication: {
+        keys,
+        aliases,
+        ...(clockTolerance !== undefined && { clockTolerance }),
+        ...(signingKey && { sign: true, signingKey }),
+      },
+    }),
+    ...((cert ?? key ?? ca) !== undefined && {
+      tls: {
+        ...(cert !== undefined && { cert }),
+        ...(key !== undefined && { key }),
+        ...(ca !== undefined && { caCerts: [ca] }),
+      },
+    }),
+  };
+}
+
+/** `host:port`, or a URL. */
+function advertiseOf(text: string): NonNullable<JoinOptions["advertise"]> {
+  const [, host, port] = /^(.+):(\d+)$/.exec(text) ?? [];
+  return text.includes("://") || host === undefined
+    ? text
+    : { host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
+}
+
+async function readFile(file: string): Promise<Partial<MemberSettings>> {
+  const ignore = Object.keys(FIELDS);
+  const config = await reading(file, "--config", () => loadConfig(file, { ignore }));
+  const given = parse(await Deno.readTextFile(file)) as Readonly<Record<string, unknown>>;
+  const own = Object.entries(given).filter(([field]) => Object.hasOwn(FIELDS, field));
+  for (const [field, value] of own) {
+    const { allowed, isRight } = FIELDS[field as keyof typeof FIELDS];
+    if (!isRight(value)) throw usage(`\`${field}\` in ${printable(file, 200)}`, allowed, value);
+  }
+  const settings = Object.entries(config).filter(([field]) => Object.hasOwn(given, field));
+  return { ...Object.fromEntries(own), config: Object.fromEntries(settings) };
+}
+
+function portOf(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port <= 65_535) return port;
+  throw usage("--port", "an integer from 0 to 65535", text);
+}
+
+function usage(name: string, allowed: string, given: unknown): CommandFailure {
+  return new CommandFailure(EXIT.usage, `${name} must be ${allowed}; got ${describe(given)}.`);
+}
+
+function isAddress(value: unknown): boolean {
+  const url = typeof value === "string" ? URL.parse(value) : null;
+  return url !== null && /^wss?:$/.test(url.protocol) && url.hostname !== "";
+}
+
+function isList(value: unknown, isRight: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(isRight);
+}

@@ -1,0 +1,7 @@
+/**
+ * The parser of command lines. Loaded only by the command.
+ *
+ * @module
+ */
+
+export { Command, CommanderError, InvalidArgumentError, Option } from "npm:commander@15.1.0";

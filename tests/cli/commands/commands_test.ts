@@ -1,0 +1,229 @@
+// Each command against real members, on a terminal of the test.
+
+import { assert, assertEquals, assertMatch } from "../../../deps/std_assert.ts";
+import { main } from "../../../cli/program.ts";
+import { join, type JoinOptions, type Node } from "../../../mod.ts";
+import { newClusterKey } from "../../../security/cluster_keys.ts";
+import { MemberMeters } from "../../../operations/metrics/mod.ts";
+import { FakeTerminal, run } from "../terminal.ts";
+
+function member(options: Partial<JoinOptions> = {}): Promise<Node> {
+  const config = { gossipInterval: 50, gossipRequestTimeout: 300 };
+  return join({ cluster: "orders", listen: { port: 0 }, log: false, config, ...options });
+}
+
+Deno.test("members: lists ids, states and addresses; with --json as one document", async () => {
+  await using one = await member({ id: "ada", kinds: ["order"] });
+  await using two = await member({ id: "ben", seeds: [one.address] });
+  await two.whenMembers(2);
+  const { code, output } = await run(["members", "--at", one.address]);
+  assertEquals(code, 0);
+  assertMatch(output, /^MEMBER +STATUS +HEARD +LACKS +ADDRESS +KINDS$/m);
+  assertMatch(output, /^ada \* +alive +- +- +127\.0\.0\.1:\d+ +order$/m);
+  assertMatch(output, /^ben +alive +\d+ ms +\d+ +127\.0\.0\.1:\d+ +-$/m);
+  const { members, self } = JSON.parse((await run(["members", "--json", "--at", one.address])).output);
+  assertEquals([self, members.map(({ id }: { id: string }) => id)], ["ada", ["ada", "ben"]]);
+});
+
+Deno.test("members: an id with control characters cannot reach the terminal", async () => {
+  await using node = await member({ id: "eve\u001b[2J\n\u202e" });
+  const { output } = await run(["members", "--at", node.address], {
+    isTerminal: true,
+    env: { NO_COLOR: "1" },
+  });
+  assertMatch(output, /^eve\\u001b\[2J\\u000a\\u202e/m);
+  const json = (await run(["members", "--json", "--at", node.address])).output;
+  // deno-lint-ignore no-control-regex -- those are looked for
+  assert(!/[\u0000-\u0009\u000b-\u001f\u202e]/.test(json));
+  assertEquals(JSON.parse(json).self, "eve\u001b[2J\n\u202e");
+});
+
+Deno.test("members --watch: draws again when a member joins, until Ctrl-C", async () => {
+  await using one = await member({ id: "ada" });
+  const terminal = new FakeTerminal({ isTerminal: true });
+  const running = main(["members", "--watch", "--at", one.address], terminal);
+  await terminal.until(/1 alive/);
+  await using _two = await member({ id: "ben", seeds: [one.address] });
+  await terminal.until(/ben/);
+  terminal.interruption.abort();
+  assertEquals(await running, 0);
+  // deno-lint-ignore no-control-regex -- the place of the cursor
+  assertMatch(terminal.output, /\u001b\[H/);
+});
+
+Deno.test("get: prints the values by member; one alone as JSON; none is exit code 1", async () => {
+  await using node = await member({ id: "ada" });
+  node.setState("version", { major: 1 });
+  const { output } = await run(["get", "version", "--at", node.address]);
+  assertMatch(output, /^ada +\d+ +\d\d:\d\d:\d\d +\{"major":1\}$/m);
+  assertEquals(
+    (await run(["get", "version", "--member", "ada", "--at", node.address])).output,
+    '{"major":1}\n',
+  );
+  const none = await run(["get", "nothing", "--at", node.address]);
+  assertEquals([none.code, none.errors], [
+    1,
+    'hearsay: No member has a value under "nothing", as ada knows it.\n',
+  ]);
+});
+
+Deno.test("set: sets and deletes a key of the asked member; a value that is no JSON is an error of usage", async () => {
+  await using node = await member({ id: "ada", observers: { maySet: true } });
+  const at = ["--at", node.address];
+  assertMatch((await run(["set", "k", "[1]", ...at])).output, /^ada set "k" \(number \d+\)\.\n$/);
+  assertEquals(node.getState("k").get("ada")?.value, [1]);
+  const wrong = await run(["set", "k", "hello", ...at]);
+  assertEquals([wrong.code, wrong.errors], [
+    2,
+    'hearsay: The value must be JSON; got "hello". A text needs quotes of its own: \'"hello"\'.\n',
+  ]);
+  assertEquals((await run(["set", "k", ...at])).code, 2);
+  assertEquals((await run(["set", "k", "--delete", ...at])).output, "Deleted.\n");
+  assertEquals((await run(["set", "k", "--delete", ...at])).code, 1);
+});
+
+Deno.test("watch: prints the present value, and changes as JSON lines", async () => {
+  await using node = await member({ id: "ada" });
+  node.setState("k", 1);
+  const terminal = new FakeTerminal();
+  const running = main(["watch", "k", "--json", "--at", node.address], terminal);
+  await terminal.until(/"value":1/);
+  node.setState("k", 2);
+  await terminal.until(/"value":2/);
+  terminal.interruption.abort();
+  assertEquals(await running, 0);
+  const [first, second] = terminal.lines.slice(0, 2).map((line) => JSON.parse(line));
+  assertEquals([first.value, second.value, second.memberId], [1, 2, "ada"]);
+});
+
+Deno.test("events: prints a sentence for each; an unknown type is an error that names it", async () => {
+  await using one = await member({ id: "ada" });
+  const terminal = new FakeTerminal();
+  const running = main(["events", "MemberJoined", "--at", one.address], terminal);
+  await terminal.until(/^/);
+  await using two = await member({ id: "ben", seeds: [one.address] });
+  await two.whenMembers(2);
+  const unknown = await run(["events", "MemberJoind", "--at", one.address]);
+  assertEquals(unknown.code, 2);
+  assertMatch(unknown.errors, /MemberJoind/);
+  await using _three = await member({ id: "cleo", seeds: [one.address] });
+  await terminal.until(/^\d\d:\d\d:\d\d {2}MemberJoined +the member "cleo" joined\.$/m);
+  terminal.interruption.abort();
+  assertEquals(await running, 0);
+});
+
+Deno.test("explain and seen: say what a member knows; an unknown member is exit code 1", async () => {
+  await using one = await member({ id: "ada" });
+  await using two = await member({ id: "ben", seeds: [one.address] });
+  await two.whenMembers(2);
+  await one.setStateRequest("k", 1, { acknowledgedBy: 1 });
+  const explained = await run(["explain", "ben", "--at", one.address]);
+  assertMatch(explained.output, /^ben is alive, since .* as ada sees it\.$/m);
+  assertMatch(explained.output, /^\d\d:\d\d:\d\d +1 +joined/m);
+  assertEquals((await run(["explain", "nobody-here", "--at", one.address])).code, 1);
+  assertMatch(
+    (await run(["seen", "k", "--at", one.address])).output,
+    /^2 of 2 members have it \(number \d+\)\.$/m,
+  );
+  assertEquals((await run(["seen", "none", "--at", one.address])).code, 1);
+});
+
+Deno.test("top: shows rates with meters, and says what to do without", async () => {
+  await using one = await member({ id: "ada", meters: new MemberMeters() });
+  await using two = await member({ id: "ben", seeds: [one.address] });
+  await two.whenMembers(2);
+  const { output } = await run(["top", "--once", "--at", one.address]);
+  assertMatch(output, /^ {2}rounds +\d+ \(\d+\.\d\/s\), \d+ skipped$/m);
+  assertMatch(output, /^ {2}sent +.*\/s; .* messages$/m);
+  assertMatch(output, /^ben +\d+ ms +done$/m);
+  assertMatch((await run(["top", "--once", "--at", two.address])).output, /This member has no meters/);
+});
+
+Deno.test("keygen: prints a strong key, and writes no file twice", async () => {
+  const { output } = await run(["keygen"]);
+  assertMatch(output, /^[\w-]{43}\n$/);
+  const folder = await Deno.makeTempDir();
+  try {
+    assertEquals((await run(["keygen", "--signing", `${folder}/key`])).code, 0);
+    assertEquals((await Deno.stat(`${folder}/key`)).mode! & 0o777, 0o600);
+    assertEquals((await run(["keygen", "--signing", `${folder}/key`])).code, 2);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("command: the address, cluster and keys come from the environment too", async () => {
+  const key = await newClusterKey();
+  await using node = await member({ id: "ada", authentication: { keys: [key] } });
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/keys`, `${key}\n`);
+    const env = { HEARSAY_AT: node.address, HEARSAY_CLUSTER: "orders" };
+    assertEquals((await run(["members", "--keys-file", `${folder}/keys`], { env })).code, 0);
+    const refused = await run(["members"], { env });
+    assertEquals(refused.code, 4);
+    assertMatch(refused.errors, /^hearsay: .* \(401\)/);
+    const without = await run(["members", "--keys-file", `${folder}/keys`], {
+      env: { HEARSAY_AT: node.address },
+    });
+    assertEquals(without.code, 2);
+    assertMatch(without.errors, /--cluster <name>/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("token: lets a person without a key read, once, and set nothing", async () => {
+  const key = await newClusterKey();
+  await using node = await member({
+    id: "ada",
+    authentication: { keys: [key] },
+    observers: { maySet: true },
+  });
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/keys`, `${key}\n`);
+    const target = ["--at", node.address, "--cluster", "orders"];
+    const tokenNow = async () =>
+      (await run(["token", ...target, "--keys-file", `${folder}/keys`])).output.trim();
+    const env = { HEARSAY_TOKEN: await tokenNow() };
+    assertEquals((await run(["members", ...target], { env })).code, 0);
+    assertEquals((await run(["members", ...target], { env })).code, 4);
+    const refused = await run(["set", "k", "1", ...target], { env: { HEARSAY_TOKEN: await tokenNow() } });
+    assertEquals([refused.code, refused.errors], [
+      4,
+      "hearsay: This observer's token is for reading only.\n",
+    ]);
+    assertEquals((await run(["set", "k", "1", ...target, "--keys-file", `${folder}/keys`])).code, 0);
+    assertEquals((await run(["token", ...target])).code, 2);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("command: colors only on a terminal, and neither with NO_COLOR nor with --no-color", async () => {
+  await using node = await member();
+  const isPainted = async (args: readonly string[], options = {}) =>
+    (await run(["members", "--at", node.address, ...args], options)).output.includes("\u001b[");
+  assertEquals(
+    [
+      await isPainted([], { isTerminal: true }),
+      await isPainted([]),
+      await isPainted([], { isTerminal: true, env: { NO_COLOR: "1" } }),
+      await isPainted(["--no-color"], { isTerminal: true }),
+    ],
+    [true, false, false, false],
+  );
+});
+
+Deno.test("command: --help names every command and every exit code, and --json makes JSON of errors", async () => {
+  const { code, output } = await run(["--help"]);
+  assertEquals(code, 0);
+  const commands = ["agent", "completions", "doctor", "events", "explain", "get", "keygen", "members"];
+  for (const name of [...commands, "seen", "set", "simulate", "token", "top", "watch"]) {
+    assertMatch(output, new RegExp(`^  ${name} `, "m"));
+  }
+  assertMatch(output, /0 all went well; 1 .*2 .*\n?3 .*4 a member refused/);
+  const { errors } = await run(["members", "--json", "--at", "ws://127.0.0.1:1"]);
+  assertEquals(JSON.parse(errors).exitCode, 3);
+});

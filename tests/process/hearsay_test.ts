@@ -1,0 +1,214 @@
+// The command `hearsay` as processes: members run by it, faults that only processes have, a real terminal.
+
+import { assert, assertEquals, assertMatch } from "../../deps/std_assert.ts";
+import { freePorts } from "./ports.ts";
+import { eventually, Program } from "./program.ts";
+
+const isTerminalToBeHad = await new Deno.Command("script", { args: ["--version"] }).output()
+  .then(({ success }) => success, () => false);
+
+const EVERYTHING = ["--allow-net=127.0.0.1", "--allow-read", "--allow-env", "--allow-run"];
+
+/** Starts the command with these permissions. */
+function hearsay(
+  args: readonly string[],
+  { permissions = EVERYTHING, onTerminal = false, env = {} }: {
+    readonly permissions?: readonly string[];
+    readonly onTerminal?: boolean;
+    readonly env?: Readonly<Record<string, string>>;
+  } = {},
+): Program {
+  return new Program({
+    args: ["run", "--no-prompt", "--no-check", ...permissions, "cli.ts", ...args],
+    onTerminal,
+    env: { HEARSAY_AT: "", ...env },
+  });
+}
+
+/** Runs the command to its end. */
+async function run(args: readonly string[], options: Parameters<typeof hearsay>[1] = {}) {
+  await using program = hearsay(args, options);
+  const { code } = await program.ended();
+  return { code, lines: program.lines, errors: program.errors };
+}
+
+/** Starts a member, and resolves when it listens. */
+async function agent(id: string, port: number, args: readonly string[] = []): Promise<Program> {
+  const program = hearsay(["agent", "--cluster", "orders", "--id", id, "--port", String(port), ...args]);
+  await program.until(/listens on/);
+  return program;
+}
+
+async function seesAll(at: string, count: number): Promise<void> {
+  await eventually(`${at} sees ${count}`, async () => {
+    const { lines } = await run(["members", "--json", "--at", at]);
+    const { members } = JSON.parse(lines[0] ?? '{"members":[]}');
+    return members.filter(({ status }: { status: string }) => status === "alive").length === count;
+  });
+}
+
+async function fileWith(text: string) {
+  const path = await Deno.makeTempFile({ suffix: ".yaml" });
+  await Deno.writeTextFile(path, text);
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path) };
+}
+
+Deno.test("hearsay: members of `agent` are listed, a key is set and read, and a signal lets one leave", async () => {
+  const [one, two] = freePorts(2) as [number, number];
+  const at = `ws://127.0.0.1:${one}`;
+  await using _ada = await agent("ada", one);
+  await using ben = await agent("ben", two, ["--seed", at, "--read-only"]);
+  await seesAll(at, 2);
+  assertEquals((await run(["set", "version", '"1.4"', "--at", at])).code, 0);
+  const got = await run(["get", "version", "--member", "ada", "--at", `ws://127.0.0.1:${two}`]);
+  assertEquals([got.code, got.lines], [0, ['"1.4"']]);
+  const refused = await run(["set", "version", "1", "--at", `ws://127.0.0.1:${two}`]);
+  assertEquals(refused.code, 4);
+  assertMatch(refused.errors, /^hearsay: This member lets no observer set its keys;.*\n$/);
+  ben.kill("SIGTERM");
+  assertEquals((await ben.ended()).code, 0);
+  const { lines } = await run(["members", "--at", at]);
+  assertMatch(lines.join("\n"), /^ben +left/m);
+  assertEquals((await run(["members", "--at", `ws://127.0.0.1:${two}`])).code, 3);
+});
+
+Deno.test("doctor: finds a member that a peer blocks, because its process stands still", async () => {
+  const [one, two] = freePorts(2) as [number, number];
+  const config = "cluster: orders\ngossipInterval: 100\nheartbeatExpiration: 1500\n";
+  await using file = await fileWith(`${config}id: ben\nport: ${two}\nseeds: ["ws://127.0.0.1:${one}"]\n`);
+  await using common = await fileWith(config);
+  await using _ada = await agent("ada", one, ["--config", common.path]);
+  await using ben = await agent("ben", two, ["--config", file.path]);
+  await seesAll(`ws://127.0.0.1:${one}`, 2);
+  ben.kill("SIGSTOP");
+  await eventually("ada blocks ben", async () => {
+    const { lines } = await run(["members", "--at", `ws://127.0.0.1:${one}`]);
+    return /ben +failed: expired/.test(lines.join("\n"));
+  });
+  const { code, lines } = await run(["doctor", "--config", file.path]);
+  assertEquals(code, 1, lines.join("\n"));
+  assertMatch(lines[0]!, /^Fault: blocked\. "ada" blocks "ben" \(expired\)/);
+  ben.kill("SIGCONT");
+});
+
+Deno.test("doctor: finds a member that is isolated, because it hears no other", async () => {
+  const [one, two] = freePorts(2) as [number, number];
+  await using file = await fileWith("cluster: orders\ngossipInterval: 100\nheartbeatExpiration: 60000\n");
+  await using ada = await agent("ada", one, ["--config", file.path]);
+  await using ben = await agent("ben", two, ["--config", file.path, "--seed", `ws://127.0.0.1:${one}`]);
+  await seesAll(`ws://127.0.0.1:${two}`, 2);
+  ada.kill("SIGSTOP");
+  // A third of `heartbeatExpiration`.
+  await ben.until(/hears no other member/, { withinMs: 40_000 });
+  const { code, lines } = await run(["doctor", "--at", `ws://127.0.0.1:${two}`]);
+  assertEquals(code, 1, lines.join("\n"));
+  assertMatch(lines[0]!, /^Fault: isolated\. This member is isolated/);
+  ada.kill("SIGCONT");
+});
+
+Deno.test("doctor: finds a name that does not resolve", async () => {
+  const { code, lines } = await run(["doctor", "--at", "ws://no-such-host.invalid:7000"], {
+    permissions: ["--allow-net"],
+  });
+  assertEquals(code, 1);
+  assertMatch(lines[0]!, /^Fault: name does not resolve\. The name no-such-host\.invalid has no address/);
+});
+
+Deno.test("doctor: finds a missing permission, its own and that of a running member", async () => {
+  const [one, two] = freePorts(2) as [number, number];
+  await using _ada = await agent("ada", one);
+  const own = await run(["doctor", "--at", `ws://127.0.0.1:${one}`], {
+    permissions: [`--allow-net=127.0.0.1:${two}`],
+  });
+  assertEquals(own.code, 1);
+  assertMatch(
+    own.lines[0]!,
+    new RegExp(`^Fault: permission missing\\. .* --allow-net=127\\.0\\.0\\.1:${one}`),
+  );
+  await using ben = hearsay(
+    [
+      "agent",
+      "--cluster",
+      "orders",
+      "--port",
+      String(two),
+      "--seed",
+      `ws://127.0.0.1:${one}`,
+      "--log",
+      "info",
+    ],
+    { permissions: [`--allow-net=127.0.0.1:${two}`, "--allow-env"] },
+  );
+  await ben.until(/no member answered at a seed/);
+  const { code, lines } = await run(["doctor", "--at", `ws://127.0.0.1:${two}`]);
+  assertEquals(code, 1);
+  assertMatch(lines[0]!, /^Fault: permission missing\. The seed .* --allow-net=/);
+});
+
+Deno.test({
+  name: `hearsay: on a terminal \`--watch\` draws in place and with colors, and Ctrl-C ends it with 0${
+    isTerminalToBeHad ? "" : " (skipped: there is no program `script`)"
+  }`,
+  ignore: !isTerminalToBeHad,
+  async fn() {
+    const [port] = freePorts(1) as [number];
+    await using _ada = await agent("ada", port);
+    await using watching = hearsay(["members", "--watch", "--at", `ws://127.0.0.1:${port}`], {
+      onTerminal: true,
+    });
+    // deno-lint-ignore no-control-regex -- the colors and the place of the cursor
+    await watching.until(/\u001b\[32malive/);
+    await watching.type("\u0003");
+    assertEquals((await watching.ended()).code, 0);
+    await using plain = hearsay(["members", "--at", `ws://127.0.0.1:${port}`], {
+      onTerminal: true,
+      env: { NO_COLOR: "1" },
+    });
+    await plain.ended();
+    // deno-lint-ignore no-control-regex -- the colors
+    assert(!/\u001b\[\d+m/.test(plain.lines.join("\n")), plain.lines.join("\n"));
+  },
+});
+
+Deno.test("hearsay: a reader that goes ends the command in silence", async () => {
+  const [port] = freePorts(1) as [number];
+  await using _ada = await agent("ada", port);
+  const script = `"$0" run --no-check ${
+    EVERYTHING.join(" ")
+  } cli.ts events GossipUpdate --at ws://127.0.0.1:${port} | head -2`;
+  await using piped = new Program({ command: "sh", args: ["-c", script, Deno.execPath()] });
+  assertEquals((await piped.ended()).code, 0);
+  assertEquals([piped.lines.length, piped.errors], [2, ""]);
+});
+
+Deno.test("hearsay: each exit code, with one line of error", async () => {
+  const cases: readonly (readonly [number, readonly string[], RegExp])[] = [
+    [2, ["memebrs"], /^hearsay: unknown command 'memebrs' \(Did you mean members\?\)\n$/],
+    [2, ["members", "--att", "x"], /^hearsay: unknown option '--att' \(Did you mean --at\?\)\n$/],
+    [
+      2,
+      ["members", "--at", "127.0.0.1"],
+      /^hearsay: --at must be an address such as .*; got "127\.0\.0\.1"\.\n$/,
+    ],
+    [
+      2,
+      ["agent", "--config", "/no/such.yaml"],
+      /^hearsay: --config must name a file; .* does not exist\.\n$/,
+    ],
+    [
+      2,
+      ["agent", "--port", "7x", "--cluster", "c"],
+      /^hearsay: --port must be an integer from 0 to 65535; got "7x"\.\n$/,
+    ],
+    [
+      3,
+      ["members", "--at", "ws://127.0.0.1:1"],
+      /^hearsay: .* connection refused; no process listens there\.\n$/,
+    ],
+  ];
+  for (const [code, args, pattern] of cases) {
+    const ended = await run(args);
+    assertEquals(ended.code, code, ended.errors);
+    assertMatch(ended.errors, pattern);
+  }
+});
