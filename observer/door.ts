@@ -80,9 +80,9 @@ export class Door implements ObserverDoor {
     this.#node = node;
   }
 
-  enter(): ObserverPlace | string {
+  enter(isReader: boolean): ObserverPlace | string {
     if (!this.#node || this.#isClosed) return "This member has not started, or has stopped.";
-    if (this.#seats.size >= MAX_OBSERVERS) {
+    if (this.#seats.size >= MAX_OBSERVERS && !this.#makePlace(isReader)) {
       return `At most ${MAX_OBSERVERS} observers may be connected; close another one.`;
     }
     const { eventStream: _, ...options } = this.#options;
@@ -92,9 +92,18 @@ export class Door implements ObserverDoor {
       troubles: this.#troubles,
       observers: () => this.#seats.size,
     };
-    const seat: Seat = new Seat(observed, () => this.#seats.delete(seat));
+    const seat: Seat = new Seat(observed, { isReader, left: () => this.#seats.delete(seat) });
     this.#seats.add(seat);
     return seat;
+  }
+
+  /** Ends an observer with a token for reading in favor of one with a member's token: pages may have the former. */
+  #makePlace(isReader: boolean): boolean {
+    const reader = isReader ? undefined : [...this.#seats].find((seat) => seat.isReader);
+    if (!reader) return false;
+    this.#seats.delete(reader);
+    reader.end(CLOSE.done, "An observer with a member's token took this place.");
+    return true;
   }
 
   close(): void {
@@ -105,6 +114,8 @@ export class Door implements ObserverDoor {
 
 /** One place, from the request to the end of its socket. */
 class Seat implements ObserverPlace {
+  /** True if its token is for reading. */
+  readonly isReader: boolean;
   readonly #observed: Observed;
   readonly #left: () => void;
   #socket: Socket | undefined;
@@ -112,8 +123,12 @@ class Seat implements ObserverPlace {
   #ended: (() => void) | undefined;
   #isOver = false;
 
-  constructor(observed: Observed, left: () => void) {
+  constructor(
+    observed: Observed,
+    { isReader, left }: { readonly isReader: boolean; readonly left: () => void },
+  ) {
     this.#observed = observed;
+    this.isReader = isReader;
     this.#left = left;
   }
 

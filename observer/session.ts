@@ -31,6 +31,28 @@ import { streamOf } from "./subscriptions.ts";
 
 /** Milliseconds between two checks of a socket for room. */
 const ROOM_POLL_MS = 50;
+/** Work of this many milliseconds is followed by a rest. */
+const REST_FROM_MS = 2;
+/** The length of a rest, as a multiple of the work before it. 15: eight observers together take half of the time at most. */
+const RESTS = 15;
+/** The longest rest, in milliseconds. */
+const MAX_REST_MS = 2_000;
+/** The requests that a token for reading may make, beside subscriptions to a key. */
+const FOR_READERS: ReadonlySet<string> = new Set([
+  ...[
+    "amounts",
+    "explain",
+    "hello",
+    "member",
+    "members",
+    "ping",
+    "seenBy",
+    "set",
+    "snapshot",
+    "unsubscribe",
+    "values",
+  ],
+]);
 
 /** The parts of an {@linkcode ObserverSession}. */
 export interface SessionOptions {
@@ -145,9 +167,11 @@ export class ObserverSession implements Served {
     for (let asked = this.#waiting.shift(); asked; asked = this.#waiting.shift()) {
       const { id } = asked;
       try {
+        const sinceMs = this.#runtime.monotonicMs();
         const answer = await this.#answer(asked);
         await this.#room();
         this.#send({ id, answer });
+        await this.#rest(sinceMs);
       } catch (error) {
         if (this.#ending.signal.aborted) break;
         this.#send({ id, error: faultOf(error) });
@@ -157,6 +181,9 @@ export class ObserverSession implements Served {
   }
 
   #answer(asked: Asked): unknown {
+    if (this.#options.client.isReader && !isForReaders(asked)) {
+      throw new RequestRefused("forbidden", "A token for reading reads members and their state only.");
+    }
     switch (asked.ask) {
       case "hello":
         return this.#welcome();
@@ -198,7 +225,9 @@ export class ObserverSession implements Served {
     try {
       for await (const event of stream) {
         await this.#room();
+        const sinceMs = this.#runtime.monotonicMs();
         this.#send({ id, ...Object(event) });
+        await this.#rest(sinceMs);
       }
       this.#send({ id, end: true });
     } catch (error) {
@@ -219,6 +248,13 @@ export class ObserverSession implements Served {
       await sleep(this.#runtime, ROOM_POLL_MS, { signal });
     }
     signal.throwIfAborted();
+  }
+
+  /** Rests after work, so that the observers together leave most of the processor to gossip. */
+  async #rest(sinceMs: number): Promise<void> {
+    const workedMs = this.#runtime.monotonicMs() - sinceMs;
+    if (workedMs < REST_FROM_MS) return;
+    await sleep(this.#runtime, Math.min(MAX_REST_MS, RESTS * workedMs), { signal: this.#ending.signal });
   }
 
   #send(message: object): void {
@@ -253,4 +289,9 @@ function faultOf(error: unknown): { readonly code: string; readonly message: str
   if (error instanceof RequestRefused) return { code: error.fault, message: error.message };
   if (error instanceof HearsayError) return { code: "invalid", message: error.message };
   return { code: "failed", message: errorText(error) };
+}
+
+/** True for requests about members and their state. Events and facts may name clients, settings and errors of the service. */
+function isForReaders(asked: Asked): boolean {
+  return FOR_READERS.has(asked.ask) || (asked.ask === "subscribe" && typeof asked["key"] === "string");
 }

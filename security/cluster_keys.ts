@@ -142,6 +142,8 @@ class ClusterKeys implements Authentication {
   /** By the monotonic clock, because the wall clock may be corrected later. */
   readonly #startedMs: number;
   readonly #used = new UsedTokens();
+  /** Apart, because a service gives tokens for reading to any visitor: they must not fill the places of members. */
+  readonly #usedByReaders = new UsedTokens();
   readonly #clockToleranceMs: number;
   #keys: readonly KnownKey[];
 
@@ -188,7 +190,8 @@ class ClusterKeys implements Authentication {
     if (refused !== undefined) return { refused, status: 401 };
     // Expiry is compared in whole seconds.
     const untilMs = payload.exp * 1_000 + this.#clockToleranceMs + 1_000;
-    const use = this.#used.use(jti, { id, address, untilMs, nowMs: this.#runtime.wallMs() });
+    const used = isReader ? this.#usedByReaders : this.#used;
+    const use = used.use(jti, { id, address, untilMs, nowMs: this.#runtime.wallMs() });
     if (use === "used") return { refused: "The token was used before.", status: 401 };
     if (use === "full") {
       return {

@@ -167,6 +167,8 @@ function excuse(diagnosis: Diagnosis): void {
   steps[last] = note(steps[last]!.name, fault.seen, fault.todo);
 }
 
+/** The longest text of a step, in UTF-16 units. */
+const MAX_SHOWN = 4_000;
 /** The place of the texts of steps. */
 const INDENT = " ".repeat(18);
 
@@ -188,11 +190,11 @@ function report({ screen }: Context, diagnoses: readonly Diagnosis[]): ExitCode 
     return code;
   }
   if (fault) {
-    const lines = screen.wrapped(`Fault: ${FAULTS[fault.code]}. ${fault.seen}`);
+    const lines = screen.wrapped(`Fault: ${FAULTS[fault.code]}. ${shown(fault.seen)}`);
     screen.lines(lines.map((line) => screen.paint(line, "bad")));
-    screen.paragraph(`Do: ${fault.todo}`);
+    screen.paragraph(`Do: ${shown(fault.todo)}`);
   } else {
-    screen.paragraph(screen.paint(`No fault found. ${wellOf(diagnoses)}`.trim(), "good"));
+    screen.paragraph(screen.paint(`No fault found. ${shown(wellOf(diagnoses))}`.trim(), "good"));
   }
   for (const diagnosis of diagnoses) print(screen, diagnosis);
   return code;
@@ -211,10 +213,15 @@ function print(screen: Screen, { subject, steps }: Diagnosis): void {
   screen.line(screen.paint(printable(subject, 200), "bold"));
   for (const { name, outcome, seen, todo } of steps) {
     const [mark, tone] = MARKS[outcome];
-    const [first = "", ...rest] = screen.wrapped(seen, INDENT);
+    const [first = "", ...rest] = screen.wrapped(shown(seen), INDENT);
     screen.line(`  ${screen.paint(mark, tone)}  ${name.padEnd(11)} ${first.trimStart()}`);
     screen.lines(rest);
     if (todo === undefined || outcome === "ok") continue;
-    screen.lines(screen.wrapped(`-> ${todo}`, INDENT).map((line) => screen.paint(line, "dim")));
+    screen.lines(screen.wrapped(`-> ${shown(todo)}`, INDENT).map((line) => screen.paint(line, "dim")));
   }
+}
+
+/** A text that a member or a server may have written a part of. */
+function shown(text: string): string {
+  return printable(text, MAX_SHOWN);
 }

@@ -46,7 +46,9 @@ function isHeartbeat({ event }: Followed): boolean {
 function print(screen: Screen, { welcome }: Observer, { event, atMs = 0, lost }: Followed): void {
   if (screen.isJson) return screen.json(event ? { atUnixMilliseconds: atMs, ...event } : { lost });
   if (!event) {
-    return screen.line(screen.paint(`${lost} events were lost, because this command was slow.`, "warn"));
+    return screen.line(
+      screen.paint(`${printable(String(lost))} events were lost, because this command was slow.`, "warn"),
+    );
   }
   const { level, sentence } = described(event, welcome);
   const name = printable(event.type, 40);

@@ -37,14 +37,14 @@ export const explain: Run = async ({ terminal, screen }, [id], flags) => {
   const tone = status === "unknown" ? "warn" : STATUS_TONE[status as ObservedMember["status"]];
   const head = since === null ? "" : `, since ${timeOfDay(since)} (${duration(Math.max(0, wallMs - since))})`;
   screen.line(
-    `${screen.paint(printable(memberId, 200), "bold")} is ${screen.paint(status, tone)}${head}, as ${
-      printable(self, 200)
-    } sees it.`,
+    `${screen.paint(printable(memberId, 200), "bold")} is ${
+      screen.paint(printable(String(status)), tone)
+    }${head}, as ${printable(self, 200)} sees it.`,
   );
   screen.paragraph(printable(summary));
   screen.paragraph(`Ends with: ${printable(endsWith)}`);
   if (memberId !== self && status !== "unknown") {
-    const lacking = lacks === 0 ? "lacks nothing" : `lacks ${lacks} entries`;
+    const lacking = lacks === 0 ? "lacks nothing" : `lacks ${printable(String(lacks))} entries`;
     screen.line(`It is ${isConnected ? "" : "not "}connected, and ${lacking} of ${printable(self, 200)}.`);
   }
   for (const { address, outcome, reason } of explanation.seeds ?? []) {
@@ -84,7 +84,7 @@ export const seen: Run = async ({ terminal, screen }, [key = ""], flags) => {
       }.\n`,
     );
   } else {
-    screen.line(`${have} of ${of} members have it (number ${sequenceNumber}).`);
+    screen.line(printable(`${have} of ${of} members have it (number ${sequenceNumber}).`));
     if (lacking.length > 0) screen.lines(screen.table(lacking, LACKING));
   }
   return sequenceNumber === null || have < of ? EXIT.fault : EXIT.ok;

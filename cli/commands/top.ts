@@ -75,7 +75,7 @@ function linesOf(
   const lines = [
     screen.paint(who, "bold"),
     row("members", states.join(", ")),
-    row("phase", phase),
+    row("phase", printable(String(phase))),
     row("state", `${bytes(stateBytes.own)} own, ${bytes(stateBytes.others)} of others`),
   ];
   const { amounts, counts } = now;
@@ -95,7 +95,7 @@ function linesOf(
   const rounds = rate(amounts.rounds, before.amounts.rounds).toFixed(1);
   return [
     ...lines,
-    row("rounds", `${amounts.rounds} (${rounds}/s), ${amounts.skippedRounds} skipped`),
+    row("rounds", printable(`${amounts.rounds} (${rounds}/s), ${amounts.skippedRounds} skipped`)),
     row("sent", traffic(sent, rate(sent.bytes, before.counts.sent.bytes))),
     row("received", traffic(received, rate(received.bytes, before.counts.received.bytes))),
     row("connected", `${amounts.connections.ready}, and ${amounts.connections.handshake} in the handshake`),

@@ -23,7 +23,7 @@ const MAX_PAGES = 200;
 
 const COLUMNS: readonly Column<ObservedValue>[] = [
   { title: "MEMBER", text: ({ memberId }) => memberId, mayShrink: true },
-  { title: "NUMBER", text: ({ sequenceNumber }) => String(sequenceNumber), align: "right" },
+  { title: "NUMBER", text: ({ sequenceNumber }) => printable(String(sequenceNumber)), align: "right" },
   { title: "AT", text: ({ localTimestampUnixMilliseconds: at }) => timeOfDay(at) },
   { title: "VALUE", text: ({ value }) => printableJson(value), mayShrink: true },
 ];
@@ -81,7 +81,11 @@ export const set: Run<SetFlags> = async ({ terminal, screen }, [key = "", text],
   if (screen.isJson) screen.json({ key, ...answer });
   else if (text !== undefined) {
     const of = printable(observer.welcome.self, 100);
-    screen.line(`${of} set ${JSON.stringify(printable(key, 100))} (number ${answer["sequenceNumber"]}).`);
+    screen.line(
+      `${of} set ${JSON.stringify(printable(key, 100))} (number ${
+        printable(String(answer["sequenceNumber"]))
+      }).`,
+    );
   } else screen.line(answer["deleted"] === true ? "Deleted." : "It was not set.");
   return text === undefined && answer["deleted"] !== true ? EXIT.fault : EXIT.ok;
 };
@@ -110,7 +114,9 @@ export const watch: Run = async ({ terminal, screen }, [key = ""], flags) => {
       else if (event) {
         const { memberId, value, deleted, sequenceNumber } = event;
         const shown = deleted === true ? screen.paint("deleted", "dim") : printableJson(value ?? null);
-        const head = `${timeOfDay(atMs)}  ${printable(String(memberId), 100)}  ${String(sequenceNumber)}  `;
+        const head = `${timeOfDay(atMs)}  ${printable(String(memberId), 100)}  ${
+          printable(String(sequenceNumber))
+        }  `;
         screen.line(head + screen.cut(shown, screen.columns - head.length));
       }
     }

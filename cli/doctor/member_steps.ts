@@ -246,6 +246,7 @@ const TODO: { readonly [code in FaultCode]?: string } = {
   key: "Give both members a common key in `authentication.keys`.",
   notListening: "Start the member there, or correct the seed.",
   name: "Check the spelling of the seed, and the name server.",
+  identity: "Stop one of the two processes, or give it an id of its own.",
   tls: "Give the member `tls.caCerts` with the authority, or correct ws: and wss: in the seed.",
 };
 

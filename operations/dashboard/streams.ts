@@ -168,8 +168,11 @@ class LatestStream {
   /** The member leaves: the reader gets the last document. */
   #finish(): void {
     if (this.#isOver) return;
-    this.#controller.enqueue(this.#encoder.encode(this.#eventOf(this.#makeDocument())));
-    this.#end();
+    try {
+      this.#controller.enqueue(this.#encoder.encode(this.#eventOf(this.#makeDocument())));
+    } finally {
+      this.#end();
+    }
   }
 
   #end(): void {

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "../../deps/std_assert.ts";
 import { clusterKeys, newClusterKey, tokenFor } from "../../security/cluster_keys.ts";
 import { authorityOf } from "../../common/canonical_address.ts";
-import { realRuntime } from "../../common/runtime.ts";
+import { realRuntime, type Runtime } from "../../common/runtime.ts";
 import { HearsayError, join, type JoinOptions, type Node } from "../../mod.ts";
 import { Observer } from "../../observer/client.ts";
 import {
@@ -104,6 +104,62 @@ Deno.test("observer: with a token for reading it reads, and sets nothing even wh
   assertEquals([observer.welcome.maySet, (await observer.ask<MembersPage>("members")).of], [false, 1]);
   await assertRejects(() => observer.ask("set", { key: "k", value: 1 }), HearsayError, "for reading only");
   assertEquals(node.getState("k").size, 0);
+});
+
+Deno.test("observer: with a token for reading it gets no facts and no events, which may name clients and errors", async () => {
+  const key = await newClusterKey();
+  await using node = await member({ authentication: { keys: [key] } });
+  const [cluster, address] = ["orders", node.address];
+  const token = await tokenFor({ keys: [key], cluster, id: "eve", address, access: "read" });
+  await using observer = await Observer.connect(address, { token });
+  for (
+    const [ask, fields] of [["facts", {}], ["subscribe", {}], ["subscribe", {
+      types: ["ClientRefused"],
+    }]] as const
+  ) {
+    await assertRejects(() => observer.ask(ask, fields), HearsayError, "members and their state only");
+  }
+  assertEquals(await observer.ask("subscribe", { key: "k" }), {});
+});
+
+Deno.test("observer: tokens for reading keep no place from a member's token", async () => {
+  const key = await newClusterKey();
+  await using node = await member({ authentication: { keys: [key] } });
+  const [cluster, address, keys] = ["orders", node.address, [key]];
+  const readers: Observer[] = [];
+  for (let each = 0; each < MAX_OBSERVERS; each++) {
+    const token = await tokenFor({ keys, cluster, id: `page-${each}`, address, access: "read" });
+    readers.push(await Observer.connect(address, { token }));
+  }
+  const late = await tokenFor({ keys, cluster, id: "page", address, access: "read" });
+  await assertRejects(() => Observer.connect(address, { token: late }), HearsayError);
+  await using operator = await Observer.connect(address, { keys, cluster });
+  assertEquals((await operator.ask<MembersPage>("members")).of, 1);
+  for (const each of readers) await each[Symbol.asyncDispose]();
+});
+
+Deno.test("observer: costly requests are followed by rests, so that gossip has the processor", async () => {
+  await using node = await member();
+  const { socket, receive } = socketStub({ sent: [], closedWith: [], bufferedAmount: 0 });
+  const rests: number[] = [];
+  let nowMs = 0;
+  const runtime = {
+    ...realRuntime,
+    // Each look at the clock shows 10 ms of work more.
+    monotonicMs: () => nowMs += 10,
+    setTimer: (delayMs: number, callback: () => void) => {
+      if (delayMs < OBSERVER_IDLE_MS / 2) {
+        rests.push(delayMs);
+        queueMicrotask(callback);
+      }
+      return () => {};
+    },
+  };
+  const session = sessionOf(node, socket, runtime);
+  receive({ id: 1, ask: "members" });
+  await eventually(() => rests.length > 0);
+  assert(rests[0]! >= 150, `${rests}`);
+  session.end(1000, "");
 });
 
 Deno.test("observer: its subprotocol opens no session of a peer, whatever it says", async () => {
@@ -239,7 +295,7 @@ function socketStub(
   return { socket, receive, closedWith };
 }
 
-function sessionOf(node: Node, socket: ReturnType<typeof socketStub>["socket"], runtime?: VirtualRuntime) {
+function sessionOf(node: Node, socket: ReturnType<typeof socketStub>["socket"], runtime?: Runtime) {
   return new ObserverSession(socket as unknown as ConstructorParameters<typeof ObserverSession>[0], {
     observed: {
       node,

@@ -31,8 +31,8 @@ export interface ObserverPlace {
 
 /** Takes the sockets of observers. */
 export interface ObserverDoor {
-  /** Reserves a place; returns the reason as a sentence if there is none. */
-  enter(): ObserverPlace | string;
+  /** Reserves a place; returns the reason as a sentence if there is none. A member's token displaces one for reading. */
+  enter(isReader: boolean): ObserverPlace | string;
   /** Ends all observers, and takes no more. */
   close(): void;
 }

@@ -234,7 +234,9 @@ export class WebSocketTransport implements Transport {
     },
   ): { readonly response: Response; readonly isUpgraded: boolean } {
     const protocol = protocolOf(request)!;
-    const seat = protocol === OBSERVE_PROTOCOL ? this.#options.observers!.enter() : undefined;
+    const seat = protocol === OBSERVE_PROTOCOL
+      ? this.#options.observers!.enter(place.admitted?.isReader ?? false)
+      : undefined;
     if (typeof seat === "string") {
       place.leave();
       return { response: new Response(`${seat}\n`, { status: 503 }), isUpgraded: false };

@@ -87,8 +87,8 @@ async function open(
   if (addressIn(url) !== undefined) {
     throw new HearsayError("connection", `Only Deno can dial an address of a name over TLS, as ${url.href}.`);
   }
-  const { headers, token, tokenIn, maxMessageBytes } = options;
-  const protocols = [SUBPROTOCOL];
+  const { headers, token, tokenIn, maxMessageBytes, subprotocol = SUBPROTOCOL } = options;
+  const protocols = [subprotocol];
   if (token !== undefined && tokenIn === "subprotocol") protocols.push(TOKEN_PROTOCOL + token);
   const all = new Headers(headers);
   if (token !== undefined && tokenIn === "header") all.set("authorization", `Bearer ${token}`);
