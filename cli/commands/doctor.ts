@@ -13,7 +13,7 @@ import type { Facts } from "../../observer/protocol.ts";
 import { type AddressOptions, examine } from "../doctor/address_steps.ts";
 import { type Diagnosis, fail, FAULTS, note } from "../doctor/findings.ts";
 import { judgeAsSeen, judgeRoom, judgeSelf, judgeSettings, seedFault } from "../doctor/member_steps.ts";
-import { EXIT, type ExitCode } from "../failure.ts";
+import { CommandFailure, EXIT, type ExitCode } from "../failure.ts";
 import { type MemberFlags, type MemberSettings, memberSettingsOf } from "../member_settings.ts";
 import type { CommonFlags, Context, Run } from "../program.ts";
 import type { Screen } from "../screen.ts";
@@ -32,6 +32,10 @@ const MAX_SEEDS = 8;
 /** Looks for the reason why a member is alone. */
 export const doctor: Run<DoctorFlags> = async (context, _, flags) => {
   const { terminal } = context;
+  if (flags.token !== undefined) {
+    const why = "a token is for one connection, and the doctor makes several, at several members";
+    throw new CommandFailure(EXIT.usage, `doctor takes keys and no --token: ${why}. Give --keys-file.`);
+  }
   const settings = flags.config === undefined && flags.seed === undefined
     ? undefined
     : await memberSettingsOf(flags);
@@ -85,7 +89,6 @@ async function ofSettings(
     path: flags.path ?? config.gossipActorName ?? "gossip",
     cluster,
     ...(keys && { keys }),
-    ...(flags.token !== undefined && !keys && { token: flags.token }),
     ...(caFile !== undefined && { caCerts: [await textOf(caFile, "--ca")] }),
   };
   const addressOptions: AddressOptions = {

@@ -241,6 +241,12 @@ Deno.test("doctor: no text of a server reaches the terminal as it is", async () 
   assertEquals(output.includes("\u0007"), false, output);
 });
 
+Deno.test("doctor: takes no token, because it would send it to several members", async () => {
+  const { code, first } = await diagnosed(["--token", "a.b.c", "--seed", "ws://127.0.0.1:1"]);
+  assertEquals(code, 2);
+  assertMatch(first, /^hearsay: doctor takes keys and no --token: .* Give --keys-file\.$/m);
+});
+
 Deno.test("doctor: says of a member without observers that it cannot be asked", async () => {
   await using node = await member({ observers: false });
   await assertFault(/^Fault: no observers\. A member at .* accepts peers/, ["--at", node.address]);
