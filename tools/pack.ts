@@ -60,15 +60,20 @@ interface Manifest {
   readonly name: string;
   readonly version: string;
   readonly dependencies: Readonly<Record<string, string>>;
+  readonly exports: Readonly<Record<string, unknown>>;
 }
 
-/** Gives each dependency its one version, as this checkout has it. */
+/** The entry of the command, which needs Deno and exports nothing. */
+const COMMAND = "./cli";
+
+/** Gives each dependency its one version, as this checkout has it, and leaves out the command. */
 async function finishManifest(path: string): Promise<Manifest> {
   const manifest: Manifest = JSON.parse(await Deno.readTextFile(path));
   const dependencies = Object.fromEntries(
     Object.entries(manifest.dependencies).map(([name, range]) => [name, range.replace(/^\^/, "")]),
   );
-  const finished = { ...manifest, dependencies, engines: { node: ">=22.3" } };
+  const { [COMMAND]: _, ...exports } = manifest.exports;
+  const finished = { ...manifest, exports, dependencies, engines: { node: ">=22.3" } };
   await Deno.writeTextFile(path, `${JSON.stringify(finished, null, 2)}\n`);
   return finished;
 }

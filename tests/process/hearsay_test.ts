@@ -21,7 +21,8 @@ function hearsay(
   return new Program({
     args: ["run", "--no-prompt", "--no-check", ...permissions, "cli.ts", ...args],
     onTerminal,
-    env: { HEARSAY_AT: "", ...env },
+    // CI sets NO_COLOR.
+    env: { HEARSAY_AT: "", NO_COLOR: "", ...env },
   });
 }
 
