@@ -39,6 +39,7 @@ export class Session {
   #isOver = false;
   #closedByPeer = false;
   #cancelTimer: () => void = () => {};
+  #examining: Promise<Examined> | undefined;
 
   /** Makes a session. As the acceptor it starts the time limit of the first `hello`. */
   constructor(options: SessionOptions) {
@@ -52,8 +53,9 @@ export class Session {
       },
       write: async (message) => {
         // One message after another, so that none overtakes one under verification.
-        const examining = this.#examine(message);
-        const examined = examining && await examining;
+        this.#examining = this.#examine(message);
+        const examined = this.#examining && await this.#examining;
+        this.#examining = undefined;
         this.#guard(() => this.#receive(message, examined));
         await this.#outbox.room();
       },
@@ -186,14 +188,15 @@ export class Session {
 
   /** Ends both directions now: the connection has ended, or must. Does nothing the second time. */
   over(reason: unknown): void {
+    // A refusal under verification may be the reason of the close.
+    if (this.#examining) return void this.#examining.catch(() => {}).then(() => this.over(reason));
     if (this.#isOver) return;
     this.#isOver = true;
     this.#closedByPeer = this.#ended === undefined;
     if (reason !== undefined) this.#outbox.abort(reason);
     const code = reason instanceof ConnectionClosed ? reason.closeCode : CLOSE.done;
-    this.#guard(() =>
-      this.end(code, reason instanceof Error ? reason.message : "The peer closed the connection.")
-    );
+    const why = reason instanceof Error ? reason.message : "The peer closed the connection.";
+    this.#guard(() => this.end(code, why));
     this.#cancelTimer();
     if (reason !== undefined) this.#controller.error(reason);
   }
@@ -376,10 +379,8 @@ export class Session {
     if (!this.#peer && this.role === "acceptor") {
       return this.#invalid("Expected `hello` as the first message.");
     }
-    if (refusal.id !== undefined && !this.#requests.made(refusal.id)) {
-      return this.#invalid(UNKNOWN_ID);
-    }
     const { id } = refusal;
+    if (id !== undefined && !this.#requests.made(id)) return this.#invalid(UNKNOWN_ID);
     const request = id === undefined ? this.#requests.takeUnderWay() : this.#requests.take(id);
     this.#timeouts = 0;
     // Only a request is refused as blocked, be it late.
