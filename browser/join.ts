@@ -14,10 +14,11 @@ import { seedsOnly } from "../discovery/seeds_only.ts";
 import { TIMEOUTS_PER_DIAL } from "../gossiper/connection_pool.ts";
 import type { ConsensusCallbacks, ConsensusExtractor, ConsensusHandle } from "../gossiper/consensus.ts";
 import type { SetStateOptions } from "../gossiper/contract.ts";
-import { type FlushResult, NOTHING_SENT } from "../gossiper/departure.ts";
+import type { FlushResult } from "../gossiper/departure.ts";
 import { Gossiper } from "../gossiper/gossiper.ts";
 import { configuredWith } from "../gossiper/validation.ts";
 import { newId } from "../node/new_id.ts";
+import { RepeatableStop } from "../node/repeatable_stop.ts";
 import type { GossiperConfig, PartialConfig } from "../options/configuration.ts";
 import { CLUSTER_NAME, KINDS, NAME } from "../options/member_rules.ts";
 import { brokenBy, FLAG, FUNCTION, type Rules, RUNTIME, SIGNAL, unknownNames } from "../options/rules.ts";
@@ -64,7 +65,7 @@ const RULES: Rules<Omit<BrowserJoinOptions, "seeds" | "config">> = {
 export class BrowserNode extends Gossiper {
   /** `read`: this page reads the state of all members, and is in the list of none. Else `full`. */
   readonly access: Access;
-  #departure: Promise<FlushResult> | undefined;
+  readonly #stops = new RepeatableStop(this, () => super.stop());
 
   /** Called by {@linkcode join}. */
   constructor(config: GossiperConfig, cluster: Cluster & { readonly access: Access }) {
@@ -106,12 +107,7 @@ export class BrowserNode extends Gossiper {
 
   /** Leaves the cluster like {@linkcode Gossiper.stop}, except that each later call returns the same promise. */
   override stop(): Promise<FlushResult> {
-    if (this.signal.aborted) {
-      return this.#departure ??= this.closed.then(({ flush }) => flush ?? NOTHING_SENT);
-    }
-    const stopping = super.stop();
-    if (this.signal.aborted) this.#departure = stopping;
-    return stopping;
+    return this.#stops.stop();
   }
 
   #assertFull(): void {

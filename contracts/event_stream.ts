@@ -142,7 +142,7 @@ export class EventStream {
 
   /** True if an event of this type has a subscriber. */
   isSubscribed(type: EventType): boolean {
-    return this.#toAll.size > 0 || (this.#byType.get(type)?.size ?? 0) > 0;
+    return this.#toAll.size > 0 || this.isNamed(type);
   }
 
   /** True if a subscription names this type. */

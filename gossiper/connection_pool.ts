@@ -115,7 +115,7 @@ export class ConnectionPool {
   }
 
   /** The readers with a complete handshake. */
-  readers(): Iterable<Session> {
+  readers(): ReadonlySet<Session> {
     return this.#readers;
   }
 

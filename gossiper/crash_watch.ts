@@ -108,9 +108,11 @@ export class CrashWatch {
     while (engineHost.view.activeIds().has(id) && !signal.aborted) {
       const answer = await this.#dial(id, { ignoreBackoff: !isHearsay || refused > 0 });
       if (answer === "other" || !engineHost.view.activeIds().has(id)) return;
-      if (answer === "refused") refused++;
+      if (answer === "refused") {
+        refused++;
+        engineHost.do((engine, now) => engine.suspect(id, now));
+      }
       let delayMs = refused <= 1 ? second : (this.#waitMs - second) / (DIALS - 2);
-      if (answer === "refused") engineHost.do((engine, now) => engine.suspect(id, now));
       // Time alone proves nothing: this process may have been suspended.
       if (refused >= DIALS) {
         const { dueInMs } = engineHost.do((engine, now) =>

@@ -119,8 +119,7 @@ export class Explanations {
   #lacks(id: string): number {
     const { view } = this.#options.engineHost;
     if (id === view.id || !view.activeIds().has(id)) return 0;
-    const acknowledged = view.ackedOwnNumber(id);
-    return view.entriesOf(view.id).filter(({ number }) => number > acknowledged).length;
+    return view.ownEntriesAbove(view.ackedOwnNumber(id)).length;
   }
 
   #ownSummary({ engine, seeds }: Viewed): string {
@@ -154,9 +153,9 @@ export class Explanations {
           suspects(history)
         }`;
       case "failed":
-        return `${FAILED[view.blockedMember(id)!.reason]} ${this.#heard(id)}${suspects(history)}`;
+        return `${BLOCKED[view.blockedMember(id)!.reason]} ${this.#heard(id)}${suspects(history)}`;
       case "left":
-        return view.blockedMember(id) ? "It left in good order." : "The discovery does not name it.";
+        return view.blockedMember(id) ? BLOCKED.left : "The discovery does not name it.";
       case "unknown":
         return `This member knows no member of this id.${lastRefusal(history)}`;
     }
@@ -200,7 +199,7 @@ export class Explanations {
   }
 }
 
-const FAILED: { readonly [reason in BlockReason]: string } = {
+const BLOCKED: { readonly [reason in BlockReason]: string } = {
   crashed: "It crashed: its connection broke, and its address refused every dial.",
   expired:
     "It sent no newer heartbeat for `heartbeatExpiration`, or a peer passed its state on as that of a failed member.",

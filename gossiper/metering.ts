@@ -4,6 +4,7 @@
  * @module
  */
 
+import { endsWithProofOfLife } from "../engine/membership/block_list.ts";
 import { BoundedMap } from "../common/bounded_map.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { Runtime } from "../common/runtime.ts";
@@ -120,8 +121,7 @@ export class Metering {
     this.#blocks.delete(id);
     const { reason, sinceMs, incarnation, heartbeat } = block;
     const isNewer = (view.heartbeatOf(id)?.number ?? 0) > heartbeat;
-    const wasAlive = isNewer && view.incarnationOf(id) === incarnation &&
-      (reason === "crashed" || reason === "expired");
+    const wasAlive = isNewer && view.incarnationOf(id) === incarnation && endsWithProofOfLife(reason);
     meters.unblocked({ reason, durationMs: runtime.monotonicMs() - sinceMs, wasAlive });
   }
 
@@ -131,7 +131,6 @@ export class Metering {
     const viewed = { engine: view, topology, cluster: cluster.name, ownEnd: undefined, seeds: [] };
     for (const { status } of membersOf(viewed)) members[status]++;
     const sessions = peers.sessions();
-    const readers = [...peers.readers()].length;
     const { keys, pending } = view.footprint;
     return {
       members,
@@ -139,7 +138,7 @@ export class Metering {
       skippedRounds: loop.skipped,
       connections: {
         ready: sessions.length,
-        handshake: Math.max(0, peers.served - sessions.length - readers),
+        handshake: Math.max(0, peers.served - sessions.length - peers.readers().size),
       },
       stateBytes: { own: view.ownBytes, others: view.room.bytes },
       keys,

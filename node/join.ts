@@ -19,7 +19,7 @@ import type { GossiperConfig } from "../options/configuration.ts";
 import { EventStream } from "../contracts/event_stream.ts";
 import { idOfKey } from "../contracts/signing.ts";
 import { TIMEOUTS_PER_DIAL } from "../gossiper/connection_pool.ts";
-import { type FlushResult, NOTHING_SENT } from "../gossiper/departure.ts";
+import type { FlushResult } from "../gossiper/departure.ts";
 import { Gossiper } from "../gossiper/gossiper.ts";
 import { realRuntime } from "../common/runtime.ts";
 import { warn } from "../common/log.ts";
@@ -28,6 +28,7 @@ import { endpointOf } from "./place_options.ts";
 import { checkedConfig, type JoinOptions } from "./join_options.ts";
 import { logEvents } from "./logged_events.ts";
 import { newId } from "./new_id.ts";
+import { RepeatableStop } from "./repeatable_stop.ts";
 import { Door } from "../observer/door.ts";
 import type { Authentication } from "../contracts/authentication.ts";
 import type { ClientAddress } from "../transport/strangers.ts";
@@ -52,7 +53,7 @@ export class Node extends Gossiper {
     request: Request,
     info?: { readonly remoteAddr: ClientAddress },
   ) => Promise<Response | undefined>;
-  #departure: Promise<FlushResult> | undefined;
+  readonly #stops = new RepeatableStop(this, () => super.stop());
 
   /** Called by {@linkcode join}. */
   constructor(config: GossiperConfig, cluster: Cluster & { readonly transport: WebSocketTransport }) {
@@ -67,13 +68,7 @@ export class Node extends Gossiper {
    * way, each call returns the same promise with the result.
    */
   override stop(): Promise<FlushResult> {
-    if (this.signal.aborted) {
-      return this.#departure ??= this.closed.then(({ flush }) => flush ?? NOTHING_SENT);
-    }
-    const stopping = super.stop();
-    // A call within an extractor is refused, and the member does not leave.
-    if (this.signal.aborted) this.#departure = stopping;
-    return stopping;
+    return this.#stops.stop();
   }
 }
 

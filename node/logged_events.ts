@@ -10,7 +10,7 @@ import type { EventOf } from "../contracts/events.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 import { warn } from "../common/log.ts";
 import { ReportOnce } from "../common/report_once.ts";
-import { type LoggedMember, type Warning, warningOf, WARNINGS } from "./warnings.ts";
+import { type LoggedMember, nameOf, type Warning, warningOf, WARNINGS } from "./warnings.ts";
 
 /**
  * A conflict is over after this many expirations without an event of it. 3: while two processes use one id, each emits
@@ -143,8 +143,7 @@ export class OwnLog {
   /** One line when a logged trouble is over, so that the log shows it. */
   #handleAllClear(event: AllClear): void {
     const said = this.#saidTo;
-    const { id, cluster } = this.member;
-    const who = `${JSON.stringify(id)} of cluster ${JSON.stringify(cluster)}`;
+    const who = nameOf(this.member);
     if (this.#takers.size > 0) return;
     if (event.type === "MemberJoined" && said.beAlone) {
       said.beAlone = false;

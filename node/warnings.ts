@@ -66,7 +66,7 @@ export function warningOf(
       return `the peer ${JSON.stringify(event.peerId)} was refused (${event.code}): ${event.reason}`;
     case "Isolated":
       return `${
-        of(member)
+        nameOf(member)
       } hears no other member, although it knows some. It keeps trying; look at the network ` +
         "between them. The event `Rejoined` follows when it hears one.";
     case "SeedFailed":
@@ -78,7 +78,8 @@ export function warningOf(
   }
 }
 
-function of({ id, cluster }: Pick<LoggedMember, "id" | "cluster">): string {
+/** A member as the subject of a sentence. */
+export function nameOf({ id, cluster }: Pick<LoggedMember, "id" | "cluster">): string {
   return `${JSON.stringify(id)} of cluster ${JSON.stringify(cluster)}`;
 }
 
@@ -101,7 +102,7 @@ function alone({ seeds }: Alone, member: Pick<LoggedMember, "id" | "cluster">): 
   );
   const more = seeds.length - shown.length;
   const rest = more > 0 ? `; and ${more} more` : "";
-  return `${of(member)} has found no other member for 10 s and keeps trying. ${shown.join("; ")}${rest}`;
+  return `${nameOf(member)} has found no other member for 10 s and keeps trying. ${shown.join("; ")}${rest}`;
 }
 
 function seedFailed({ address, error }: SeedFailed): string {

@@ -12,7 +12,7 @@ import { realRuntime, type Runtime } from "../common/runtime.ts";
 import { HEARTBEAT_KEY } from "../engine/types.ts";
 import type { GossiperClosed, Snapshot } from "../gossiper/contract.ts";
 import { ownLogOf } from "../node/logged_events.ts";
-import { type LoggedMember, WARNINGS } from "../node/warnings.ts";
+import { type LoggedMember, nameOf, WARNINGS } from "../node/warnings.ts";
 import { assertNone, assertOptions, rule, type Rules, RUNTIME } from "../options/rules.ts";
 import { isAtLeast, levelOf, LOG_LEVELS, type LogLevel, typesOf } from "./log_levels.ts";
 import { type LeftOut, LogLimit, PERIOD_MS } from "./log_limit.ts";
@@ -162,7 +162,7 @@ class EventLog implements Disposable {
   }
 
   #logEnd(reason: GossiperClosed["reason"], error: unknown): void {
-    const who = `${JSON.stringify(this.#member.id)} of cluster ${JSON.stringify(this.#member.cluster)}`;
+    const who = nameOf(this.#member);
     if (reason === "failed") {
       const text = errorText(error);
       this.#write("error", `Hearsay: ${who} failed, and no longer takes part: ${text}`, {

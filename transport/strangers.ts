@@ -50,31 +50,44 @@ export function whyForeignPage(request: Request, allowedOrigins: readonly string
   return `Pages of ${show(origin)} may not connect; allowedOrigins lists those that may.`;
 }
 
+/** A sign that a client may be of another machine. */
+export type StrangerSign = "address" | "host" | "proxy" | "unknown";
+
+/** Returns the sign that a client may be of another machine, or `undefined` for a client of this machine. */
+export function strangerSign(request: Request, remote: ClientAddress | undefined): StrangerSign | undefined {
+  // A proxy on this machine has a local address, and so would all of its clients.
+  if (PROXY_HEADERS.some((name) => request.headers.has(name))) return "proxy";
+  const address = addressOf(remote);
+  if (address === undefined) return "unknown";
+  if (!isLoopback(address)) return "address";
+  // Another host name that resolves to this machine, used by a page in a browser here (DNS rebinding).
+  const name = URL.parse(`ws://${hostOf(request)}`)?.hostname;
+  return name !== undefined && isLoopback(name) ? undefined : "host";
+}
+
+/** The host that a request names. */
+export function hostOf(request: Request): string {
+  return request.headers.get("host") ?? URL.parse(request.url)?.host ?? "";
+}
+
 /**
  * Returns the reason to refuse a client as one of another machine, or `undefined` for a client of this
  * machine.
  */
 export function whyStranger(request: Request, remote: ClientAddress | undefined): string | undefined {
-  // A proxy on this machine has a local address, and so would all of its clients.
-  if (PROXY_HEADERS.some((name) => request.headers.has(name))) {
-    return "Without keys no client may connect through a proxy, unless insecure is set.";
+  switch (strangerSign(request, remote)) {
+    case undefined:
+      return undefined;
+    case "proxy":
+      return "Without keys no client may connect through a proxy, unless insecure is set.";
+    case "unknown":
+      return "The client's address is unknown. Pass the info of Deno.serve to the handler, or set keys or insecure.";
+    case "address":
+      return "Without keys only clients on this machine may connect, unless insecure is set.";
+    case "host":
+      return `Without keys the Host must be localhost or a loopback address, unless insecure is set; got ` +
+        `${show(hostOf(request))}.`;
   }
-  const address = addressOf(remote);
-  if (address !== undefined && isLoopback(address)) return whyForeignName(request);
-  return address === undefined
-    ? "The client's address is unknown. Pass the info of Deno.serve to the handler, or set keys or insecure."
-    : "Without keys only clients on this machine may connect, unless insecure is set.";
-}
-
-/**
- * Prevents DNS rebinding: another host name that resolves to this machine, used by a page in a browser here.
- */
-function whyForeignName(request: Request): string | undefined {
-  const host = request.headers.get("host") ?? new URL(request.url).host;
-  const name = URL.parse(`ws://${host}`)?.hostname;
-  if (name !== undefined && isLoopback(name)) return undefined;
-  return `Without keys the Host must be localhost or a loopback address, unless insecure is set; got ` +
-    `${show(host)}.`;
 }
 
 /** Reports refused clients: once for each host and reason, until a client from that host is accepted. */

@@ -4,31 +4,27 @@
  * @module
  */
 
-import type { ClientAddress } from "../../transport/strangers.ts";
-import { isLoopback } from "../../common/loopback.ts";
+import { type ClientAddress, hostOf, strangerSign } from "../../transport/strangers.ts";
 import { printable } from "../../common/printable.ts";
 
-/** The headers by which a proxy forwards a request. */
-const PROXY_HEADERS = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
 /** The most characters of a header in a reason. */
 const MAX_SHOWN = 80;
 const OPEN = "`open: true` allows it behind an authentication of your own";
 
 /** Returns the reason to refuse a client as one of another machine; `undefined` for a client of this machine. */
 export function whyStranger(request: Request, remote: ClientAddress | undefined): string | undefined {
-  // A proxy on this machine has a local address, and so would all of its clients.
-  if (PROXY_HEADERS.some((name) => request.headers.has(name))) {
-    return `The dashboard refuses requests through a proxy; ${OPEN}.`;
+  switch (strangerSign(request, remote)) {
+    case undefined:
+      return undefined;
+    case "proxy":
+      return `The dashboard refuses requests through a proxy; ${OPEN}.`;
+    case "unknown":
+      return `The client's address is unknown. Pass the info of Deno.serve to the handler; ${OPEN}.`;
+    case "address":
+      return `Only clients on this machine may read the dashboard; ${OPEN}.`;
+    case "host":
+      return `The Host must be localhost or a loopback address; got ${shown(hostOf(request))}; ${OPEN}.`;
   }
-  if (remote?.transport !== "tcp" || remote.hostname === undefined) {
-    return `The client's address is unknown. Pass the info of Deno.serve to the handler; ${OPEN}.`;
-  }
-  if (!isLoopback(remote.hostname)) return `Only clients on this machine may read the dashboard; ${OPEN}.`;
-  // Another host name that resolves to this machine would let a page of that name read the dashboard (DNS rebinding).
-  const host = hostOf(request);
-  const name = URL.parse(`http://${host}`)?.hostname;
-  if (name !== undefined && isLoopback(name)) return undefined;
-  return `The Host must be localhost or a loopback address; got ${shown(host)}; ${OPEN}.`;
 }
 
 /**
@@ -42,10 +38,6 @@ export function whyForeignPage(request: Request): string | undefined {
     ? site !== "same-origin" && site !== "none"
     : origin !== null && URL.parse(origin)?.host !== hostOf(request);
   return isForeign ? "Pages of other origins may not read the dashboard's data." : undefined;
-}
-
-function hostOf(request: Request): string {
-  return request.headers.get("host") ?? URL.parse(request.url)?.host ?? "";
 }
 
 function shown(text: string): string {

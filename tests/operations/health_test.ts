@@ -18,7 +18,7 @@ import {
   type ReadyReport,
 } from "../../operations/mod.ts";
 import { ConfigurationError } from "../../options/configuration.ts";
-import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
+import { quietMember } from "./quiet_member.ts";
 
 async function ask(
   handler: OperationsHandler,
@@ -43,15 +43,7 @@ async function readyOf(handler: OperationsHandler): Promise<[number, ...string[]
 
 /** The member "ada", alone, on a virtual clock. */
 async function operated(options: OperationsOptions = {}, joined: Partial<JoinOptions> = {}) {
-  const runtime = new VirtualRuntime();
-  const node = await join({
-    cluster: "orders",
-    id: "ada",
-    listen: { port: 0 },
-    runtime,
-    log: false,
-    ...joined,
-  });
+  const { node, runtime } = await quietMember(joined);
   const handler = operations(node, { runtime, ...options });
   await runtime.settle();
   return {

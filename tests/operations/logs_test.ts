@@ -14,6 +14,7 @@ import { LINES_PER_SUBJECT, LINES_PER_TYPE, PERIOD_MS } from "../../operations/l
 import { type LogFields, type Logger, type LogOptions, logTo } from "../../operations/mod.ts";
 import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
 import { CLIENT, EXAMPLES, FAILURE } from "./event_examples.ts";
+import { quietMember } from "./quiet_member.ts";
 
 interface Line {
   readonly level: string;
@@ -60,15 +61,7 @@ class CapturedConsole implements Disposable {
 
 /** The member "ada" on a virtual clock, and a log of it. */
 async function logged(options: LogOptions = {}, join_: Partial<JoinOptions> = {}) {
-  const runtime = new VirtualRuntime();
-  const node = await join({
-    cluster: "orders",
-    id: "ada",
-    listen: { port: 0 },
-    runtime,
-    log: false,
-    ...join_,
-  });
+  const { node, runtime } = await quietMember(join_);
   const kept = new KeptLog();
   const handle = logTo(node, kept, options);
   await runtime.settle();

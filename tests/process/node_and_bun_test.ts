@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../../deps/std_assert.ts";
 import { newClusterKey } from "../../security/cluster_keys.ts";
 import { Authority } from "../security/certificates.ts";
-import { forge, helloOf, Wire } from "../security/attacker.ts";
+import { forge, helloOf, statusWithHost, Wire } from "../security/attacker.ts";
 import {
   addressOf,
   memberIn,
@@ -145,25 +145,6 @@ async function answersOf(address: string, { key }: { readonly key: string }): Pr
   return answers;
 }
 
-/** The status of an upgrade with this `Host`. */
-async function statusWithHost(address: string, host: string): Promise<string> {
-  const { hostname, port } = new URL(address);
-  using socket = await Deno.connect({ hostname, port: Number(port) });
-  const lines = [
-    "GET /gossip HTTP/1.1",
-    `Host: ${host}`,
-    "Upgrade: websocket",
-    "Connection: Upgrade",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==",
-    "Sec-WebSocket-Protocol: hearsay.v2",
-  ];
-  await socket.write(new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`));
-  const answer = new Uint8Array(64);
-  await socket.read(answer);
-  return new TextDecoder().decode(answer).split(" ")[1]!;
-}
-
 test("Node and Bun: hostile and wrong clients get the statuses, texts and close codes that they get from a member on Deno", async (project) => {
   const key = await newClusterKey();
   const more = { authentication: { keys: [key] }, cluster: "orders" };
@@ -194,7 +175,7 @@ test("Node and Bun: without keys only clients of this machine are accepted: no p
       assertEquals(await Wire.status(address, { headers: { [header]: "203.0.113.9" } }), 403, header);
     }
     for (const host of ["evil.example", "127.0.0.1.evil.example", "10.0.0.7"]) {
-      assertEquals(await statusWithHost(address, host), "403", host);
+      assertEquals(await statusWithHost(address, host), 403, host);
     }
     await using open = memberIn(name, project, options(name, { listen: { hostname: "0.0.0.0", port: 0 } }));
     await open.until(/"failed".*authentication.*must be set|"failed".*`authentication`/);

@@ -298,3 +298,22 @@ export class Insider implements AsyncDisposable {
 export function jtiOf(token: string): string {
   return JSON.parse(atob(token.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/"))).jti;
 }
+
+/** The HTTP status of an upgrade with this `Host` header, which Deno's WebSocket cannot set. */
+export async function statusWithHost(address: string, host: string): Promise<number> {
+  const { hostname, port } = new URL(address);
+  using socket = await Deno.connect({ hostname, port: Number(port) });
+  const head = [
+    "GET /gossip HTTP/1.1",
+    `Host: ${host}`,
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==",
+    "Sec-WebSocket-Protocol: hearsay.v2",
+  ];
+  await socket.write(new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n`));
+  const answer = new Uint8Array(64);
+  await socket.read(answer);
+  return Number(new TextDecoder().decode(answer).split(" ")[1]);
+}

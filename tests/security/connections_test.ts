@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "../../d
 import { assertThrows } from "../../deps/std_assert.ts";
 import { makeIncarnation } from "../../engine/incarnation.ts";
 import type { HearsayEvent } from "../../contracts/event_stream.ts";
-import { HearsayError, join, type JoinOptions, type Node } from "../../mod.ts";
+import { HearsayError, join } from "../../mod.ts";
 import { newClusterKey } from "../../security/cluster_keys.ts";
 import { authorityOf } from "../../common/canonical_address.ts";
 import { deltaOf } from "../requirements/scripted_peer.ts";
@@ -13,20 +13,12 @@ import { MEMBER_KEY } from "../../engine/types.ts";
 import { abortable } from "../../common/runtime.ts";
 import { decode, encode } from "../../protocol/codec.ts";
 import { hears, next } from "./waits.ts";
+import { keyedMembers } from "./keyed_members.ts";
 
 const KEY = await newClusterKey();
 const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 300, heartbeatExpiration: 5_000, maxBackoff: 100 };
 
-function member(id: string, options: Partial<JoinOptions> = {}): Promise<Node> {
-  return join({
-    cluster: "orders",
-    id,
-    listen: { port: 0 },
-    config: CONFIG,
-    authentication: { keys: [KEY] },
-    ...options,
-  });
-}
+const member = keyedMembers([KEY], CONFIG);
 
 /** A valid token for a member; `id` is the subject. */
 function tokenFor({ address }: { readonly address: string }, id = "mallory"): Promise<string> {

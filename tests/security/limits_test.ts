@@ -17,7 +17,7 @@ import { entry, memberDelta } from "../engine/harness.ts";
 import { realRuntime } from "../../common/runtime.ts";
 import { SocketConnection } from "../../transport/web_socket/connection.ts";
 import { encode } from "../../protocol/codec.ts";
-import { helloOf, Wire } from "./attacker.ts";
+import { helloOf, statusWithHost, Wire } from "./attacker.ts";
 import { eventually } from "./waits.ts";
 
 const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 300, heartbeatExpiration: 5_000 };
@@ -120,36 +120,17 @@ Deno.test("admission: without keys a request with a proxy's headers is refused, 
   assertEquals(await Wire.status(plain.address), 101);
 });
 
-/** The HTTP status of an upgrade with this `Host` header, which Deno's WebSocket cannot set. */
-async function statusWithHost({ address }: Node, host: string): Promise<number> {
-  const { hostname, port } = new URL(address);
-  using socket = await Deno.connect({ hostname, port: Number(port) });
-  const head = [
-    "GET /gossip HTTP/1.1",
-    `Host: ${host}`,
-    "Upgrade: websocket",
-    "Connection: Upgrade",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==",
-    "Sec-WebSocket-Protocol: hearsay.v2",
-  ];
-  await socket.write(new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n`));
-  const answer = new Uint8Array(64);
-  await socket.read(answer);
-  return Number(new TextDecoder().decode(answer).split(" ")[1]);
-}
-
 Deno.test("admission: without keys a client of this machine has to name this machine; a foreign name that resolves to it is refused", async () => {
   await using node = await member();
   const refused = refusalsOf(node);
   for (const host of ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "10.0.0.7"]) {
-    assertEquals(await statusWithHost(node, host), 403, host);
+    assertEquals(await statusWithHost(node.address, host), 403, host);
   }
   for (const host of ["localhost:7001", "127.0.0.1", "[::1]:7001"]) {
-    assertEquals(await statusWithHost(node, host), 101, host);
+    assertEquals(await statusWithHost(node.address, host), 101, host);
   }
   await using open = await member({ insecure: true });
-  assertEquals(await statusWithHost(open, "evil.example"), 101);
+  assertEquals(await statusWithHost(open.address, "evil.example"), 101);
   await node.stop();
   assert((await refused)[0]!.includes('"evil.example"'));
 });

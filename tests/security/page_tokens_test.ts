@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "../../deps/std_assert.ts";
 import { join as joinFromPage } from "../../browser/join.ts";
-import { HearsayError, join, type JoinOptions, type Node } from "../../mod.ts";
+import { HearsayError, join, type Node } from "../../mod.ts";
 import { newClusterKey, type PageTokenOptions, tokenFor } from "../../security/cluster_keys.ts";
 import type { ConfigurationError } from "../../options/configuration_error.ts";
 import type { Access } from "../../contracts/page_tokens.ts";
@@ -13,20 +13,12 @@ import { forge, helloOf, Wire } from "./attacker.ts";
 import { MEMBER_KEY } from "../../engine/types.ts";
 import { authorityOf } from "../../common/canonical_address.ts";
 import { eventually, hears, next } from "./waits.ts";
+import { keyedMembers } from "./keyed_members.ts";
 
 const KEYS = [await newClusterKey()];
 const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 300, heartbeatExpiration: 5_000, maxBackoff: 100 };
 
-function member(id: string, options: Partial<JoinOptions> = {}): Promise<Node> {
-  return join({
-    cluster: "orders",
-    id,
-    listen: { port: 0 },
-    config: CONFIG,
-    authentication: { keys: KEYS },
-    ...options,
-  });
-}
+const member = keyedMembers(KEYS, CONFIG);
 
 function options(node: Node, given: Partial<PageTokenOptions> = {}): PageTokenOptions {
   return { keys: KEYS, cluster: "orders", id: "page", address: node.address, access: "read", ...given };

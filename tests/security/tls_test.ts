@@ -1,24 +1,16 @@
 import { assert, assertEquals, assertMatch } from "../../deps/std_assert.ts";
 import { assertRejects } from "../../deps/std_assert.ts";
-import { ConfigurationError, join, type JoinOptions, type Node } from "../../mod.ts";
+import { ConfigurationError, join, type Node } from "../../mod.ts";
 import { newClusterKey } from "../../security/cluster_keys.ts";
 import { Authority, type CertificateOptions } from "./certificates.ts";
 import { hears } from "./waits.ts";
+import { keyedMembers } from "./keyed_members.ts";
 
 const KEY = await newClusterKey();
 const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 500, heartbeatExpiration: 5_000, maxBackoff: 100 };
 const AUTHORITY = await Authority.make();
 
-function member(id: string, options: Partial<JoinOptions> = {}): Promise<Node> {
-  return join({
-    cluster: "orders",
-    id,
-    listen: { port: 0 },
-    config: CONFIG,
-    authentication: { keys: [KEY] },
-    ...options,
-  });
-}
+const member = keyedMembers([KEY], CONFIG);
 
 /** The error of a member that trusts these authorities and dials a seed. */
 async function failureAt(seed: string, caCerts: readonly string[]): Promise<string> {

@@ -8,7 +8,7 @@ import { messageOf } from "../../common/error_text.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { assertMayConnect } from "../../common/permission.ts";
 import { serve } from "../listening.ts";
-import { addressIn, type OpenOptions, openSocket, SUBPROTOCOL, TOKEN_PROTOCOL } from "./dial.ts";
+import { addressIn, offerOf, type OpenOptions, openSocket } from "./dial.ts";
 import type { Dialer, OpenedSocket, Platform } from "./platform.ts";
 import { Tunnel } from "./tunnel.ts";
 
@@ -111,17 +111,14 @@ function open(url: URL, options: OpenOptions, client: Deno.HttpClient | undefine
 
 function makeSocket(
   url: URL,
-  { headers, token, tokenIn, subprotocol = SUBPROTOCOL }: OpenOptions,
+  options: OpenOptions,
   client: Deno.HttpClient | undefined,
 ): WebSocket {
-  const protocols = [subprotocol];
-  if (token !== undefined && tokenIn === "subprotocol") protocols.push(TOKEN_PROTOCOL + token);
+  const { protocols, headers } = offerOf(options);
   assertMayConnect(url);
   // A browser's WebSocket accepts only protocols.
-  if (tokenIn === "subprotocol" && !headers && !client) return new WebSocket(url, protocols);
-  const all = new Headers(headers);
-  if (token !== undefined && tokenIn === "header") all.set("authorization", `Bearer ${token}`);
-  return new WebSocket(url, { protocols, headers: all, ...(client && { client }) });
+  if (options.tokenIn === "subprotocol" && !options.headers && !client) return new WebSocket(url, protocols);
+  return new WebSocket(url, { protocols, headers, ...(client && { client }) });
 }
 
 /**

@@ -83,11 +83,25 @@ export interface OpeningOptions<S> extends Pick<OpenOptions, "signal" | "token">
  * Resolves when the socket is open. Rejects with the signal's reason if it is aborted before, or with a
  * {@linkcode HearsayError} (`connection`, `refused`, `unauthorized`) if the peer is unreachable or refuses.
  */
-export function openSocket<S extends Socket>(url: URL, options: OpeningOptions<S>): Promise<S> {
-  const { signal } = options;
+export async function openSocket<S extends Socket>(url: URL, options: OpeningOptions<S>): Promise<S> {
+  const { signal, token, isRefused } = options;
+  signal.throwIfAborted();
+  return await whenOpen(makeSocket(url, options), {
+    signal,
+    failure: async (text) =>
+      dialError({ url, text, isRefused: await isRefused(text), hasToken: token !== undefined }),
+  });
+}
+
+/** Resolves when a socket is open. Rejects with the signal's reason, or with the `failure` that its error's text shows. */
+export function whenOpen<S extends Socket>(
+  socket: S,
+  { signal, failure }: {
+    readonly signal: AbortSignal;
+    readonly failure: (text: string) => Error | Promise<Error>;
+  },
+): Promise<S> {
   return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const socket = makeSocket(url, options);
     const listeners = new AbortController();
     let text = "";
     const on = { signal: listeners.signal };
@@ -102,12 +116,25 @@ export function openSocket<S extends Socket>(url: URL, options: OpeningOptions<S
     }, on);
     socket.addEventListener("error", (event) => text = textOf(event), on);
     socket.addEventListener("close", async () => {
-      const isRefused = await options.isRefused(text);
+      const error = await failure(text);
       if (signal.aborted) return;
       listeners.abort();
-      reject(dialError({ url, text, isRefused, hasToken: options.token !== undefined }));
+      reject(error);
     }, on);
   });
+}
+
+/** The subprotocols and headers of a dial: the token is in one of the two. */
+export function offerOf(
+  { headers, token, tokenIn, subprotocol = SUBPROTOCOL }: Pick<
+    OpenOptions,
+    "headers" | "subprotocol" | "token" | "tokenIn"
+  >,
+): { readonly protocols: string[]; readonly headers: Headers } {
+  const all = new Headers(headers);
+  if (token !== undefined && tokenIn === "header") all.set("authorization", `Bearer ${token}`);
+  const tokens = token !== undefined && tokenIn === "subprotocol" ? [TOKEN_PROTOCOL + token] : [];
+  return { protocols: [subprotocol, ...tokens], headers: all };
 }
 
 /** The text of a socket's error; empty in browsers. Some runtimes have no `ErrorEvent`. */

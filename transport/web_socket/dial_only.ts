@@ -11,7 +11,7 @@ import { abortable, deadlineAfter, realRuntime, type Runtime } from "../../commo
 import type { Credentials } from "../../contracts/authentication.ts";
 import type { Connection, Member, Transport } from "../../contracts/cluster.ts";
 import { SocketConnection } from "./connection.ts";
-import { dialUrl, pathOf, SUBPROTOCOL, TOKEN_PROTOCOL } from "./dial.ts";
+import { dialUrl, offerOf, pathOf, SUBPROTOCOL, whenOpen } from "./dial.ts";
 
 /** A write resolves when at most this many bytes wait to be sent, as in the transport with a server. */
 const HIGH_WATER_BYTES = 256 * 1024;
@@ -110,7 +110,10 @@ export class DialOnlyTransport implements Transport {
     const authority = authorityOf(url.href)!;
     const credentials = tokens &&
       await abortable(tokens.credentials({ address: url.href, authority, signal }), signal);
-    const socket = await openSocket(url, { token: credentials?.token, signal });
+    signal.throwIfAborted();
+    const { protocols } = offerOf({ token: credentials?.token, tokenIn: "subprotocol" });
+    // A browser does not say why a socket does not open.
+    const socket = await whenOpen(new WebSocket(url, protocols), { signal, failure: () => unreachable(url) });
     const connection = this.#keep(socket, url, credentials);
     if (socket.protocol === SUBPROTOCOL) return connection;
     void connection.close(CLOSE.invalid, `The subprotocol must be ${SUBPROTOCOL}.`);
@@ -140,32 +143,6 @@ export class DialOnlyTransport implements Transport {
     void connection.closed.then(() => this.#connections.delete(connection));
     return connection;
   }
-}
-
-/** Resolves when a socket is open. A browser does not say why one does not open. */
-function openSocket(
-  url: URL,
-  { token, signal }: { readonly token: string | undefined; readonly signal: AbortSignal },
-): Promise<WebSocket> {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const socket = new WebSocket(url, [SUBPROTOCOL, ...token === undefined ? [] : [TOKEN_PROTOCOL + token]]);
-    const listeners = new AbortController();
-    const on = { signal: listeners.signal };
-    signal.addEventListener("abort", () => {
-      listeners.abort();
-      socket.close();
-      reject(signal.reason);
-    }, on);
-    socket.addEventListener("open", () => {
-      listeners.abort();
-      resolve(socket);
-    }, on);
-    socket.addEventListener("close", () => {
-      listeners.abort();
-      reject(unreachable(url));
-    }, on);
-  });
 }
 
 function unreachable({ href }: URL): HearsayError {

@@ -8,7 +8,7 @@ import { networkInterfaces, rootCertificates } from "../../deps/node_server.ts";
 import { WebSocket as WsSocket } from "../../deps/ws.ts";
 import { HearsayError } from "../../common/errors.ts";
 import type { Server } from "../listening.ts";
-import { addressIn, type OpenOptions, openSocket, SUBPROTOCOL, TOKEN_PROTOCOL } from "../web_socket/dial.ts";
+import { addressIn, offerOf, type OpenOptions, openSocket } from "../web_socket/dial.ts";
 import type { ListenOptions } from "../web_socket/options.ts";
 import type {
   Dialer,
@@ -87,14 +87,10 @@ async function open(
   if (addressIn(url) !== undefined) {
     throw new HearsayError("connection", `Only Deno can dial an address of a name over TLS, as ${url.href}.`);
   }
-  const { headers, token, tokenIn, maxMessageBytes, subprotocol = SUBPROTOCOL } = options;
-  const protocols = [subprotocol];
-  if (token !== undefined && tokenIn === "subprotocol") protocols.push(TOKEN_PROTOCOL + token);
-  const all = new Headers(headers);
-  if (token !== undefined && tokenIn === "header") all.set("authorization", `Bearer ${token}`);
+  const { protocols, headers } = offerOf(options);
   const clientOptions = {
-    headers: Object.fromEntries(all),
-    maxPayload: MAX_PAYLOAD_FACTOR * maxMessageBytes,
+    headers: Object.fromEntries(headers),
+    maxPayload: MAX_PAYLOAD_FACTOR * options.maxMessageBytes,
     perMessageDeflate: false,
     // Otherwise all messages of a packet come at once, before the first is read, and fill the inbox.
     allowSynchronousEvents: false,

@@ -120,7 +120,7 @@ Deno.test("explain and seen: say what a member knows; an unknown member is exit 
   const explained = await run(["explain", "ben", "--at", one.address]);
   assertMatch(explained.output, /^ben is alive, since .* as ada sees it\.$/m);
   assertMatch(explained.output, /^\d\d:\d\d:\d\d +1 +joined/m);
-  assertEquals((await run(["explain", "nobody-here", "--at", one.address])).code, 1);
+  assertEquals((await run(["explain", "no-such-member", "--at", one.address])).code, 1);
   assertMatch(
     (await run(["seen", "k", "--at", one.address])).output,
     /^2 of 2 members have it \(number \d+\)\.$/m,
