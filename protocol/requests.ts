@@ -53,6 +53,11 @@ export class Requests {
     return this.#underWay !== undefined;
   }
 
+  /** True if this is the request under way. */
+  isUnderWay(request: Request): boolean {
+    return this.#underWay === request;
+  }
+
   /** Begins a request; throws with code `busy` while another is under way. */
   begin(question: Question): Request {
     if (this.#underWay) {
@@ -121,7 +126,7 @@ export class Requests {
 
   /** Marks a request as late; returns false if it is no longer under way. */
   expire(request: Request): boolean {
-    if (this.#underWay !== request) return false;
+    if (!this.isUnderWay(request)) return false;
     this.#late.set(request.id, request);
     this.#release();
     return true;

@@ -213,7 +213,9 @@ export class Session {
     }
     const request = this.#requests.begin(question);
     this.#usedMs = this.#options.runtime.monotonicMs();
-    this.#outbox.push(message(request.id));
+    const sent = message(request.id);
+    // A request that expires unsent is dropped: no code waits for its answer, and the peer may be blocked by now.
+    this.#outbox.push(() => this.#requests.isUnderWay(request) ? sent : undefined);
     try {
       return await abortable(request.answer.promise, signal);
     } catch (error) {

@@ -189,7 +189,9 @@ function commandLineOf(
 ): readonly [string, ...string[]] {
   if (onTerminal) {
     const quoted = [deno, ...args].map((each) => `'${each}'`).join(" ");
-    return ["script", "--quiet", "--return", "--echo", "never", "--command", quoted, "/dev/null"];
+    // `exec`: a shell that waits for the program would end by Ctrl-C too, and its status would count.
+    const command = `exec ${quoted}`;
+    return ["script", "--quiet", "--return", "--echo", "never", "--command", command, "/dev/null"];
   }
   if (maxDescriptors === undefined) return [deno, ...args];
   return ["sh", "-c", `ulimit -n ${maxDescriptors} && exec "$0" "$@"`, deno, ...args];

@@ -1,7 +1,7 @@
-import { assertEquals } from "../../deps/std_assert.ts";
+import { assertEquals, assertRejects } from "../../deps/std_assert.ts";
 import { makeIncarnation } from "../../engine/incarnation.ts";
 import type { Liveness } from "../../engine/types.ts";
-import { CLOSE } from "../../common/errors.ts";
+import { CLOSE, HearsayError } from "../../common/errors.ts";
 import {
   type Hello,
   type Message,
@@ -187,6 +187,18 @@ Deno.test("session: a received heartbeat is passed on and not answered", async (
   const next = reader.read();
   session.heartbeat({ count: 1 });
   assertEquals((await next).value?.type, "heartbeat");
+  session.over(undefined);
+});
+
+Deno.test("session: a request that expires before the peer takes it is never sent (E5)", async () => {
+  const { session, reader } = await openSession();
+  const content = { delta: deltaOf([]), sent: [], holds: new Map(), liveness: { count: 1 } };
+  const controller = new AbortController();
+  const asked = session.gossip(content as never, controller);
+  controller.abort(new HearsayError("timeout", "No answer came in time."));
+  await assertRejects(() => asked, HearsayError, "No answer");
+  session.heartbeat({ count: 2 });
+  assertEquals((await reader.read()).value?.type, "heartbeat");
   session.over(undefined);
 });
 

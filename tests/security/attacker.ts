@@ -80,6 +80,8 @@ export class Wire implements AsyncDisposable {
   readonly closed: Promise<{ readonly code: number; readonly reason: string; readonly error: string }>;
   readonly #opened: Promise<void>;
   #changed = Promise.withResolvers<void>();
+  /** The error of a message that could not be decoded. */
+  #invalid: Error | undefined;
 
   constructor(address: string, { token, headers = {}, protocols = ["hearsay.v2"], from }: WireOptions = {}) {
     const client = from === undefined ? undefined : Deno.createHttpClient({ localAddress: from });
@@ -96,6 +98,8 @@ export class Wire implements AsyncDisposable {
     this.socket.addEventListener("message", ({ data }) => this.#hear(String(data)));
     this.socket.addEventListener("close", ({ code, reason }) => {
       client?.close();
+      // The last message of a connection that was cut may be torn.
+      if (error === "") this.#failIfInvalid();
       opened.reject(new Error(error || `closed with ${code}`));
       closed.resolve({ code, reason, error });
       this.#report();
@@ -145,9 +149,24 @@ export class Wire implements AsyncDisposable {
   }
 
   #hear(text: string): void {
-    const message = decode(text, { maxMessageBytes: 2 ** 20 });
+    this.#failIfInvalid();
+    const message = this.#decode(text);
+    if (!message) return;
     if (message.type !== "ping" && message.type !== "pong") this.received.push(message);
     this.#report();
+  }
+
+  #decode(text: string): ReturnType<typeof decode> | undefined {
+    try {
+      return decode(text, { maxMessageBytes: 2 ** 20 });
+    } catch (cause) {
+      this.#invalid = new Error(`A member sent an invalid message: ${text.slice(0, 300)}`, { cause });
+      return undefined;
+    }
+  }
+
+  #failIfInvalid(): void {
+    if (this.#invalid) throw this.#invalid;
   }
 
   #report(): void {

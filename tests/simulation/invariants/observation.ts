@@ -84,12 +84,15 @@ export class Observation {
     return { activeMs: activeMs - last.activeMs, freezes: freezes - last.freezes };
   }
 
-  /** How long a member has been blocked, in milliseconds; 0 if it is not. */
+  /**
+   * How long a member has been blocked, in milliseconds of this process's active time; 0 if it is not. A process that
+   * stands still sends what it had queued before the block once it goes on.
+   */
   blockedForMs(id: string): number {
     // When a member is forgotten, its block ends without an event.
     if (!this.#process.gossiper.blockedMembers.some((blocked) => blocked.id === id)) return 0;
-    const nowMs = this.#nowMs();
-    return nowMs - (this.#blockedAtMs.get(id) ?? nowMs);
+    const { activeMs } = this.#process;
+    return activeMs - (this.#blockedAtMs.get(id) ?? activeMs);
   }
 
   /** True if a member was unblocked at this moment. */
@@ -146,7 +149,7 @@ export class Observation {
         return;
       case "MemberBlocked":
         this.#failedId = undefined;
-        this.#blockedAtMs.set(event.memberId, this.#nowMs());
+        this.#blockedAtMs.set(event.memberId, this.#process.activeMs);
         return;
       case "MemberUnblocked":
         this.stopKeeping(event.memberId);
