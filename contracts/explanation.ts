@@ -80,7 +80,7 @@ export interface Explanation {
   /** How the status came about, in sentences. */
   readonly summary: string;
   /** The end of the status: the events that would cause it, in sentences. */
-  readonly endsWith: string;
+  readonly endsWhen: string;
   /** Its latest heartbeat; `null` if none was heard. */
   readonly heartbeat: HeartbeatExplanation | null;
   /** True if this member has an open connection with it. */

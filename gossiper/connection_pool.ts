@@ -64,6 +64,7 @@ export class ConnectionPool {
   readonly #serving = new Map<Session, Promise<void>>();
   /** Readers with a complete handshake. They are no peers, whatever id they name. */
   readonly #readers = new Set<Session>();
+  readonly #silentReaders = new Set<Session>();
   /** Members that closed their last connection because they stopped or no longer needed it. */
   readonly #goneAway = new Set<string>();
   readonly #backoffs: Backoffs;
@@ -228,11 +229,13 @@ export class ConnectionPool {
   }
 
   #accept(connection: Connection): void {
-    const session = connection.isReader ? this.#serveReader(connection) : this.#serve(connection, "acceptor");
-    this.#silent.add(session);
+    const { isReader } = connection;
+    const session = isReader ? this.#serveReader(connection) : this.#serve(connection, "acceptor");
+    const silent = isReader ? this.#silentReaders : this.#silent;
+    silent.add(session);
     // A client that opens connections without a handshake displaces only others of its kind.
-    if (this.#silent.size > this.#options.settings.maxHandshakes) {
-      this.#silent.values().next().value!.leave("Too many connections wait for a handshake.");
+    if (silent.size > this.#options.settings.maxHandshakes) {
+      silent.values().next().value!.leave("Too many connections wait for a handshake.");
     }
     if (this.#closing.signal.aborted) session.leave("This member has stopped.");
   }
@@ -329,7 +332,7 @@ export class ConnectionPool {
     const host: ReaderHost & Partial<SessionHost> = this.#options.readerHost();
     host.opened = (session) => this.#adoptReader(session);
     host.ended = (session) => {
-      this.#silent.delete(session);
+      this.#silentReaders.delete(session);
       this.#readers.delete(session);
       host.end();
     };
@@ -339,7 +342,7 @@ export class ConnectionPool {
   }
 
   #adoptReader(session: Session): void {
-    this.#silent.delete(session);
+    this.#silentReaders.delete(session);
     this.#readers.add(session);
     if (this.#readers.size <= this.#options.settings.maxConnections) return;
     longestUnused(this.#readers, session)?.end(

@@ -67,7 +67,7 @@ export class Explanations {
       status,
       sinceUnixMilliseconds: since(history, status),
       summary: printable(isSelf ? this.#ownSummary(known) : this.#summary(memberId, status, history)),
-      endsWith: isSelf ? this.#ownEnd() : this.#end(memberId, status),
+      endsWhen: isSelf ? this.#ownEnd() : this.#end(memberId, status),
       heartbeat: this.#heartbeat(memberId),
       isConnected: isConnected(memberId),
       lacks: this.#lacks(memberId),

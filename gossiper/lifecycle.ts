@@ -197,7 +197,7 @@ export class Lifecycle {
     if (code === "blocked") engineHost.do((engine) => engine.onBlockedBy(id, reason ?? "expired"));
     const needsHandshake = code === "blocked" && endsWithProofOfLife(reason) ||
       engineHost.view.incarnation !== before;
-    if (needsHandshake) this.#rounds.handshakeSoon(id);
+    if (needsHandshake) this.#rounds.startHandshakeIfDue(id);
   }
 
   /** The number of skipped rounds. */
@@ -225,7 +225,7 @@ export class Lifecycle {
     const { cluster, engineHost } = this.#options;
     engineHost.onEvent((event) => {
       if (event.type !== "IncarnationRenewed") return;
-      for (const { peer } of this.#peers.sessions()) this.#rounds.handshakeLater(peer!.id);
+      for (const { peer } of this.#peers.sessions()) this.#rounds.startHandshake(peer!.id);
     });
     if (cluster.discovery?.openMembership) {
       const { id, host, port, kinds, url } = cluster.self;
@@ -402,7 +402,7 @@ export class Lifecycle {
   /** Shakes hands at an address, then exchanges state at once instead of with the next round. */
   async #handshake(address: string, options: { readonly signal: AbortSignal }): Promise<Member> {
     const member = await this.#peers.handshake(address, options);
-    if (this.#options.config.spread === "immediate") this.#rounds.exchangeLater(member.id);
+    if (this.#options.config.spread === "immediate") this.#rounds.startExchange(member.id);
     return member;
   }
 

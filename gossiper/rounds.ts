@@ -75,7 +75,7 @@ export class Rounds {
     if (engineHost.view.isFenced) return;
     if (this.#options.signatures) await this.#options.signatures.signPending();
     for (const id of engineHost.engine.takeDueProbes(engineHost.now())) {
-      if (this.#isWithinReach(id)) this.handshakeLater(id);
+      if (this.#isWithinReach(id)) this.startHandshake(id);
     }
     await Promise.all(this.#draw().map((id) => this.#attempt(id, () => this.#gossipWith(id, signal))));
   }
@@ -163,25 +163,25 @@ export class Rounds {
   }
 
   /** Shakes hands with a peer in the background, on the open connection or a new one. */
-  handshakeLater(id: string): void {
-    this.#runLater(id, () => this.#handshake(id));
+  startHandshake(id: string): void {
+    this.#runInBackground(id, () => this.#handshake(id));
   }
 
   /** Exchanges state with an active peer in the background, unless a request to it is under way. */
-  exchangeLater(id: string): void {
+  startExchange(id: string): void {
     const { view } = this.#engineHost;
     const isPeer = id !== view.id && view.activeIds().has(id);
     if (!isPeer || this.#options.peers.session(id)?.isBusy) return;
-    this.#runLater(id, () => this.exchange(id));
+    this.#runInBackground(id, () => this.exchange(id));
   }
 
-  /** Shakes hands with a peer like {@linkcode Rounds.handshakeLater}, but at most once per request timeout. */
-  handshakeSoon(id: string): void {
+  /** Like {@linkcode Rounds.startHandshake}, but at most once per request timeout. */
+  startHandshakeIfDue(id: string): void {
     const nowMs = this.#engineHost.runtime.monotonicMs();
     const last = this.#lastHandshakes.get(id) ?? -Infinity;
     if (nowMs - last < this.#options.settings.gossipRequestTimeout) return;
     this.#lastHandshakes.set(id, nowMs);
-    this.handshakeLater(id);
+    this.startHandshake(id);
   }
 
   /** Drops the notes of all other members. */
@@ -280,7 +280,7 @@ export class Rounds {
     }
   }
 
-  #runLater(peerId: string, action: () => Promise<void>): void {
+  #runInBackground(peerId: string, action: () => Promise<void>): void {
     if (this.#ending.signal.aborted) return;
     const task = this.#attempt(peerId, action).finally(() => this.#background.delete(task));
     this.#background.add(task);

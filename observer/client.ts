@@ -170,14 +170,7 @@ export class Observer implements AsyncDisposable {
    * The member is trusted to answer in the form of the protocol: the type is the caller's assumption.
    */
   async ask<T>(ask: string, parameters: Readonly<Record<string, unknown>> = {}): Promise<T> {
-    const id = ++this.#lastId;
-    const answer = this.#request(id, { ask, ...parameters });
-    using deadline = deadlineAfter(this.#runtime, OBSERVER_TIMEOUT_MS, `The answer to ${ask}`);
-    try {
-      return await abortable(answer, deadline.signal) as T;
-    } finally {
-      this.#answers.delete(id);
-    }
+    return await this.#request(++this.#lastId, { ask, ...parameters }) as T;
   }
 
   /** Follows events, or the values of a key. The stream ends with the member, or fails with the connection. */
@@ -197,8 +190,6 @@ export class Observer implements AsyncDisposable {
     } catch (error) {
       this.#streams.delete(id);
       throw error;
-    } finally {
-      this.#answers.delete(id);
     }
     return stream;
   }
@@ -210,14 +201,19 @@ export class Observer implements AsyncDisposable {
     await this.#release();
   }
 
-  #request(id: number, request: object): Promise<JsonValue> {
+  async #request(id: number, request: Readonly<Record<string, unknown>>): Promise<JsonValue> {
     this.#ended.signal.throwIfAborted();
     const answer = Promise.withResolvers<JsonValue>();
     // It may fail before it is awaited.
     answer.promise.catch(() => {});
     this.#answers.set(id, answer);
-    this.#socket.send(JSON.stringify({ id, ...request }));
-    return answer.promise;
+    using deadline = deadlineAfter(this.#runtime, OBSERVER_TIMEOUT_MS, `The answer to ${request.ask}`);
+    try {
+      this.#socket.send(JSON.stringify({ id, ...request }));
+      return await abortable(answer.promise, deadline.signal);
+    } finally {
+      this.#answers.delete(id);
+    }
   }
 
   /** Asks for the welcome, and checks the proof in it. */

@@ -28,7 +28,7 @@ export type {
 export {
   type Authorize,
   type ListenOptions,
-  type Refused,
+  type RefusalStatus,
   type RefusedClient,
   WebSocketTransport,
   type WebSocketTransportOptions,

@@ -27,7 +27,7 @@ export const explain: Run = async ({ terminal, screen }, [id], flags) => {
   const { self, wallMs } = observer.welcome;
   const memberId = id ?? self;
   const explanation = await observer.ask<Explanation>("explain", { memberId });
-  const { status, summary, endsWith, isConnected, lacks, decisions, sinceUnixMilliseconds: since } =
+  const { status, summary, endsWhen, isConnected, lacks, decisions, sinceUnixMilliseconds: since } =
     explanation;
   const code = status === "unknown" ? EXIT.fault : EXIT.ok;
   if (screen.isJson) {
@@ -42,7 +42,7 @@ export const explain: Run = async ({ terminal, screen }, [id], flags) => {
     }${head}, as ${printable(self, 200)} sees it.`,
   );
   screen.paragraph(printable(summary));
-  screen.paragraph(`Ends with: ${printable(endsWith)}`);
+  screen.paragraph(`Ends when: ${printable(endsWhen)}`);
   if (memberId !== self && status !== "unknown") {
     const lacking = lacks === 0 ? "lacks nothing" : `lacks ${printable(String(lacks))} entries`;
     screen.line(`It is ${isConnected ? "" : "not "}connected, and ${lacking} of ${printable(self, 200)}.`);

@@ -75,7 +75,7 @@ export function judgeAsSeen(diagnosis: Diagnosis, { id, explanation, facts }: {
       seen: `${peer} blocks ${shown(id)} (${block.reason}) since ${
         timeOfDay(block.sinceMs)
       }. ${explanation.summary}`,
-      todo: explanation.endsWith,
+      todo: explanation.endsWhen,
     });
   }
   const refusal = explanation.decisions.findLast(({ kind }) => kind === "refused");
@@ -148,7 +148,7 @@ function ownFault(facts: Facts, others: number): Fault | undefined {
     return {
       code: "isolated",
       seen: `${explanation.summary}${why}`,
-      todo: `Look at the network between the members. ${explanation.endsWith}`,
+      todo: `Look at the network between the members. ${explanation.endsWhen}`,
     };
   }
   const blocked = facts.blocked.filter(({ reason }) => reason !== "left");

@@ -28,7 +28,7 @@ export interface Candidates {
 }
 
 /** The room in one message, and its first member. */
-export interface Room {
+export interface MessageRoom {
   readonly members: number;
   readonly bytes: number;
   /** True if the round-robin goes even before the own state, because it was left out before. */
@@ -46,14 +46,14 @@ export function maxPulled(members: number): number {
 }
 
 /** Chooses among candidates. */
-export function select(candidates: Candidates, room: Room): MemberDelta[] {
+export function select(candidates: Candidates, room: MessageRoom): MemberDelta[] {
   return selectInOrder(inOrder(candidates, room), room);
 }
 
 /** Takes candidates in the order given, as many as there is room for. */
 export function selectInOrder(
   candidates: Iterable<Candidate>,
-  room: Pick<Room, "members" | "bytes">,
+  room: Pick<MessageRoom, "members" | "bytes">,
 ): MemberDelta[] {
   const deltas = new Map<string, MemberDelta>();
   let bytes = 0;
@@ -78,7 +78,7 @@ export function deltaBytes(delta: MemberDelta): number {
   return bytes;
 }
 
-function inOrder({ own, changed, roundRobin, pulled }: Candidates, room: Room): Candidate[] {
+function inOrder({ own, changed, roundRobin, pulled }: Candidates, room: MessageRoom): Candidate[] {
   const [next, ...others] = roundRobin;
   const head = (room.roundRobinFirst ? [next, own] : [own, next]).filter((each) => each !== undefined);
   return [...head, ...inTurns([[pulled, 2], [changed, 1], [others, 1]])];

@@ -23,7 +23,7 @@ Deno.test("explain: a living member was heard from itself or through a relay", a
   assert(["b", "c"].includes(explained.heartbeat!.peerId!));
   assertGreater(explained.heartbeat!.count, 0);
   assertStringIncludes(explained.summary, `Its last heartbeat, ${explained.heartbeat!.count}, came`);
-  assertStringIncludes(explained.endsWith, "without a newer heartbeat for 20 s");
+  assertStringIncludes(explained.endsWhen, "without a newer heartbeat for 20 s");
 });
 
 Deno.test("explain: without a way of its own a heartbeat comes through the relay, which is named", async () => {
@@ -42,12 +42,12 @@ Deno.test("explain: a crashed member was suspected, by whom, and is blocked sinc
   const suspected = cluster.of("a").gossiper.explain("c");
   assertEquals(suspected.status, "suspected");
   assertStringIncludes(suspected.summary, 'Suspected too by "b".');
-  assertStringIncludes(suspected.endsWith, "blocked as `crashed` after 1.1 s");
+  assertStringIncludes(suspected.endsWhen, "blocked as `crashed` after 1.1 s");
   await cluster.advance(1_500);
   const failed = cluster.of("a").gossiper.explain("c");
   assertEquals([failed.status, failed.isConnected], ["failed", false]);
   assertStringIncludes(failed.summary, "It crashed");
-  assertStringIncludes(failed.endsWith, "A newer heartbeat or a handshake ends the block");
+  assertStringIncludes(failed.endsWhen, "A newer heartbeat or a handshake ends the block");
   const block = failed.decisions.find(({ kind }) => kind === "blocked")!;
   assertEquals([block.reason, failed.sinceUnixMilliseconds], ["crashed", block.atUnixMilliseconds]);
   for (const kind of ["joined", "suspected", "suspectedByPeer", "blocked"]) {
@@ -98,7 +98,7 @@ Deno.test("explain: this member itself is alone, in company, or isolated", async
   cluster.network.cut(memoryAddress("a", 1), memoryAddress("b", 1));
   await cluster.runUntil(() => cluster.of("a").emitted("Isolated").length > 0);
   assertStringIncludes(own().summary, "This member is isolated");
-  assertEquals(own().endsWith, "A message of any other member.");
+  assertEquals(own().endsWhen, "A message of any other member.");
   assertEquals(own().decisions.at(-1)?.kind, "isolated");
   cluster.network.heal();
   await cluster.runUntil(() => cluster.of("a").emitted("Rejoined").length > 0);

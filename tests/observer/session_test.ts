@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "../../deps/std_assert.ts";
-import { Observer, RequestFailed, WrongCluster } from "../../observer/client.ts";
+import { Observer, OBSERVER_TIMEOUT_MS, RequestFailed, WrongCluster } from "../../observer/client.ts";
 import type { Facts, MembersPage, ObservedAmounts, ValuesPage } from "../../observer/protocol.ts";
 import { HearsayError, join, type JoinOptions, type Node } from "../../mod.ts";
 import { join as joinWs } from "../../node/join_ws.ts";
 import { MemberMeters } from "../../operations/metrics/mod.ts";
+import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
 import { eventually } from "../security/waits.ts";
 
 const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 300 };
@@ -179,4 +180,30 @@ Deno.test("observer: a member with servers and sockets of Node is observed alike
     assertEquals((await observer.ask<MembersPage>("members")).of, 1);
   }
   await node.stop();
+});
+
+Deno.test("observer: gives up a subscription that a member never answers", async () => {
+  const subscribed = Promise.withResolvers<void>();
+  const answer = {
+    version: "1",
+    self: "ada",
+    cluster: "orders",
+    wallMs: 1,
+    protocol: { latest: 2, oldest: 2 },
+  };
+  await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    socket.addEventListener("message", ({ data }) => {
+      const { id, ask } = JSON.parse(data);
+      if (ask === "hello") socket.send(JSON.stringify({ id, answer }));
+      else subscribed.resolve();
+    });
+    return response;
+  });
+  const runtime = new VirtualRuntime({ seed: 1 });
+  await using observer = await Observer.connect(`ws://127.0.0.1:${server.addr.port}`, { runtime });
+  const refused = assertRejects(() => observer.follow({ key: "k" }), HearsayError, "The answer to subscribe");
+  await subscribed.promise;
+  await runtime.advance(OBSERVER_TIMEOUT_MS);
+  assertEquals((await refused).code, "timeout");
 });

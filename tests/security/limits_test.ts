@@ -17,7 +17,9 @@ import { entry, memberDelta } from "../engine/harness.ts";
 import { realRuntime } from "../../common/runtime.ts";
 import { SocketConnection } from "../../transport/web_socket/connection.ts";
 import { encode } from "../../protocol/codec.ts";
-import { helloOf, statusWithHost, Wire } from "./attacker.ts";
+import { authorityOf } from "../../common/canonical_address.ts";
+import { newClusterKey, tokenFor } from "../../security/cluster_keys.ts";
+import { forge, helloOf, statusWithHost, Wire } from "./attacker.ts";
 import { eventually } from "./waits.ts";
 
 const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 300, heartbeatExpiration: 5_000 };
@@ -165,6 +167,33 @@ Deno.test("maxHandshakes: without a handshake the connection silent for longest 
     [true, false, false, true, true],
   );
   for (const wire of [greeted, ...silent]) await wire[Symbol.asyncDispose]();
+});
+
+Deno.test("maxHandshakes: silent readers close no silent connection of a member", async () => {
+  const key = await newClusterKey();
+  const authentication = { keys: [key] };
+  await using node = await member({
+    authentication,
+    config: { maxHandshakes: 2, gossipRequestTimeout: 2_000 },
+  });
+  const { address } = node;
+  await using peer = await Wire.opened(address, {
+    token: await forge({ key, authority: authorityOf(address)! }),
+  });
+  const readers: Wire[] = [];
+  for (let count = 0; count < 3; count++) {
+    const token = await tokenFor({
+      keys: [key],
+      cluster: "orders",
+      id: `page-${count}`,
+      address,
+      access: "read",
+    });
+    readers.push(await Wire.opened(address, { protocols: ["hearsay.v2", `hearsay.token.${token}`] }));
+  }
+  assertEquals((await readers[0]!.closed).reason, "Too many connections wait for a handshake.");
+  assertEquals(peer.socket.readyState, WebSocket.OPEN);
+  for (const reader of readers) await reader[Symbol.asyncDispose]();
 });
 
 Deno.test("maxMessagesPerSecond: a client that sends more loses its connection, and another is served", async () => {

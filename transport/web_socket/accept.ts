@@ -14,10 +14,10 @@ import type { Platform, Socket } from "./platform.ts";
  * Accepts or refuses a client before the upgrade, for example by a token in a header. Returns `undefined` to
  * accept it, 401 if it must identify itself, or 403 to refuse it. An exception refuses it too.
  */
-export type Authorize = (request: Request) => Rejection | undefined | Promise<Rejection | undefined>;
+export type Authorize = (request: Request) => RefusalStatus | undefined | Promise<RefusalStatus | undefined>;
 
 /** The statuses of an {@linkcode Authorize}. */
-export type Rejection = 401 | 403;
+export type RefusalStatus = 401 | 403;
 
 /** The subprotocol of a request: that of peers if it offers both; `undefined` without one. */
 export function protocolOf(request: Request): string | undefined {
@@ -44,7 +44,7 @@ export async function refuseClient(
   request: Request,
   authorize: Authorize,
 ): Promise<Response | undefined> {
-  let status: Rejection | undefined;
+  let status: RefusalStatus | undefined;
   try {
     status = await authorize(request);
   } catch {

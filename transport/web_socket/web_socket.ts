@@ -27,7 +27,7 @@ import type { Dialer, Platform, Socket } from "./platform.ts";
 
 export type { RefusedClient } from "../strangers.ts";
 export type { ListenFailure } from "../listening.ts";
-export type { Authorize, Rejection as Refused } from "./accept.ts";
+export type { Authorize, RefusalStatus } from "./accept.ts";
 export type { ListenOptions, WebSocketTransportOptions } from "./options.ts";
 export { SUBPROTOCOL } from "./dial.ts";
 

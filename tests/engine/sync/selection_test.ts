@@ -4,7 +4,7 @@ import {
   type Candidates,
   deltaBytes,
   maxPulled,
-  type Room,
+  type MessageRoom,
   roundRobinSlots,
   select,
   selectInOrder,
@@ -21,7 +21,7 @@ function candidates(names: string, options: { readonly size?: number } = {}): Ca
 }
 
 /** The selected members of those given: round-robin, asked and others; S is the own state. */
-function chosen(inTurn: string, asked: string, names: string, room: Partial<Room> = {}): string {
+function chosen(inTurn: string, asked: string, names: string, room: Partial<MessageRoom> = {}): string {
   const given = candidatesOf(inTurn, asked, names);
   const deltas = select(given, { members: 8, bytes: 1_000_000, roundRobinFirst: false, ...room });
   return deltas.map(({ id }) => id).join("");
