@@ -201,11 +201,7 @@ export class Session {
     if (reason !== undefined) this.#controller.error(reason);
   }
 
-  async #ask(
-    question: Question,
-    message: (id: string) => Message,
-    { signal }: RequestOptions,
-  ): Promise<Answer> {
+  async #ask(question: Question, make: (id: string) => Message, { signal }: RequestOptions): Promise<Answer> {
     signal.throwIfAborted();
     if (this.#ended) throw this.#ended;
     if (this.#outbox.isCongested) {
@@ -213,7 +209,7 @@ export class Session {
     }
     const request = this.#requests.begin(question);
     this.#usedMs = this.#options.runtime.monotonicMs();
-    const sent = message(request.id);
+    const sent = make(request.id);
     // A request that expires unsent is dropped: no code waits for its answer, and the peer may be blocked by now.
     this.#outbox.push(() => this.#requests.isUnderWay(request) ? sent : undefined);
     try {
