@@ -110,8 +110,8 @@ Deno.test("dashboard explain: the texts of a peer are printable", async () => {
   const evil = "c\u001b[2J\u202e";
   await using site = await Site.started(["a", "b", evil]);
   const show = dashboard(site.of("a"));
-  // The first heartbeats make the connections, so that the end of one is noticed.
-  await site.of("a").converged({ signal: AbortSignal.timeout(10_000) });
+  // Members suspect another over a connection that broke, so each needs one.
+  for (const id of ["a", evil]) await site.of(id).converged({ signal: AbortSignal.timeout(10_000) });
   site.crash("b");
   const changes = site.of("a").watchMembers({ signal: AbortSignal.timeout(10_000) });
   for await (const { status } of changes) {
