@@ -3,6 +3,7 @@ import { dashboard, type DashboardHandler } from "../../../operations/dashboard/
 import type { ExplainedMember, SeenKey } from "../../../operations/dashboard/explained.ts";
 import { MAX_NAME_LENGTH } from "../../../operations/dashboard/limits.ts";
 import { join } from "../../../node/join.ts";
+import { newClusterKey } from "../../../security/cluster_keys.ts";
 import { TestCluster } from "../../requirements/harness.ts";
 import { Site } from "./site.ts";
 import { dataAt, LOCAL, requestOf } from "./requests.ts";
@@ -52,6 +53,12 @@ Deno.test("dashboard explain: a crashed member has its reason, its decisions and
     whole.decisions.map(({ kind, atUnixMilliseconds }) => `${kind} ${atUnixMilliseconds}`),
   );
   assertEquals(after.decisions.at(-1)!.reason, "crashed");
+  assert(after.decisions.some(({ kind, peerId }) => kind === "suspectedByPeer" && peerId === "b"));
+  // A later dial to it fails; the sentence has its address.
+  await cluster.advance(70_000);
+  const { decisions } = await explained(show, "c");
+  const failure = decisions.find(({ kind }) => kind === "requestFailed");
+  assertStringIncludes(failure!.reason!, "memory://c:1");
 });
 
 Deno.test("dashboard explain: a member that lags has the number of entries that it lacks", async () => {
@@ -155,6 +162,23 @@ Deno.test("dashboard explain: this member has the addresses of its discovery, wi
   ]);
   const other = await explained(show, "one");
   assertEquals([other.isSelf, other.seeds, other.seedCount], [false, [], 0]);
+});
+
+Deno.test("dashboard: no answer has the cluster's key", async () => {
+  const keys = [await newClusterKey()];
+  const options = { cluster: "test", listen: { port: 0 }, authentication: { keys }, log: false };
+  await using one = await join({ ...options, id: "one" });
+  await using stranger = await join({ cluster: "test", listen: { port: 0 }, log: false });
+  await using two = await join({ ...options, id: "two", seeds: [one.address, stranger.address] });
+  two.setState("load", 1);
+  await two.converged({ signal: AbortSignal.timeout(10_000) });
+  const show = dashboard(two);
+  for (
+    const path of ["", "data?internal=true", "explain?member=one", "explain?member=two", "seen?key=load"]
+  ) {
+    const [status, text] = await answerAt(show, path);
+    assertEquals([status, text.includes(keys[0]!)], [200, false], path);
+  }
 });
 
 Deno.test("dashboard explain and seen: refuse strangers, pages of other origins, and any method except GET", async () => {
