@@ -8,6 +8,7 @@ import type { ClientAddress } from "../../transport/strangers.ts";
 import { type Gossiper, insightOf } from "../../gossiper/gossiper.ts";
 import { assertOptions, FLAG, rule, type Rules } from "../../options/rules.ts";
 import { dataOf } from "./data.ts";
+import { explainedMember, seenKey, Unanswered } from "./explained.ts";
 import { MAX_SEARCH_LENGTH } from "./limits.ts";
 import { PAGE } from "./page.ts";
 import { pageHeaders } from "./page_headers.ts";
@@ -46,8 +47,8 @@ const HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosnif
  * Returns a handler for your own server, with a page that shows the cluster as this member sees it: members, views, state,
  * phases and a timeline, live. It only reads: any request except GET is refused.
  *
- * The paths are `prefix` for the page, and below it `data` (JSON for this page; it may change with any release) and
- * `events` (server-sent events). Make one handler for a member, at its start: the timeline begins there.
+ * The paths are `prefix` for the page, and below it `data`, `explain`, `seen` (JSON for this page; it may change with any
+ * release) and `events` (server-sent events). Make one handler for a member, at its start: the timeline begins there.
  *
  * @throws {ConfigurationError} if an option is unknown or invalid.
  *
@@ -96,20 +97,25 @@ class Site {
     const answer = url && this.#answerAt(url.pathname);
     if (!answer) return undefined;
     const refused = this.#refuse(request, remote);
-    return refused ?? await answer(request, queryOf(url));
+    return refused ?? await answer(request, url.searchParams);
   }
 
   /** The answer at a path of the dashboard. */
   #answerAt(
     path: string,
-  ): ((request: Request, query: StateQuery) => Promise<Response> | Response) | undefined {
+  ): ((request: Request, query: URLSearchParams) => Promise<Response> | Response) | undefined {
     switch (path) {
       case this.#root:
         return async () => new Response(PAGE, { headers: { ...HEADERS, ...await pageHeaders() } });
       case `${this.#root}data`:
-        return (request, query) => foreign(request) ?? this.#data(query);
+        return (request, query) => foreign(request) ?? this.#data(queryOf(query));
       case `${this.#root}events`:
-        return (request, query) => foreign(request) ?? this.#events(query);
+        return (request, query) => foreign(request) ?? this.#events(queryOf(query));
+      case `${this.#root}explain`:
+        return (request, query) =>
+          foreign(request) ?? this.#answerTo(explainedMember(this.#node, query.get("member")));
+      case `${this.#root}seen`:
+        return (request, query) => foreign(request) ?? this.#answerTo(seenKey(this.#node, query.get("key")));
       case this.#root.slice(0, -1):
         // A relative address: a proxy may have taken away the first part of the path.
         return () => answer(308, "", { location: `${this.#root.split("/").at(-2)}/` });
@@ -126,9 +132,17 @@ class Site {
   }
 
   #data(query: StateQuery): Response {
+    return this.#json(this.#makerOf(query)());
+  }
+
+  #answerTo(answered: object): Response {
+    if (!(answered instanceof Unanswered)) return this.#json(JSON.stringify(answered));
+    return answer(answered.status, `${answered.reason}\n`);
+  }
+
+  #json(document: string): Response {
     const { runtime } = insightOf(this.#node).host;
-    const json = stamped(this.#makerOf(query)(), runtime.wallMs());
-    return answer(200, json, { "content-type": "application/json" });
+    return answer(200, stamped(document, runtime.wallMs()), { "content-type": "application/json" });
   }
 
   #events(query: StateQuery): Response {
@@ -153,9 +167,9 @@ function foreign(request: Request): Response | undefined {
   return reason === undefined ? undefined : answer(403, `${reason}\n`);
 }
 
-function queryOf({ searchParams }: URL): StateQuery {
+function queryOf(query: URLSearchParams): StateQuery {
   return {
-    search: (searchParams.get("search") ?? "").slice(0, MAX_SEARCH_LENGTH).toLowerCase(),
-    internal: searchParams.get("internal") === "true",
+    search: (query.get("search") ?? "").slice(0, MAX_SEARCH_LENGTH).toLowerCase(),
+    internal: query.get("internal") === "true",
   };
 }

@@ -18,6 +18,12 @@ export const LONG_KEY = 10;
 export const MAX_SCANNED = 20_000;
 /** The longest id, key and address, in UTF-16 units. */
 export const MAX_ID_LENGTH = 200;
+/** The longest name of a member or key in a question: as long as `MAX_ID_LENGTH` units if each is escaped, and cut. */
+export const MAX_NAME_LENGTH: number = 6 * MAX_ID_LENGTH + 1;
+/** The most addresses of the discovery in one explanation. */
+export const MAX_SEEDS = 50;
+/** The most members in one answer that lack a value. */
+export const MAX_LACKING = 50;
 /** The longest text of a value, in UTF-16 units. */
 export const MAX_VALUE_LENGTH = 300;
 /** The part of a value that a search reads, in UTF-16 units. */

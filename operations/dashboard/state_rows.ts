@@ -36,6 +36,8 @@ export interface EntryRow {
   /** The value as JSON text, printable and cut. */
   readonly value: string;
   readonly number: number;
+  /** True for this member's own value, if the others acknowledge it: `seen` answers who has it. */
+  readonly isOwn: boolean;
   /** This member's wall clock at the set or merge, in Unix milliseconds. */
   readonly atMs: number;
 }
@@ -67,6 +69,7 @@ export interface StateRows {
 
 interface Match extends Pick<MemberView, "id" | "status"> {
   readonly entry: Entry;
+  readonly isOwn: boolean;
 }
 
 const INTERNAL: ReadonlySet<string> = new Set([GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY]);
@@ -84,7 +87,8 @@ export function stateRows(
     if (scanned >= MAX_SCANNED) break;
     for (const entry of view.entriesOf(id)) {
       if (++scanned > MAX_SCANNED) break;
-      const match = { id, status, entry };
+      const isOwn = id === view.id && view.ownNumber(entry.key) === entry.number;
+      const match = { id, status, entry, isOwn };
       if (!isMatch(match, query)) continue;
       matching++;
       const matches = byKey.get(entry.key);
@@ -125,12 +129,13 @@ function isMatch({ id, entry: { key, json } }: Match, { search, internal }: Stat
   return [key, id, json.slice(0, MAX_SEARCHED_LENGTH)].some((text) => text.toLowerCase().includes(search));
 }
 
-function entryRow({ id, status, entry: { json, number, timestampMs } }: Match): EntryRow {
+function entryRow({ id, status, entry: { json, number, timestampMs }, isOwn }: Match): EntryRow {
   return {
     id: printable(id, MAX_ID_LENGTH),
     status,
     value: printable(json, MAX_VALUE_LENGTH),
     number,
+    isOwn,
     atMs: timestampMs,
   };
 }

@@ -71,3 +71,12 @@ Deno.test("state: a state too large to be read as a whole says so", async () => 
   const { state } = await dataAt(dashboard(gossiper), "?search=key");
   assertEquals([state.isWhole, state.matching <= MAX_SCANNED], [false, true]);
 });
+
+Deno.test("state: a long key and a long value are cut", async () => {
+  await using cluster = await TestCluster.started(["a"]);
+  cluster.of("a").gossiper.setState("k".repeat(300), "v".repeat(1_000));
+  const { state } = await dataAt(dashboard(cluster.of("a").gossiper));
+  assertEquals(state.keys.map(({ key, entries }) => [key, entries.map(({ value }) => value)]), [
+    [`${"k".repeat(200)}…`, [`"${"v".repeat(299)}…`]],
+  ]);
+});

@@ -7,6 +7,7 @@
 import type { Browser } from "../../../../deps/playwright_core.ts";
 import { assert, assertEquals, assertMatch } from "../../../../deps/std_assert.ts";
 import { Site } from "../site.ts";
+import { EXPLANATION_SCENARIOS } from "./explanations.ts";
 import { assertNoSideScroll, NARROW, rowOf, untilEqual, visit } from "./visit.ts";
 
 /** Each use, by the name of its test. */
@@ -18,15 +19,16 @@ export const SCENARIOS: Readonly<Record<string, (browser: Browser) => Promise<vo
   "at 400 px nothing scrolls sideways, in either color scheme": narrow,
   "the keyboard leads to the search, and through all controls": keyboard,
   "a lost server shows, and the page follows when it returns": lostServer,
+  ...EXPLANATION_SCENARIOS,
 };
 
 async function crash(browser: Browser): Promise<void> {
   await using site = await Site.started(["ada", "ben", "cleo"]);
   await visit(browser, site.origin, async (page) => {
-    await rowOf(page, "cleo").getByText("alive").waitFor();
+    await rowOf(page, "cleo").getByText("alive", { exact: true }).waitFor();
     await untilEqual(page, `document.querySelectorAll("#grid td .alive").length`, 6);
     site.crash("cleo");
-    await rowOf(page, "cleo").getByText("failed").waitFor();
+    await rowOf(page, "cleo").getByText("failed", { exact: true }).waitFor();
     await rowOf(page, "cleo").getByText("crashed since").waitFor();
     await page.locator("#events").getByText("cleo failed: crashed").waitFor();
     await page.locator("#announcer").getByText("cleo failed: crashed").waitFor({ state: "attached" });
@@ -47,7 +49,7 @@ async function crash(browser: Browser): Promise<void> {
 async function departure(browser: Browser): Promise<void> {
   await using site = await Site.started(["ada", "ben"]);
   await visit(browser, site.origin, async (page) => {
-    await rowOf(page, "ben").getByText("alive").waitFor();
+    await rowOf(page, "ben").getByText("alive", { exact: true }).waitFor();
     await site.of("ben").stop();
     await rowOf(page, "ben").getByText("left", { exact: true }).waitFor();
     await page.locator("#events").getByText("ben left").waitFor();
@@ -182,7 +184,7 @@ async function keyboard(browser: Browser): Promise<void> {
     await page.keyboard.press("Enter");
     assertEquals(await focused(), "members-title");
     const order: unknown[] = [];
-    for (let step = 0; step < 13; step++) {
+    for (let step = 0; step < 15; step++) {
       await page.keyboard.press("Tab");
       order.push(await focused());
       // The focus can be seen.
@@ -193,7 +195,8 @@ async function keyboard(browser: Browser): Promise<void> {
     }
     assertEquals(order, [
       ...["all 2", "● alive 2", "▲ suspected 0", "✕ failed 0", "○ left 0", "find"],
-      ...["Member", "Status", "Last heartbeat", "Lag", "matrix-scroll", "internal", "search"],
+      ...["Member", "Status", "Last heartbeat", "Lag", "Why is ada alive?", "Why is ben alive?"],
+      ...["matrix-scroll", "internal", "search"],
     ]);
     await page.locator("#members-title").focus();
     await page.keyboard.press("/");
