@@ -6,7 +6,7 @@
 
 import { HearsayError } from "../common/errors.ts";
 import { printable } from "../common/printable.ts";
-import { deadlineAfter, realRuntime, type Runtime } from "../common/runtime.ts";
+import { deadlineAfter, realRuntime, type Runtime, sleep } from "../common/runtime.ts";
 import type { JsonValue } from "../engine/types.ts";
 import type { ConsensusHandle } from "../gossiper/consensus.ts";
 import type { GossipKeyValue, MemberView, WaitOptions } from "../gossiper/contract.ts";
@@ -70,6 +70,8 @@ const OPTIONS: Rules<BarrierOptions> = {
   runtime: RUNTIME,
   signal: SIGNAL,
 };
+/** The time between two looks at members that do not count as active, in milliseconds. */
+const LOOK_AGAIN_MS = 100;
 /** The most ids in the text of an error. */
 const MAX_NAMED = 10;
 
@@ -138,7 +140,9 @@ export async function barrier(node: BarrierNode, options: BarrierOptions): Promi
       await node.whenMembers(members, { signal });
       await check.reached({ signal });
       const active = activeIds(node);
-      if (check.value !== undefined && active.length >= members) return active;
+      if (check.value !== undefined && active.length >= members && active.includes(node.id)) return active;
+      // A member whose id has another user is not active, although its checks go on.
+      await sleep(runtime, LOOK_AGAIN_MS, { signal });
     }
   } catch (error) {
     const isTimeout = error === deadline.signal.reason && error !== given?.reason;
@@ -175,8 +179,10 @@ function timeoutOf(
   { key, step, timeout, members = 1 }: BarrierOptions,
 ): BarrierTimeout {
   const missing = check.dissenters();
-  const active = activeIds(node).length;
+  const ids = activeIds(node);
+  const active = ids.length;
   const reasons: string[] = [];
+  if (!ids.includes(node.id)) reasons.push("another process uses this member's id");
   if (active < members) reasons.push(`${active} of ${members} members are active`);
   if (missing.length > 0) {
     const named = missing.slice(0, MAX_NAMED).map((id) => JSON.stringify(printable(id, 60))).join(", ");

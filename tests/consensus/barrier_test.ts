@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "../../deps/std_assert.ts";
 import { HearsayError } from "../../common/errors.ts";
-import { barrier, type BarrierOptions, BarrierTimeout } from "../../consensus/mod.ts";
+import { barrier, type BarrierNode, type BarrierOptions, BarrierTimeout } from "../../consensus/mod.ts";
 import { seeds } from "../../discovery/seeds.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 import { memoryAddress } from "../../testing/memory.ts";
@@ -113,6 +113,16 @@ Deno.test("barrier: waits for the least number of members, and says how many are
   for (const ids of await cluster.finish(Promise.all(waits))) assertEquals(ids, IDS);
 });
 
+Deno.test("barrier: is not passed by fewer members than the least number if one fails during the wait", async () => {
+  await using cluster = await confirmed();
+  const waiting = arrive(cluster, "a", { members: 3 });
+  void arrive(cluster, "b", { members: 3 }).catch(() => {});
+  await cluster.advance(1_000);
+  cluster.crash("c");
+  const error = await timeoutOf(cluster, waiting);
+  assert(error.message.includes("; 2 of 3 members are active. "), error.message);
+});
+
 Deno.test("barrier: a member that is cut off does not pass alone; it says that it hears no other", async () => {
   await using cluster = await confirmed();
   for (const id of ["b", "c"]) cluster.network.cut(memoryAddress("a", 1), memoryAddress(id, 1));
@@ -120,6 +130,30 @@ Deno.test("barrier: a member that is cut off does not pass alone; it says that i
   const error = await timeoutOf(cluster, arrive(cluster, "a"));
   assertEquals(error.missing, []);
   assert(error.message.includes("; this member hears no other. "), error.message);
+});
+
+Deno.test("barrier: a member whose id another process uses does not pass, and says so", async () => {
+  await using cluster = await confirmed();
+  const waits = ["b", "c"].map((id) => arrive(cluster, id));
+  const { gossiper, runtime } = cluster.of("a");
+  const fenced: BarrierNode = {
+    id: "a",
+    events: gossiper.events,
+    signal: gossiper.signal,
+    get members() {
+      return gossiper.members.map((view) => view.isSelf ? { ...view, status: "failed" as const } : view);
+    },
+    getState: (key) => gossiper.getState(key),
+    setState: (key, value) => gossiper.setState(key, value),
+    whenMembers: (count, options) => gossiper.whenMembers(count, options),
+    registerConsensusCheck: (...given) => gossiper.registerConsensusCheck(...given),
+  };
+  const error = await timeoutOf(
+    cluster,
+    barrier(fenced, { key: "import", step: 3, timeout: 1_000, runtime }),
+  );
+  assert(error.message.includes("; another process uses this member's id. "), error.message);
+  await cluster.finish(Promise.all(waits));
 });
 
 Deno.test("barrier: a member that has met no other does not pass it (E13)", async () => {

@@ -63,12 +63,15 @@ Deno.test("consensusBy: has the value of a function of the states of all active 
 });
 
 Deno.test("consensusBy: gives the user's keys of all active members in the order of their ids, and of no other", async () => {
-  await using cluster = await confirmed();
+  await using cluster = await TestCluster.started(IDS, { config: CONFIG, fixed: false });
+  await cluster.publish(["b", "c"]);
   let seen: unknown;
   using _check = checkAt(cluster, "b", (states) => {
     seen = [...states].map(([id, state]) => [id, Object.fromEntries(state)]);
     return undefined;
   });
+  await cluster.advance(100);
+  await cluster.publish(IDS);
   cluster.of("c").gossiper.setState("x", { deep: [1] });
   cluster.of("a").gossiper.setState("y", null);
   await cluster.runUntil(() => cluster.isConfirmed());
