@@ -44,7 +44,6 @@ function totalOf(states: ReadonlyMap<string, MemberState>): number | undefined {
 
 Deno.test("consensusBy: has the value of a function of the states of all active members, and calls back at each change", async () => {
   await using cluster = await confirmed();
-  const { gossiper } = cluster.of("a");
   const calls: unknown[] = [];
   using check = checkAt(cluster, "a", totalOf, {
     onReached: (total) => calls.push(total),
@@ -157,7 +156,6 @@ Deno.test("consensusBy: a function that throws returns nothing, and emits Callba
 
 Deno.test("consensusBy: a result that JSON cannot carry counts as none, and errors of callbacks are reported", async () => {
   await using cluster = await confirmed();
-  const { gossiper } = cluster.of("a");
   using odd = checkAt(cluster, "a", () => new Date(0));
   using failing = checkAt(cluster, "a", () => 1, {
     onReached: () => Promise.reject(new Error("late")),
