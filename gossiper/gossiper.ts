@@ -35,7 +35,7 @@ import { HearsayError } from "../common/errors.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 import { MemberWatches } from "./member_watches.ts";
 import { assertOptions } from "../options/rules.ts";
-import { changeKeys } from "./cluster_keys.ts";
+import { changeKeys } from "./key_change.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { realRuntime } from "../common/runtime.ts";
 import { Topology } from "./topology.ts";
