@@ -2,7 +2,7 @@
  * `deno task bench`: the cost of the gossiper's parts. Times depend on the machine, so the claims are ratios of subjects
  * measured in turn in one run. Exits with 1 if a claim fails.
  *
- * `--only NAME` runs one part and may be repeated: `delta`, `merge`, `codec`, `request`, `rivals`, `signatures`,
+ * `--only NAME` runs one part and may be repeated: `delta`, `merge`, `codec`, `keys`, `request`, `rivals`, `signatures`,
  * `steady`, `one-of-many`, or `steady-large`, which runs only by name.
  *
  * @module
@@ -12,6 +12,7 @@ import { benchCodec } from "./codec.ts";
 import { benchDelta } from "./delta.ts";
 import { benchMerge } from "./merge.ts";
 import { benchOneOfMany } from "./one_of_many.ts";
+import { benchKeys } from "./keys.ts";
 import { Report } from "./report.ts";
 import { benchRequest } from "./request.ts";
 import { benchRivals } from "./rivals.ts";
@@ -22,6 +23,7 @@ const PARTS = new Map<string, (report: Report) => Promise<void>>([
   ["delta", benchDelta],
   ["merge", benchMerge],
   ["codec", benchCodec],
+  ["keys", benchKeys],
   ["request", benchRequest],
   ["rivals", benchRivals],
   ["signatures", benchSignatures],

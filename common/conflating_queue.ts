@@ -15,6 +15,11 @@ export const KEPT_BYTES = 4_194_304;
 export interface ConflatingQueueOptions<T> {
   /** The key of an item. A newer item supersedes an unread older one of its key. */
   readonly keyOf: (item: T) => string;
+  /**
+   * True for an item that only ends its key. Unread, it is dropped with the items before it if the reader has read none of
+   * that key. Without this, keys that come and go would fill the memory of a slow reader. Never by default.
+   */
+  readonly isDeletion?: (item: T) => boolean;
   /** Called once at the end, with the stream: it may end before the constructor returns. */
   readonly onEnd?: (stream: ConflatingQueue<T>) => void;
   /** Aborting it ends the stream at once. */
@@ -37,6 +42,8 @@ export class ConflatingQueue<T> {
   #items: Kept<T>[] = [];
   /** Items before this index are read. */
   #head = 0;
+  /** The keys of the read items, without those that a deletion has ended. */
+  readonly #read = new Set<string>();
   #compactAt = KEPT_ITEMS;
   /** The approximate size of the unread items. */
   #bytes = 0;
@@ -85,6 +92,8 @@ export class ConflatingQueue<T> {
     if (!this.#isWaiting || this.#head === this.#items.length) return;
     const { item, bytes } = this.#items[this.#head++]!;
     this.#bytes -= bytes;
+    const { keyOf, isDeletion } = this.#options;
+    if (isDeletion) this.#read[isDeletion(item) ? "delete" : "add"](keyOf(item));
     if (this.#head > KEPT_ITEMS) {
       this.#items = this.#items.slice(this.#head);
       this.#head = 0;
@@ -97,11 +106,12 @@ export class ConflatingQueue<T> {
 
   /** Drops superseded items. It runs when the items have doubled, so it costs a constant per item. */
   #compact(): void {
+    const { keyOf, isDeletion } = this.#options;
     const latest = new Map<string, Kept<T>>();
     for (const kept of this.#items.slice(this.#head)) {
-      const key = this.#options.keyOf(kept.item);
+      const key = keyOf(kept.item);
       latest.delete(key);
-      latest.set(key, kept);
+      if (!isDeletion?.(kept.item) || this.#read.has(key)) latest.set(key, kept);
     }
     this.#items = [...latest.values()];
     this.#head = 0;

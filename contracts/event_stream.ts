@@ -41,6 +41,7 @@ const EVENT_TYPES: { readonly [type in EventType]: true } = {
   HandshakeRefused: true,
   Isolated: true,
   IncarnationRenewed: true,
+  InvalidValue: true,
   ListenFailed: true,
   MemberBlocked: true,
   MemberFailed: true,

@@ -191,6 +191,21 @@ export interface SeenChanged {
   readonly of: number;
 }
 
+/**
+ * The value of a member under a typed key does not fit the key's schema, and is left out. Emitted once for each key,
+ * member and list of issues until a value of the member fits.
+ */
+export interface InvalidValue {
+  /** The event's type. */
+  readonly type: "InvalidValue";
+  /** The member. */
+  readonly memberId: string;
+  /** The key. */
+  readonly key: string;
+  /** The reasons, each a sentence with the path in the value; at most 8. A schema may quote parts of the value. */
+  readonly issues: readonly string[];
+}
+
 /** A setting of a peer differs in a way that matters. Emitted once for each peer and pair of values. */
 export interface SettingsDiffer extends SettingDifference {
   /** The event's type. */
@@ -208,6 +223,7 @@ export type HearsayEvent =
   | CallbackFailed
   | ClientRefused
   | HandshakeRefused
+  | InvalidValue
   | ListenFailed
   | RequestFailed
   | SeedFailed

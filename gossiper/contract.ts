@@ -107,6 +107,12 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The keys of a {@linkcode GossiperLike.watch} by prefix. */
+export interface PrefixOptions extends WaitOptions {
+  /** The beginning of the keys, of at most 1,024 bytes; `""` for all keys. */
+  readonly prefix: string;
+}
+
 /** Options of {@linkcode GossiperLike.whenMembers}. */
 export interface MembersOptions extends WaitOptions {
   /** The time without a join or departure before it resolves, in milliseconds; 0 by default. */
@@ -135,14 +141,18 @@ export interface GossiperLike extends AsyncDisposable {
   stop(): Promise<FlushResult>;
   /** The values of a key, by member id. */
   getState<T = JsonValue>(key: string): Map<string, GossipKeyValue<T>>;
+  /** The keys under which any known member has a value, sorted. */
+  keys(): readonly string[];
+  /** The values of a member by key. */
+  getAll(memberId: string): Map<string, GossipKeyValue>;
   /** Sets a key of this member. */
   setState(key: string, value: unknown): void;
   /** Sets a key and resolves once `acknowledgedBy` others have acknowledged it. */
   setStateRequest(key: string, value: unknown, options?: SetStateOptions): Promise<void>;
   /** Deletes a key of this member; returns `false` if it was not set. */
   deleteState(key: string): boolean;
-  /** Emits the present values of a key, then every change. */
-  watch<T = JsonValue>(key: string, options?: WaitOptions): ReadableStream<GossipUpdate<T>>;
+  /** Emits the present values of a key, or of the keys with a prefix, then every change. */
+  watch<T = JsonValue>(key: string | PrefixOptions, options?: WaitOptions): ReadableStream<GossipUpdate<T>>;
   /** Registers a consensus check. */
   registerConsensusCheck(
     key: string,

@@ -21,10 +21,12 @@ import type {
   GossipKeyValue,
   MembersOptions,
   MemberView,
+  PrefixOptions,
   SetStateOptions,
   Snapshot,
   WaitOptions,
 } from "./contract.ts";
+import { acknowledged } from "./acknowledgements.ts";
 import { Explanations } from "./explanations.ts";
 import type { Explanation, Spreading } from "../contracts/explanation.ts";
 import { EngineHost } from "./engine_host.ts";
@@ -33,11 +35,13 @@ import { HearsayError } from "../common/errors.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 import { MemberWatches } from "./member_watches.ts";
 import { assertOptions } from "../options/rules.ts";
+import { changeKeys } from "./key_change.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { realRuntime } from "../common/runtime.ts";
 import { Topology } from "./topology.ts";
 import { assertCheck, assertKey, assertOwnKey, copied, SET_STATE, validated, WAIT } from "./validation.ts";
-import { keyValueOf, memberOf, membersOf, phaseOf, snapshotOf } from "./views.ts";
+import { entriesWith, watched } from "./user_keys.ts";
+import { memberOf, membersOf, phaseOf, snapshotOf, valuesOf } from "./views.ts";
 import { Watches } from "./watch.ts";
 
 /** The memory use of a gossiper, for tests of its limits. Not part of the public module. */
@@ -257,12 +261,25 @@ export class Gossiper implements GossiperLike {
    */
   getState<T = JsonValue>(key: string): Map<string, GossipKeyValue<T>> {
     assertKey(key);
-    const values = new Map<string, GossipKeyValue<T>>();
-    for (const [id, entry] of this.#engineHost.view.state(key)) {
-      // Another program set the value: its type is the caller's assumption.
-      values.set(id, keyValueOf(entry) as GossipKeyValue<T>);
-    }
-    return values;
+    // Another program set the value: its type is the caller's assumption.
+    return valuesOf(this.#engineHost.view.state(key)) as Map<string, GossipKeyValue<T>>;
+  }
+
+  /**
+   * The keys under which any known member has a value, sorted, without those of the gossiper itself. Costs time in
+   * proportion to the whole state.
+   */
+  keys(): readonly string[] {
+    return [...new Set(entriesWith("", this.#engineHost.view).map(([, { key }]) => key))].sort();
+  }
+
+  /**
+   * The values of a member by key, without the keys of the gossiper itself; empty for an unknown member. Later gossip does
+   * not change the map.
+   */
+  getAll(memberId: string): Map<string, GossipKeyValue> {
+    const entries = entriesWith("", this.#engineHost.view, [memberId]);
+    return valuesOf(entries, ({ key }) => key);
   }
 
   /**
@@ -285,17 +302,7 @@ export class Gossiper implements GossiperLike {
     const { signal, acknowledgedBy = 0 } = options;
     signal?.throwIfAborted();
     const number = this.#set(key, value);
-    if (acknowledgedBy === 0) return;
-    const { view } = this.#engineHost;
-    const { incarnation } = view;
-    await this.#engineHost.until(() => {
-      // A renewed incarnation sets every key again, under other numbers.
-      const present = view.incarnation === incarnation
-        ? number
-        : view.ownNumber(key) ?? view.versionOf(view.id)!.number;
-      const enough = acknowledgedBy === "all" ? view.activeIds().size - 1 : acknowledgedBy;
-      return (acknowledgedBy !== "all" || view.hasMetPeer) && view.acknowledgedBy(present) >= enough;
-    }, signal ? { signal } : {});
+    if (acknowledgedBy !== 0) await acknowledged(this.#engineHost, { key, number, acknowledgedBy, signal });
   }
 
   /** Deletes a key of this member; returns `false` if it was not set. Throws like {@linkcode Gossiper.setState}. */
@@ -306,16 +313,15 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * Emits the present values of a key, one update for each member, then changes and deletions. Another member may see
+   * Emits the present values of a key, one update for each member, then changes and deletions. With a prefix, those of all
+   * keys that begin with it, without the keys of the gossiper itself; `""` is the prefix of all. Another member may see
    * only the last of several sets in quick succession. Ends when the gossiper begins to leave, the signal is aborted or the
    * stream is canceled. Each drops the unread updates, so that a loop over it does not set state after the end. A reader
-   * over 1,024 updates behind misses those that a newer one of the same member supersedes. Throws a `HearsayError` of code
-   * `invalid_key` for an invalid key.
+   * over 1,024 updates behind misses those that a newer one of the same member and key supersedes. Throws a `HearsayError`
+   * of code `invalid_key` for an invalid key or prefix.
    */
-  watch<T = JsonValue>(key: string, options: WaitOptions = {}): ReadableStream<GossipUpdate<T>> {
-    assertKey(key);
-    assertOptions(options, WAIT);
-    const updates = this.#watches.watch(key, { signal: options.signal, untilLeaving: true });
+  watch<T = JsonValue>(key: string | PrefixOptions, options?: WaitOptions): ReadableStream<GossipUpdate<T>> {
+    const updates = this.#watches.watch({ ...watched(key, options), untilLeaving: true });
     return updates as ReadableStream<GossipUpdate<T>>; // The caller's assumption, as in `getState`.
   }
 
@@ -353,14 +359,7 @@ export class Gossiper implements GossiperLike {
    */
   setKeys(keys: readonly (string | Uint8Array)[]): void {
     this.#assertNotStopped();
-    const { transport } = this.#cluster;
-    if (!transport.setKeys) {
-      throw new HearsayError(
-        "invalid_configuration",
-        "This member has no cluster keys; nothing was changed.",
-      );
-    }
-    transport.setKeys(keys);
+    changeKeys(this.#cluster.transport, keys);
   }
 
   /** Resolves once every active peer is known to hold all that this member holds. */

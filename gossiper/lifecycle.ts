@@ -418,7 +418,7 @@ export class Lifecycle {
       addressOf: (member) => cluster.transport.addressOf(member),
       handshake: (address, options) => this.#handshake(address, options),
       metPeers: this.#metPeers.readable,
-      watch: (key) => watches.watch(key, this.#ending),
+      watch: (key) => watches.watch({ key, signal: this.#ending.signal }),
       retryDelay: (failures) => jitteredDelay(failures, { base, cap, random: engineHost.runtime.random() }),
       reportSeeds: (read) => void this.#seedReaders.push(read),
       blockedProbeInterval: config.blockedProbeInterval,

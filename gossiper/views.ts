@@ -23,12 +23,20 @@ export interface Viewed {
 }
 
 /** The value of an entry, as users see it. */
-export function keyValueOf(entry: Entry): GossipKeyValue {
+function keyValueOf(entry: Entry): GossipKeyValue {
   return Object.freeze({
     value: deepFreeze(entry.value!),
     sequenceNumber: entry.number,
     localTimestampUnixMilliseconds: entry.timestampMs,
   });
+}
+
+/** The values of entries by the id of their member, or by another name. */
+export function valuesOf(
+  entries: Iterable<readonly [string, Entry]>,
+  nameOf?: (entry: Entry) => string,
+): Map<string, GossipKeyValue> {
+  return new Map(Array.from(entries, ([id, entry]) => [nameOf?.(entry) ?? id, keyValueOf(entry)]));
 }
 
 /** Every member in the topology, blocked, or with known state, sorted by id. */

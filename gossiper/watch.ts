@@ -9,11 +9,13 @@ import { deepFreeze } from "../engine/json.ts";
 import { HEARTBEAT_KEY } from "../engine/types.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { ConflatingQueue } from "../common/conflating_queue.ts";
+import { entriesWith, hasPrefix, type Watched } from "./user_keys.ts";
 
 /** The watched keys of one gossiper. */
 export class Watches {
   readonly #engineHost: EngineHost;
   readonly #byKey = new Map<string, Set<ConflatingQueue<GossipUpdate>>>();
+  readonly #prefixes = new Map<ConflatingQueue<GossipUpdate>, string>();
   readonly #untilLeaving = new Set<ConflatingQueue<GossipUpdate>>();
   #isOver = false;
 
@@ -23,47 +25,47 @@ export class Watches {
     engineHost.onEvent((event) => {
       if (event.type !== "GossipUpdate") return;
       for (const stream of this.#byKey.get(event.key) ?? []) stream.push(event);
+      for (const [stream, prefix] of this.#prefixes) if (hasPrefix(event, prefix)) stream.push(event);
     });
   }
 
   /**
-   * Emits the present values, then changes and deletions. Between two engine calls state and events agree, so nothing
-   * is missed or emitted twice.
+   * Emits the present values, then changes and deletions, of a key or of all keys of users with a prefix. Between two
+   * engine calls state and events agree, so nothing is missed or emitted twice.
    */
-  watch(
-    key: string,
-    { signal, untilLeaving = false }: {
-      readonly signal?: AbortSignal | undefined;
-      readonly untilLeaving?: boolean;
-    } = {},
-  ): ReadableStream<GossipUpdate> {
+  watch({ key, byPrefix = false, signal, untilLeaving = false }: Watched): ReadableStream<GossipUpdate> {
     this.#engineHost.assertOutside();
     let endHeartbeats = () => {};
     const stream = new ConflatingQueue<GossipUpdate>({
-      keyOf: ({ memberId }) => memberId,
+      keyOf: (update) => `${update.key.length} ${update.key}${update.memberId}`,
+      isDeletion: ({ deleted }) => deleted,
       onEnd: (ended) => {
+        this.#prefixes.delete(ended);
         this.#remove(key, ended);
         this.#untilLeaving.delete(ended);
         endHeartbeats();
       },
       signal,
     });
-    for (const [memberId, { value, number }] of this.#engineHost.view.state(key)) {
-      const sequenceNumber = number;
+    const { view } = this.#engineHost;
+    const present = byPrefix ? entriesWith(key, view) : view.state(key);
+    for (const [memberId, entry] of present) {
+      const sequenceNumber = entry.number;
       stream.push({
         type: "GossipUpdate",
         memberId,
-        key,
-        value: deepFreeze(value),
+        key: entry.key,
+        value: deepFreeze(entry.value),
         sequenceNumber,
         deleted: false,
       });
     }
     if (this.#isOver) stream.finish();
     else if (!signal?.aborted) {
-      this.#add(key, stream);
+      if (byPrefix) this.#prefixes.set(stream, key);
+      else this.#add(key, stream);
       if (untilLeaving) this.#untilLeaving.add(stream);
-      if (key === HEARTBEAT_KEY) endHeartbeats = this.#engineHost.watchHeartbeats();
+      if (key === HEARTBEAT_KEY && !byPrefix) endHeartbeats = this.#engineHost.watchHeartbeats();
     }
     return stream.readable;
   }
@@ -76,8 +78,8 @@ export class Watches {
   /** Ends every stream after its unread updates. */
   end(): void {
     this.#isOver = true;
-    for (const streams of [...this.#byKey.values()]) for (const stream of [...streams]) stream.finish();
-    this.#byKey.clear();
+    const streams = [...this.#byKey.values(), this.#prefixes.keys()].flatMap((each) => [...each]);
+    for (const stream of streams) stream.finish();
   }
 
   #add(key: string, stream: ConflatingQueue<GossipUpdate>): void {

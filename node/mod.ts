@@ -4,7 +4,7 @@
  * @module
  */
 
-export type { GossiperLike, MemberSnapshot, RoomSnapshot } from "../gossiper/contract.ts";
+export type { GossiperLike, MemberSnapshot, PrefixOptions, RoomSnapshot } from "../gossiper/contract.ts";
 export { join, Node } from "./join.ts";
 export type { Endpoint, JoinOptions } from "./join_options.ts";
 export type { ObserverOptions } from "../observer/door.ts";

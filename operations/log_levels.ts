@@ -29,6 +29,7 @@ const LEVELS: Readonly<Record<EventType, LogLevel>> = {
   GossipUpdate: "debug",
   HandshakeRefused: "warn",
   IncarnationRenewed: "info",
+  InvalidValue: "warn",
   Isolated: "warn",
   ListenFailed: "warn",
   MemberBlocked: "debug",

@@ -74,6 +74,7 @@ function isWarning(event: HearsayEvent): event is Warning {
 function otherSentenceOf(event: HearsayEvent): string {
   switch (event.type) {
     case "EventsDropped":
+    case "InvalidValue":
     case "ListenFailed":
     case "RequestFailed":
     case "SeedRecovered":
@@ -100,6 +101,7 @@ function otherSentenceOf(event: HearsayEvent): string {
 
 type Trouble = EventOf<
   | "EventsDropped"
+  | "InvalidValue"
   | "ListenFailed"
   | "RequestFailed"
   | "SeedRecovered"
@@ -117,6 +119,10 @@ function trouble(event: Trouble): string {
   switch (event.type) {
     case "EventsDropped":
       return `${event.count} events came faster than the log takes them, and have no line.`;
+    case "InvalidValue":
+      return `the value of ${quoted(event.memberId)} under ${
+        quoted(event.key)
+      } does not fit its schema, and is left out.`;
     case "ListenFailed":
       return listenFailed(event);
     case "RequestFailed":

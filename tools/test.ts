@@ -11,6 +11,7 @@ const ROOT = new URL("..", import.meta.url);
 const LONG: readonly string[] = [
   "tests/browser",
   "tests/conformance/discovery_test.ts",
+  "tests/consensus/speed_test.ts",
   "tests/engine/chaos_test.ts",
   "tests/engine/state/many_keys_test.ts",
   "tests/operations/dashboard/browser_test.ts",

@@ -114,3 +114,32 @@ Deno.test("ConflatingQueue: a reader that keeps up gets every large item (R8.1)"
   assertEquals((await reader.read()).value!.value, values.at(-1)!);
   await reader.cancel();
 });
+
+Deno.test("ConflatingQueue: a slow reader gets the deletion of a key that it has read, and nothing of one that came and went unread (R8.1)", async () => {
+  const stream = new ConflatingQueue<Item & { readonly deleted: boolean }>({
+    keyOf: ({ key }) => key,
+    isDeletion: ({ deleted }) => deleted,
+  });
+  const reader = stream.readable.getReader();
+  stream.push({ key: "read", value: 0, deleted: false });
+  stream.push({ key: "read twice", value: 0, deleted: false });
+  stream.push({ key: "read twice", value: 0, deleted: true });
+  for (let n = 0; n < 3; n++) await reader.read();
+  const passing = 5 * KEPT_ITEMS;
+  for (let value = 0; value < passing; value++) {
+    stream.push({ key: `passing ${value}`, value, deleted: false });
+    if (value === 1) stream.push({ key: "read", value, deleted: true });
+    if (value === 2) stream.push({ key: "read twice", value, deleted: false });
+    if (value === 3) stream.push({ key: "read twice", value, deleted: true });
+    stream.push({ key: `passing ${value}`, value, deleted: true });
+  }
+  stream.push({ key: "stays", value: 1, deleted: false });
+  stream.finish();
+  const rest: string[] = [];
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    if (!read.value.key.startsWith("passing")) rest.push(`${read.value.key} ${read.value.deleted}`);
+    else rest.push("passing");
+  }
+  assertEquals(rest.filter((text) => text !== "passing"), ["read true", "stays false"]);
+  assertLess(rest.length, KEPT_ITEMS);
+});

@@ -97,6 +97,11 @@ export const EXAMPLES: {
     "info",
     /began the incarnation 0-1/,
   ],
+  InvalidValue: [
+    { type: "InvalidValue", memberId: "bob", key: "load", issues: ["cpu: expected number, received secret"] },
+    "warn",
+    /^Hearsay: the value of "bob" under "load" does not fit its schema, and is left out\.$/,
+  ],
   Isolated: [{ type: "Isolated" }, "warn", /"ada" of cluster "orders" hears no other member/],
   ListenFailed: [
     { type: "ListenFailed", address: "127.0.0.1:1", error: new Error("too many files") },

@@ -180,6 +180,8 @@ for (const [much, compilerOptions] of Object.entries(COMPILER_OPTIONS)) {
       const modules = [
         "mod.ts",
         "browser/mod.ts",
+        "consensus/mod.ts",
+        "keys/mod.ts",
         "discovery/etcd/etcd.ts",
         "discovery/kubernetes/kubernetes.ts",
         "operations/mod.ts",

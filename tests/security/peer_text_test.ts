@@ -81,6 +81,7 @@ const KINDS: { readonly [type in EventType]: "error" | "sentence" | "data" | "ow
   HandshakeRefused: "sentence",
   Isolated: "own",
   IncarnationRenewed: "own",
+  InvalidValue: "sentence",
   ListenFailed: "error",
   MemberBlocked: "data",
   MemberFailed: "data",
