@@ -5,6 +5,7 @@
  */
 
 import { isUnversioned } from "../engine/incarnation.ts";
+import { MAX_EXPIRES_AFTER } from "../options/member_rules.ts";
 import {
   type Delta,
   type KnownVersion,
@@ -220,7 +221,23 @@ function readEntry(key: string, raw: unknown, place: JsonPath): SentEntry {
     return { key, number, type: "", value: undefined, json: "" };
   }
   const { type, value, json } = readAny(fields.value, place.field("value"));
-  return { key, number, type, value, json };
+  return { key, number, type, value, json, ...readExpiry(fields, place) };
+}
+
+/** Reads the lifetime of a value, and the part of it that has passed at the sender (rule E16). */
+function readExpiry(
+  { expiresAfterMilliseconds, ageMilliseconds = 0 }: Fields,
+  place: JsonPath,
+): Pick<SentEntry, "expiresAfter" | "ageMs"> {
+  if (expiresAfterMilliseconds === undefined) return {};
+  const bounds = { min: 1, max: MAX_EXPIRES_AFTER };
+  const expiresAfter = readWhole(
+    expiresAfterMilliseconds,
+    place.field("expiresAfterMilliseconds"),
+    bounds,
+  );
+  const ageMs = readNumber(ageMilliseconds, place.field("ageMilliseconds"));
+  return { expiresAfter, ...(ageMs > 0 && { ageMs }) };
 }
 
 const INT64 = /^-?[0-9]{1,19}$/;

@@ -21,6 +21,7 @@ export class StoredEntry implements Entry, Link<StoredEntry> {
   readonly json: string;
   readonly timestampMs: number;
   readonly serial: number;
+  declare readonly expiresAfter?: number;
   older: StoredEntry | undefined = undefined;
   newer: StoredEntry | undefined = undefined;
 
@@ -48,6 +49,35 @@ export class StoredEntry implements Entry, Link<StoredEntry> {
     const { key, number, type, value, json, timestampMs } = this;
     return { key, number, type, value, json, timestampMs };
   }
+}
+
+/** An entry whose value expires. It stays part of the state, so that all copies agree, until its owner deletes it. */
+export class ExpiringEntry extends StoredEntry {
+  override readonly expiresAfter: number;
+  /** The end of its time on this member's monotonic clock. */
+  readonly dueMs: number;
+  /** True once its time is over here: reads skip it. */
+  isExpired = false;
+  /** Its index in the heap of {@linkcode Expiries}; -1 if it is not queued. */
+  index = -1;
+
+  constructor(entry: Entry & { readonly expiresAfter: number }, options: {
+    readonly serial: number;
+    readonly dueMs: number;
+  }) {
+    super(entry, options.serial);
+    this.expiresAfter = entry.expiresAfter;
+    this.dueMs = options.dueMs;
+  }
+
+  override toJSON(): Entry {
+    return { ...super.toJSON(), expiresAfter: this.expiresAfter };
+  }
+}
+
+/** True if an entry has a value to read: it is no tombstone, and has not expired. */
+export function isPresent(entry: Entry | undefined): entry is Entry {
+  return entry !== undefined && !isTombstone(entry) && !(entry instanceof ExpiringEntry && entry.isExpired);
 }
 
 /** An entry of an unversioned member. */
