@@ -130,7 +130,7 @@ export class OwnState {
 
   /** Begins a later incarnation with the same values, numbered from 1 (rule E1). */
   renew(incarnation: Incarnation, now: Instant): void {
-    const live = withEntryAges([...this.#state.entries()], now.monotonicMs).filter((entry) =>
+    const live = withEntryAges([...this.#state.entries()], { nowMs: now.monotonicMs }).filter((entry) =>
       !isTombstone(entry)
     );
     const entries = live.map((entry, index) => renumbered(entry, index + 1));

@@ -88,19 +88,50 @@ export class Expiries {
   }
 }
 
-/** The deltas with the present age of each expiring entry, so that the receiver needs no clock of the sender. */
-export function withAges<T extends MemberDelta>(deltas: readonly T[], nowMs: number): T[] {
-  return deltas.map((delta) =>
-    delta.entries.some(({ expiresAfter }) => expiresAfter !== undefined)
-      ? { ...delta, entries: withEntryAges(delta.entries, nowMs) }
-      : delta
-  );
+/**
+ * The deltas with the present age of each expiring entry, so that the receiver needs no clock of the sender. By
+ * `isKnown` a value is left out if the receiver is known to have the change of that serial, which brought it.
+ */
+export function withAges<T extends MemberDelta>(
+  deltas: readonly T[],
+  { nowMs, isKnown }: {
+    readonly nowMs: number;
+    readonly isKnown: (memberId: string, serial: number) => boolean;
+  },
+): T[] {
+  return deltas.map((delta) => {
+    if (!delta.entries.some((entry) => entry instanceof ExpiringEntry)) return delta;
+    // A reset is for a peer whose copy may be wrong.
+    const isHad = (serial: number) => !delta.reset && isKnown(delta.id, serial);
+    return { ...delta, entries: withEntryAges(delta.entries, { nowMs, isKnown: isHad }) };
+  });
 }
 
-/** The entries with the present age of each that expires. */
-export function withEntryAges(entries: readonly SentEntry[], nowMs: number): readonly SentEntry[] {
+/** The entries with the present age of each that expires; those whose value is known to the receiver are renewals. */
+export function withEntryAges(
+  entries: readonly SentEntry[],
+  { nowMs, isKnown = () => false }: {
+    readonly nowMs: number;
+    readonly isKnown?: (serial: number) => boolean;
+  },
+): readonly SentEntry[] {
   return entries.map((entry) => {
     if (!(entry instanceof ExpiringEntry)) return entry;
-    return { ...entry.toJSON(), ageMs: Math.max(0, entry.expiresAfter - (entry.dueMs - nowMs)) };
+    const ageMs = Math.max(0, entry.expiresAfter - (entry.dueMs - nowMs));
+    const sent = { ...entry.toJSON(), ageMs };
+    if (entry.valueSerial === entry.serial || !isKnown(entry.valueSerial)) return sent;
+    return { ...sent, type: "", value: undefined, json: "", isRenewal: true };
   });
+}
+
+/** The delta with the values of its renewals; undefined if this member does not have one of them. */
+export function withValues(delta: MemberDelta, held: MemberState | undefined): MemberDelta | undefined {
+  if (!delta.entries.some(({ isRenewal }) => isRenewal)) return delta;
+  const entries: SentEntry[] = [];
+  for (const entry of delta.entries) {
+    const before = entry.isRenewal ? held?.live(entry.key) : undefined;
+    if (entry.isRenewal && !before) return undefined;
+    entries.push(before ? { ...entry, type: before.type, value: before.value, json: before.json } : entry);
+  }
+  return { ...delta, entries };
 }

@@ -263,7 +263,7 @@ export class MemberState implements Link<MemberState> {
   put(entry: Entry, serial: number, dueMs?: number): StoredEntry {
     const before = this.get(entry.key);
     if (before) this.#drop(before);
-    const held = this.#placed(entry, serial, dueMs);
+    const held = this.#placed(entry, serial, { dueMs, before });
     this.#entries.put(held);
     this.#byKey?.set(held.key, held);
     // mutant negate-condition, move-bound, delete-statement: with and without the map the same is found.
@@ -384,10 +384,14 @@ export class MemberState implements Link<MemberState> {
     return this.version;
   }
 
-  #placed(entry: Entry, serial: number, dueMs: number | undefined): StoredEntry {
+  #placed(
+    entry: Entry,
+    serial: number,
+    { dueMs, before }: { readonly dueMs: number | undefined; readonly before: StoredEntry | undefined },
+  ): StoredEntry {
     const { expiresAfter } = entry;
     if (expiresAfter !== undefined && dueMs !== undefined && !this.isUnversioned) {
-      return new ExpiringEntry({ ...entry, expiresAfter }, { serial, dueMs });
+      return new ExpiringEntry({ ...entry, expiresAfter }, { serial, dueMs, before });
     }
     if (entry.type === TYPE.packed) {
       const position = this.isUnversioned ? serial : entry.number;

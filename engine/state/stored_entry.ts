@@ -56,6 +56,8 @@ export class ExpiringEntry extends StoredEntry {
   override readonly expiresAfter: number;
   /** The end of its time on this member's monotonic clock. */
   readonly dueMs: number;
+  /** The serial of the change that brought the value here; the later ones were renewals. */
+  readonly valueSerial: number;
   /** True once its time is over here: reads skip it. */
   isExpired = false;
   /** Its index in the heap of {@linkcode Expiries}; -1 if it is not queued. */
@@ -64,10 +66,16 @@ export class ExpiringEntry extends StoredEntry {
   constructor(entry: Entry & { readonly expiresAfter: number }, options: {
     readonly serial: number;
     readonly dueMs: number;
+    /** The entry before it. */
+    readonly before?: StoredEntry | undefined;
   }) {
     super(entry, options.serial);
+    const { before } = options;
+    const isRenewal = before instanceof ExpiringEntry && before.json === entry.json &&
+      before.type === entry.type;
     this.expiresAfter = entry.expiresAfter;
     this.dueMs = options.dueMs;
+    this.valueSerial = isRenewal ? before.valueSerial : options.serial;
   }
 
   override toJSON(): Entry {

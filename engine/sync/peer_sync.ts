@@ -210,7 +210,7 @@ export class PeerSync {
       bytes: peer.roomFor(this.#settings) - versionsBytes(options.holds),
       roundRobinFirst: peer.roundRobinFirst,
     });
-    const deltas = this.#withAges(selected, options.nowMs);
+    const deltas = this.#withAges(peer, selected, options.nowMs);
     this.#emitDisseminated(peerId, deltas);
     const members = new Map(deltas.map((each) => [each.id, this.#acks.spanSent(each)]));
     const record = this.#planner.recordSent(peer, plan, members);
@@ -238,7 +238,7 @@ export class PeerSync {
       members: this.#settings.gossipMaxSend,
       bytes: peer.roomFor(this.#settings),
     });
-    const deltas = this.#withAges(selected, nowMs);
+    const deltas = this.#withAges(peer, selected, nowMs);
     this.#planner.recordPushed(plan);
     for (const delta of deltas) {
       const { incarnation, last: number } = spanOf(delta);
@@ -259,8 +259,14 @@ export class PeerSync {
       .filter(({ entries }) => entries.length > 0);
   }
 
-  #withAges(deltas: MemberDelta[], nowMs: number): MemberDelta[] {
-    return this.#store.expiries.isUsed ? withAges(deltas, nowMs) : deltas;
+  #withAges(peer: PeerMemory, deltas: MemberDelta[], nowMs: number): MemberDelta[] {
+    if (!this.#store.expiries.isUsed) return deltas;
+    // A signature covers the values.
+    const mayRenew = !this.#signs && !isUnversioned(peer.incarnation ?? NO_INCARNATION);
+    // A pending member is an exception to the known changes.
+    const isKnown = (id: string, serial: number) =>
+      mayRenew && !peer.pending.has(id) && peer.changes.has(serial);
+    return withAges(deltas, { nowMs, isKnown });
   }
 
   /** The peer has the entries of a message. A version in its report always wins. */

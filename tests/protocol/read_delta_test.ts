@@ -222,6 +222,10 @@ Deno.test("decode: reads lifetime and age of a value, and refuses invalid ones (
       `${AT}.ageMilliseconds: must be a whole number from 0 to`,
     );
   }
+  refused(
+    gossipOf({ sequenceNumber: "1", renewal: true }),
+    `${AT}.expiresAfterMilliseconds: must be given with a renewal, was left out.`,
+  );
   // An age alone means nothing.
   assertEquals("ageMs" in read({ ageMilliseconds: 3 }), false);
 });

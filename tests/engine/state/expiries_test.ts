@@ -90,6 +90,68 @@ Deno.test("expiry: a renewal begins a new time, and a set without a time keeps t
   assertEquals([valueOf(b, "a", "k"), valueOf(b, "a", "l")], [undefined, 2]);
 });
 
+Deno.test("expiry: a renewal leaves out the value for a peer that has it, also through a relay (E16)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  const c = makeEngine("c", clock);
+  for (const engine of [a, b, c]) {
+    note(engine, engine.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
+  }
+  handshake(b, c, clock);
+  const long = "x".repeat(1_000);
+  const renew = () => note(a, a.set("k", { ...copyJson(long), expiresAfter: LIFETIME }, clock.now));
+  renew();
+  settle([a, b], { clock });
+  settle([b, c], { clock });
+  for (let times = 0; times < 3; times++) {
+    clock.advance(LIFETIME - 1);
+    renew();
+    for (const [from, to] of [[a, b], [b, c]] as const) {
+      const { request } = exchange(from, to, { clock });
+      const [sent] = request.members.find(({ id }) => id === "a")!.entries;
+      assertEquals([sent!.json.length, sent!.isRenewal], [0, true]);
+    }
+    settle([a, b], { clock });
+    assertEquals([valueOf(b, "a", "k"), valueOf(c, "a", "k")], [long, long]);
+  }
+  assertEquals(updates(c, "k").length, 4);
+  // A newcomer gets the value.
+  const d = makeEngine("d", clock);
+  for (const engine of [c, d]) {
+    note(engine, engine.setTopology({ members: ["a", "b", "c", "d"], blocked: [] }, clock.now));
+  }
+  handshake(c, d, clock);
+  settle([c, d], { clock });
+  assertEquals([valueOf(d, "a", "k"), d.view.digest], [long, c.view.digest]);
+  // Another value is no renewal.
+  setFor(a, "k", 7, clock);
+  settle([a, b], { clock });
+  assertEquals(valueOf(b, "a", "k"), 7);
+});
+
+Deno.test("expiry: a renewal of an unknown value is not merged, and all entries are asked for (E16)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "other", 1, clock);
+  settle([a, b], { clock });
+  const { incarnation, number } = b.view.versionOf("a") as { incarnation: string; number: number };
+  const renewal = {
+    ...entry("k", number + 1, 1),
+    ...{ type: "", value: undefined, json: "", isRenewal: true, expiresAfter: 9 },
+  };
+  const delta = {
+    digest: a.view.digest,
+    active: a.view.activeHash,
+    partial: false,
+    members: [{ id: "a", incarnation, after: number, reset: false, entries: [renewal] }],
+  };
+  const { holds } = note(b, b.applyIncoming("a", delta, clock.now));
+  assertEquals([holds.get("a"), b.view.versionOf("a")], [{ incarnation, number: 0 }, {
+    incarnation,
+    number,
+  }]);
+});
+
 Deno.test("expiry: a shorter time in a later set counts (E16)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
