@@ -8,16 +8,15 @@ import type { MemberState } from "./member_state.ts";
 import { ExpiringEntry } from "./stored_entry.ts";
 import type { MemberDelta, SentEntry } from "../types.ts";
 
-/** A queued entry. Its index in the heap is in the entry. */
-interface Item {
-  readonly member: MemberState;
-  readonly entry: ExpiringEntry;
-}
+/** The width of a slot, in milliseconds: less than an interval, so that few entries of a slot wait for their time. */
+const SLOT_MS = 64;
 
-/** A binary heap of expiring entries: the next to expire is the first. */
+/** Expiring entries in slots of time: to add, to remove and to take one costs the same, however many there are. */
 export class Expiries {
-  readonly #heap: Item[] = [];
+  readonly #slots = new Map<number, Map<ExpiringEntry, MemberState>>();
   #isUsed = false;
+  /** The slot of the last call of {@linkcode Expiries.takeDue}. */
+  #last = 0;
 
   /** True if an entry has ever been added; also one that has expired is sent with its age. */
   get isUsed(): boolean {
@@ -29,63 +28,39 @@ export class Expiries {
     this.#isUsed = true;
     entry.isExpired = entry.dueMs <= nowMs;
     if (entry.isExpired) return;
-    this.#put({ member, entry }, this.#heap.length);
-    this.#rise(entry.index);
+    const slot = slotOf(entry.dueMs);
+    const entries = this.#slots.get(slot);
+    if (entries) entries.set(entry, member);
+    else this.#slots.set(slot, new Map([[entry, member]]));
   }
 
-  /** Removes an entry that was replaced or dropped; does nothing if it is not queued. */
+  /** Removes an entry that was replaced or dropped; does nothing if it is not there. */
   remove(entry: ExpiringEntry): void {
-    const { index } = entry;
-    if (index < 0) return;
-    entry.index = -1;
-    const last = this.#heap.pop()!;
-    if (last.entry === entry) return;
-    this.#put(last, index);
-    this.#rise(index);
-    this.#sink(last.entry.index);
+    const slot = slotOf(entry.dueMs);
+    const entries = this.#slots.get(slot);
+    entries?.delete(entry);
+    if (entries?.size === 0) this.#slots.delete(slot);
   }
 
-  /** Removes and returns the next entry that is due. */
-  takeDue(nowMs: number): Item | undefined {
-    const next = this.#heap[0];
-    if (!next || next.entry.dueMs > nowMs) return undefined;
-    this.remove(next.entry);
-    return next;
-  }
-
-  #rise(start: number): void {
-    const item = this.#heap[start]!;
-    let index = start;
-    while (index > 0) {
-      const parent = (index - 1) >> 1;
-      if (this.#dueAt(parent) <= item.entry.dueMs) break;
-      this.#put(this.#heap[parent]!, index);
-      index = parent;
+  /** Removes and returns the entries that are due, with their members. */
+  takeDue(nowMs: number): (readonly [ExpiringEntry, MemberState])[] {
+    const due: (readonly [ExpiringEntry, MemberState])[] = [];
+    const now = slotOf(nowMs);
+    // After a long suspension there may be more slots than entries.
+    const slots = now - this.#last > this.#slots.size
+      ? [...this.#slots.keys()].filter((slot) => slot <= now)
+      : Array.from({ length: now - this.#last + 1 }, (_, index) => this.#last + index);
+    this.#last = now;
+    for (const slot of slots) {
+      for (const item of this.#slots.get(slot) ?? []) if (item[0].dueMs <= nowMs) due.push(item);
     }
-    this.#put(item, index);
+    for (const [entry] of due) this.remove(entry);
+    return due;
   }
+}
 
-  #sink(start: number): void {
-    const item = this.#heap[start]!;
-    let index = start;
-    for (;;) {
-      const left = 2 * index + 1;
-      const child = this.#dueAt(left + 1) < this.#dueAt(left) ? left + 1 : left;
-      if (this.#dueAt(child) >= item.entry.dueMs) break;
-      this.#put(this.#heap[child]!, index);
-      index = child;
-    }
-    this.#put(item, index);
-  }
-
-  #dueAt(index: number): number {
-    return this.#heap[index]?.entry.dueMs ?? Infinity;
-  }
-
-  #put(item: Item, index: number): void {
-    this.#heap[index] = item;
-    item.entry.index = index;
-  }
+function slotOf(timeMs: number): number {
+  return Math.floor(timeMs / SLOT_MS);
 }
 
 /**

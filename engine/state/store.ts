@@ -319,12 +319,7 @@ export class Store {
   /** Ends the values of other members whose time is over; returns the keys of this member's own (rule E16). */
   expire(now: Instant): readonly string[] {
     const own: string[] = [];
-    for (
-      let due = this.expiries.takeDue(now.monotonicMs);
-      due;
-      due = this.expiries.takeDue(now.monotonicMs)
-    ) {
-      const { member, entry } = due;
+    for (const [entry, member] of this.expiries.takeDue(now.monotonicMs)) {
       if (member.id === this.#selfId) own.push(entry.key);
       else {
         entry.isExpired = true;

@@ -60,8 +60,6 @@ export class ExpiringEntry extends StoredEntry {
   readonly valueSerial: number;
   /** True once its time is over here: reads skip it. */
   isExpired = false;
-  /** Its index in the heap of {@linkcode Expiries}; -1 if it is not queued. */
-  index = -1;
 
   constructor(entry: Entry & { readonly expiresAfter: number }, options: {
     readonly serial: number;
