@@ -38,10 +38,11 @@ import { assertOptions } from "../options/rules.ts";
 import { EXPIRY, SET_STATE, WAIT } from "./call_options.ts";
 import { changeKeys } from "./key_change.ts";
 import { Lifecycle } from "./lifecycle.ts";
+import { setOwn } from "./own_values.ts";
 import { realRuntime } from "../common/runtime.ts";
 import { Topology } from "./topology.ts";
 import { entriesWith, watched } from "./user_keys.ts";
-import { assertCheck, assertKey, assertOwnKey, copied, validated } from "./validation.ts";
+import { assertCheck, assertKey, assertOwnKey, validated } from "./validation.ts";
 import { memberOf, membersOf, phaseOf, snapshotOf, valuesOf } from "./views.ts";
 import { Watches } from "./watch.ts";
 
@@ -404,14 +405,7 @@ export class Gossiper implements GossiperLike {
 
   #set(key: string, value: unknown, { expiresAfter }: Pick<SetStateOptions, "expiresAfter">): number {
     this.#assertNotStopped();
-    assertOwnKey(key);
-    const copy = { ...copied(key, value), ...(expiresAfter !== undefined && { expiresAfter }) };
-    try {
-      return this.#engineHost.do((engine, now) => engine.set(key, copy, now), { mayRefuse: true }).number;
-    } catch (error) {
-      if (error instanceof RangeError) throw new HearsayError("too_large", error.message, { cause: error });
-      throw error;
-    }
+    return setOwn(this.#engineHost, { key, value, ...(expiresAfter !== undefined && { expiresAfter }) });
   }
 
   #assertNotStopped(): void {
