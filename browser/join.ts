@@ -75,9 +75,13 @@ export class BrowserNode extends Gossiper {
   }
 
   /** Sets a key like {@linkcode Gossiper.setState}. Throws with code `read_only` if `access` is `read`. */
-  override setState(key: string, value: unknown): void {
+  override setState(
+    key: string,
+    value: unknown,
+    options?: Pick<SetStateOptions, "expiresAfter">,
+  ): void {
     this.#assertFull();
-    super.setState(key, value);
+    super.setState(key, value, options);
   }
 
   /** Sets a key like {@linkcode Gossiper.setStateRequest}. Rejects with code `read_only` if `access` is `read`. */

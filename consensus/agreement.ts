@@ -6,7 +6,7 @@
 
 import { HearsayError } from "../common/errors.ts";
 import type { WaitOptions } from "../gossiper/contract.ts";
-import { WAIT } from "../gossiper/validation.ts";
+import { WAIT } from "../gossiper/call_options.ts";
 import { assertOptions, FUNCTION, type Rules } from "../options/rules.ts";
 
 /** A consensus of the active members, as one member sees it. Disposing it (`using`) ends it. */

@@ -45,8 +45,9 @@ export function keyOfId(id: string): string | undefined {
 export function signedText(cluster: string, claim: SignedState): string {
   const { id, incarnation, number, entries } = claim;
   let text = JSON.stringify(["hearsay-state-2", cluster, id, incarnation, number]);
-  for (const { key, number, type, json } of entries) {
-    text += `\n${JSON.stringify([number, key, type])}${json}`;
+  for (const { key, number, type, json, expiresAfter } of entries) {
+    const head = expiresAfter === undefined ? [number, key, type] : [number, key, type, expiresAfter];
+    text += `\n${JSON.stringify(head)}${json}`;
   }
   return text;
 }

@@ -101,7 +101,7 @@ export class Engine {
 
   /** Does the work of an interval: expiry, leaving, forgetting (R2.3, R2.4, E8, E11). */
   tick(now: Instant): WithEvents {
-    const { isolation, heartbeats, membership, room, store, settings } = this.#parts;
+    const { isolation, heartbeats, membership, own, room, store, settings } = this.#parts;
     return this.#transaction(now, () => {
       isolation.tick(now);
       heartbeats.tick(now);
@@ -109,6 +109,7 @@ export class Engine {
       room.tick(now);
       recordDeletionsAcked(this.#parts);
       store.dropExpiredTombstones(now.monotonicMs, settings.tombstoneRetention);
+      for (const key of store.expire(now)) own.delete(key, now);
       return {};
     });
   }

@@ -20,6 +20,8 @@ export interface GossipUpdate<T = JsonValue> {
   readonly sequenceNumber: number;
   /** True if the key was deleted. */
   readonly deleted: boolean;
+  /** True, with `deleted`, if the value's time was over (`expiresAfter`); absent otherwise. */
+  readonly expired?: boolean;
 }
 
 /** A delta for a peer is about to be sent. */

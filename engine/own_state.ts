@@ -6,6 +6,7 @@
 
 import { deepFreeze, utf8Length } from "./json.ts";
 import type { BlockList } from "./membership/block_list.ts";
+import { withEntryAges } from "./state/expiries.ts";
 import type { MemberState } from "./state/member_state.ts";
 import { topologyHash } from "./state/murmur3.ts";
 import { entryBytes, ENVELOPE_BYTES, memberBytes } from "./state/size.ts";
@@ -42,6 +43,8 @@ export interface OwnValue {
   readonly json: string;
   /** The name of the protobuf type; `google.protobuf.Value` by default. */
   readonly type?: string;
+  /** The time to its end in milliseconds; without it, the value stays. */
+  readonly expiresAfter?: number;
 }
 
 /** The state that this member alone writes (rule E1). */
@@ -127,7 +130,9 @@ export class OwnState {
 
   /** Begins a later incarnation with the same values, numbered from 1 (rule E1). */
   renew(incarnation: Incarnation, now: Instant): void {
-    const live = [...this.#state.entries()].filter((entry) => !isTombstone(entry));
+    const live = withEntryAges([...this.#state.entries()], { nowMs: now.monotonicMs }).filter((entry) =>
+      !isTombstone(entry)
+    );
     const entries = live.map((entry, index) => renumbered(entry, index + 1));
     this.#state = this.#store.replace(this.#state, entries, { incarnation, floor: 0, now });
   }
@@ -176,8 +181,13 @@ function isReservedKey(key: string): boolean {
 }
 
 /** Without the timestamp: it belongs to the former entry. */
-function renumbered({ key, type, value, json }: SentEntry, number: number): SentEntry {
-  return { key, number, type, value, json };
+function renumbered(entry: SentEntry, number: number): SentEntry {
+  const { key, type, value, json, expiresAfter, ageMs } = entry;
+  return {
+    ...{ key, number, type, value, json },
+    ...(expiresAfter !== undefined && { expiresAfter }),
+    ...(ageMs !== undefined && { ageMs }),
+  };
 }
 
 /** The first of the blocked ids, within both limits. */

@@ -39,6 +39,12 @@ export interface SentEntry {
   readonly value: JsonValue | undefined;
   /** The JSON text of `value`; empty in a tombstone. Stored, because an entry never changes. */
   readonly json: string;
+  /** The time from the set to the end of the value, in milliseconds; absent if it does not expire (rule E16). */
+  readonly expiresAfter?: number;
+  /** In a message: the part of this time that has passed already at the sender, in milliseconds. */
+  readonly ageMs?: number;
+  /** In a message: true for a renewal whose receiver has the value already, so that the value is left out. */
+  readonly isRenewal?: boolean;
 }
 
 /** True if an entry is the record of a delete. */

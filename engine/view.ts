@@ -8,13 +8,13 @@ import { heartbeatEntry } from "./liveness/entries_for_unversioned.ts";
 import { ISOLATED_DIVISOR } from "./liveness/isolation.ts";
 import type { EngineParts } from "./parts.ts";
 import type { UnsignedSnapshot } from "./state/member_state.ts";
+import { isPresent } from "./state/stored_entry.ts";
 import { signedStateOf } from "./sync/signed_state.ts";
 import {
   type BlockedMember,
   type Entry,
   HEARTBEAT_KEY,
   type Incarnation,
-  isTombstone,
   type JsonValue,
   type KnownVersion,
   type MemberDelta,
@@ -183,7 +183,7 @@ export class EngineView {
   /** The entry of a member's key; `undefined` if it has no value. */
   get(memberId: string, key: string): Entry | undefined {
     if (key === HEARTBEAT_KEY) return this.heartbeatOf(memberId);
-    return this.#parts.store.log.get(memberId)?.live(key);
+    return this.#parts.store.log.get(memberId)?.present(key);
   }
 
   /** The heartbeat of a member, as an entry with its count as number; `undefined` if none was heard. */
@@ -213,7 +213,7 @@ export class EngineView {
   /** The entries of a member that have a value, in rising order of number. */
   entriesOf(memberId: string): readonly Entry[] {
     const member = this.#parts.store.log.get(memberId);
-    const live = [...member?.entries() ?? []].filter((entry) => !isTombstone(entry));
+    const live = [...member?.entries() ?? []].filter(isPresent);
     return member?.isUnversioned ? live.sort((one, other) => one.number - other.number) : live;
   }
 
@@ -226,12 +226,12 @@ export class EngineView {
 
   /** The number of the last set of one of this member's keys; it changes with a new incarnation. */
   ownNumber(key: string): number | undefined {
-    return this.#parts.own.state.live(key)?.number;
+    return this.#parts.own.state.present(key)?.number;
   }
 
   /** This member's own entries with a value and a number above the given one, the newest first. */
   ownEntriesAbove(number: number): Entry[] {
-    return [...this.#parts.own.state.entriesAbove(number)].filter((entry) => !isTombstone(entry));
+    return [...this.#parts.own.state.entriesAbove(number)].filter(isPresent);
   }
 
   /** The incarnation of a member with known state. */

@@ -10,7 +10,7 @@ import type { JsonValue } from "../engine/types.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { HearsayError } from "../common/errors.ts";
 import { assertOptions } from "../options/rules.ts";
-import { WAIT } from "./validation.ts";
+import { WAIT } from "./call_options.ts";
 
 /**
  * Reads the part of a member's value to compare. It must return a JSON value, or `undefined` if the member has none.

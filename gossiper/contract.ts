@@ -95,6 +95,8 @@ export interface GossiperClosed {
 
 /** Options of {@linkcode GossiperLike.setStateRequest}. */
 export interface SetStateOptions {
+  /** The time to the end of the value, in milliseconds: a whole number from 1 to ten years. Without it, the value stays. */
+  readonly expiresAfter?: number;
   /** Ends the wait; the value stays set. */
   readonly signal?: AbortSignal;
   /** The number of other active members that must acknowledge the value, or all of them; 0 by default. */
@@ -146,7 +148,7 @@ export interface GossiperLike extends AsyncDisposable {
   /** The values of a member by key. */
   getAll(memberId: string): Map<string, GossipKeyValue>;
   /** Sets a key of this member. */
-  setState(key: string, value: unknown): void;
+  setState(key: string, value: unknown, options?: Pick<SetStateOptions, "expiresAfter">): void;
   /** Sets a key and resolves once `acknowledgedBy` others have acknowledged it. */
   setStateRequest(key: string, value: unknown, options?: SetStateOptions): Promise<void>;
   /** Deletes a key of this member; returns `false` if it was not set. */

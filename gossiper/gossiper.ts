@@ -35,12 +35,14 @@ import { HearsayError } from "../common/errors.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 import { MemberWatches } from "./member_watches.ts";
 import { assertOptions } from "../options/rules.ts";
+import { EXPIRY, SET_STATE, WAIT } from "./call_options.ts";
 import { changeKeys } from "./key_change.ts";
 import { Lifecycle } from "./lifecycle.ts";
+import { setOwn } from "./own_values.ts";
 import { realRuntime } from "../common/runtime.ts";
 import { Topology } from "./topology.ts";
-import { assertCheck, assertKey, assertOwnKey, copied, SET_STATE, validated, WAIT } from "./validation.ts";
 import { entriesWith, watched } from "./user_keys.ts";
+import { assertCheck, assertKey, assertOwnKey, validated } from "./validation.ts";
 import { memberOf, membersOf, phaseOf, snapshotOf, valuesOf } from "./views.ts";
 import { Watches } from "./watch.ts";
 
@@ -287,10 +289,12 @@ export class Gossiper implements GossiperLike {
    * change. Throws a `HearsayError` and changes nothing: code `invalid_key` for a key that is empty, over 1,024 bytes
    * or the gossiper's own; `invalid_value` for a value that JSON cannot carry (with the path to it); `too_large` if the
    * value, the member's state or its number of keys exceeds a limit (`maxMessageBytes`, `maxStateBytes`,
-   * `maxKeysPerMember`); `stopped` after the end.
+   * `maxKeysPerMember`); `stopped` after the end. With `expiresAfter` the value ends by itself at each member, at most one
+   * `gossipInterval` late (rule E16), with an update that is `deleted` and `expired`; a later set renews it.
    */
-  setState(key: string, value: unknown): void {
-    this.#set(key, value);
+  setState(key: string, value: unknown, options: Pick<SetStateOptions, "expiresAfter"> = {}): void {
+    assertOptions(options, EXPIRY);
+    this.#set(key, value, options);
   }
 
   /**
@@ -301,7 +305,7 @@ export class Gossiper implements GossiperLike {
     assertOptions(options, SET_STATE);
     const { signal, acknowledgedBy = 0 } = options;
     signal?.throwIfAborted();
-    const number = this.#set(key, value);
+    const number = this.#set(key, value, options);
     if (acknowledgedBy !== 0) await acknowledged(this.#engineHost, { key, number, acknowledgedBy, signal });
   }
 
@@ -399,16 +403,9 @@ export class Gossiper implements GossiperLike {
     return { engine, topology, cluster, ownEnd: this.#ownEnd, seeds: this.#running?.seeds ?? [] };
   }
 
-  #set(key: string, value: unknown): number {
+  #set(key: string, value: unknown, { expiresAfter }: Pick<SetStateOptions, "expiresAfter">): number {
     this.#assertNotStopped();
-    assertOwnKey(key);
-    const copy = copied(key, value);
-    try {
-      return this.#engineHost.do((engine, now) => engine.set(key, copy, now), { mayRefuse: true }).number;
-    } catch (error) {
-      if (error instanceof RangeError) throw new HearsayError("too_large", error.message, { cause: error });
-      throw error;
-    }
+    return setOwn(this.#engineHost, { key, value, ...(expiresAfter !== undefined && { expiresAfter }) });
   }
 
   #assertNotStopped(): void {

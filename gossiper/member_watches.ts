@@ -10,7 +10,7 @@ import type { EngineHost } from "./engine_host.ts";
 import { ConflatingQueue } from "../common/conflating_queue.ts";
 import { assertNone, assertOptions, wholeNumber } from "../options/rules.ts";
 import { sleep } from "../common/runtime.ts";
-import { WHEN_MEMBERS } from "./validation.ts";
+import { WHEN_MEMBERS } from "./call_options.ts";
 
 /** The events that change the set of alive members. */
 const ALIVE_CHANGES: ReadonlySet<EventType> = new Set<EventType>([

@@ -8,7 +8,8 @@ import type { Entry } from "../engine/types.ts";
 import type { EngineView } from "../engine/view.ts";
 import { assertOptions, type Rules } from "../options/rules.ts";
 import type { PrefixOptions, WaitOptions } from "./contract.ts";
-import { assertKey, isReservedKey, WAIT } from "./validation.ts";
+import { WAIT } from "./call_options.ts";
+import { assertKey, isReservedKey } from "./validation.ts";
 
 /** The keys of a watch. */
 export interface Watched {

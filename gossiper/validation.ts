@@ -25,35 +25,9 @@ import {
   NAME,
   recordProblem,
 } from "../options/member_rules.ts";
-import {
-  assertNone,
-  describe,
-  FUNCTION,
-  HOST,
-  LISTENING_PORT,
-  optionsOf,
-  rule,
-  type Rules,
-  SIGNAL,
-  wholeNumber,
-} from "../options/rules.ts";
+import { assertNone, describe, FUNCTION, HOST, LISTENING_PORT, optionsOf, rule } from "../options/rules.ts";
 import type { ConsensusCallbacks } from "./consensus.ts";
-import type { MembersOptions, SetStateOptions, WaitOptions } from "./contract.ts";
 
-/** The options of a call that waits, or of a stream. */
-export const WAIT: Rules<WaitOptions> = { signal: SIGNAL };
-/** The options of `whenMembers`. */
-export const WHEN_MEMBERS: Rules<MembersOptions> = {
-  ...WAIT,
-  stableFor: wholeNumber({ least: 0, unit: "milliseconds" }),
-};
-/** The options of `setStateRequest`. */
-export const SET_STATE: Rules<SetStateOptions> = {
-  ...WAIT,
-  acknowledgedBy: rule((given) => given === "all" || (Number.isInteger(given) && (given as number) >= 0), {
-    allowed: '"all" or a whole number of at least 0',
-  }),
-};
 const CALLBACKS = optionsOf<ConsensusCallbacks>({ onReached: FUNCTION, onLost: FUNCTION });
 
 const RESERVED_KEYS: ReadonlySet<string> = new Set([TOPOLOGY_KEY, HEARTBEAT_KEY, GRACEFULLY_LEFT_KEY]);

@@ -18,6 +18,8 @@ interface MemberRecord {
   readonly url?: string;
 }
 
+/** The longest time to the end of a value, in milliseconds: ten years. */
+export const MAX_EXPIRES_AFTER: number = 10 * 365 * 24 * 3_600_000;
 /** The longest key, in bytes of UTF-8. */
 export const MAX_KEY_BYTES = 1024;
 /** The longest id of a member, and the longest name of a cluster or host, in bytes of UTF-8. */

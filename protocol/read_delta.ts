@@ -5,6 +5,7 @@
  */
 
 import { isUnversioned } from "../engine/incarnation.ts";
+import { MAX_EXPIRES_AFTER } from "../options/member_rules.ts";
 import {
   type Delta,
   type KnownVersion,
@@ -217,10 +218,36 @@ function readEntry(key: string, raw: unknown, place: JsonPath): SentEntry {
     fail(place.field("localTimestampUnixMilliseconds"), "a 64-bit integer", stamp);
   }
   if (fields.value === undefined || fields.value === null) {
-    return { key, number, type: "", value: undefined, json: "" };
+    const tombstone = { key, number, type: "", value: undefined, json: "" };
+    return fields.renewal === true
+      ? { ...tombstone, isRenewal: true, ...readLifetime(fields, place) }
+      : tombstone;
   }
   const { type, value, json } = readAny(fields.value, place.field("value"));
-  return { key, number, type, value, json };
+  return { key, number, type, value, json, ...readExpiry(fields, place) };
+}
+
+/** A renewal must have a lifetime: without one it would be read as a deletion. */
+function readLifetime(fields: Fields, place: JsonPath): Pick<SentEntry, "expiresAfter" | "ageMs"> {
+  const { expiresAfterMilliseconds: lifetime } = fields;
+  if (lifetime === undefined) fail(place.field("expiresAfterMilliseconds"), "given with a renewal", lifetime);
+  return readExpiry(fields, place);
+}
+
+/** Reads the lifetime of a value, and the part of it that has passed at the sender (rule E16). */
+function readExpiry(
+  { expiresAfterMilliseconds, ageMilliseconds = 0 }: Fields,
+  place: JsonPath,
+): Pick<SentEntry, "expiresAfter" | "ageMs"> {
+  if (expiresAfterMilliseconds === undefined) return {};
+  const bounds = { min: 1, max: MAX_EXPIRES_AFTER };
+  const expiresAfter = readWhole(
+    expiresAfterMilliseconds,
+    place.field("expiresAfterMilliseconds"),
+    bounds,
+  );
+  const ageMs = readNumber(ageMilliseconds, place.field("ageMilliseconds"));
+  return { expiresAfter, ...(ageMs > 0 && { ageMs }) };
 }
 
 const INT64 = /^-?[0-9]{1,19}$/;

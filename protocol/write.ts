@@ -96,7 +96,12 @@ function entriesText(member: MemberDelta): string {
 
 function entryText(entry: SentEntry & { readonly timestampMs?: number }): string {
   let text = `{"sequenceNumber":"${entry.number}"`;
-  if (!isTombstone(entry)) text += `,"value":${anyText(entry)}`;
+  if (entry.isRenewal) text += `,"renewal":true`;
+  else if (!isTombstone(entry)) text += `,"value":${anyText(entry)}`;
+  if (entry.expiresAfter !== undefined) {
+    text += `,"expiresAfterMilliseconds":${entry.expiresAfter}`;
+    if (entry.ageMs) text += `,"ageMilliseconds":${Math.trunc(entry.ageMs)}`;
+  }
   if (entry.timestampMs) text += `,"localTimestampUnixMilliseconds":"${Math.trunc(entry.timestampMs)}"`;
   return text + "}";
 }

@@ -1,13 +1,14 @@
 /**
  * Builds the module of pages: `deno task bundle` writes `dist/hearsay.js`, one file of ES2022 syntax with all that a
- * page needs. With `--print` it prints the module instead.
+ * page needs, and `dist/hearsay.js.gz` for servers that send compressed files. With `--print` it prints the module
+ * instead.
  *
  * @module
  */
 
-import { gzipSync } from "node:zlib";
 import { build, type Plugin, stop, transform } from "../deps/esbuild.ts";
 import { minify } from "../deps/terser.ts";
+import { zopfli } from "../deps/zopfli.ts";
 import { internalNames } from "./bundle/internal_names.ts";
 
 const ROOT = new URL("..", import.meta.url);
@@ -72,17 +73,15 @@ async function assertEs2022(code: string): Promise<void> {
   if (written[0]!.code !== written[1]!.code) throw new Error("The module has syntax later than ES2022.");
 }
 
-/** The size of a text after `gzip -9`, as a server stores a file that does not change. */
-function gzipBytes(text: string): number {
-  return gzipSync(text, { level: 9 }).byteLength;
-}
-
 if (import.meta.main) {
   const text = await bundle();
   if (Deno.args.includes("--print")) console.log(text);
   else {
     await Deno.mkdir(new URL("dist", ROOT), { recursive: true });
-    await Deno.writeTextFile(new URL(OUTPUT, ROOT), text);
-    console.log(`${OUTPUT}: ${text.length} bytes, ${gzipBytes(text)} with gzip -9.`);
+    const bytes = new TextEncoder().encode(text);
+    const compressed = await zopfli(bytes, {});
+    await Deno.writeFile(new URL(OUTPUT, ROOT), bytes);
+    await Deno.writeFile(new URL(`${OUTPUT}.gz`, ROOT), compressed);
+    console.log(`${OUTPUT}: ${bytes.length} bytes. ${OUTPUT}.gz: ${compressed.length} bytes.`);
   }
 }

@@ -20,6 +20,8 @@ const FIELD_BYTES = 72;
 const TEXT_BYTES = 24;
 /** An entry without its texts and its value, and its list node. */
 const ENTRY_BYTES = 256;
+/** The lifetime of an entry, and its place in the queue of those that expire. */
+const EXPIRY_BYTES = 96;
 /** A member without its entries: its state, its list nodes, and its records elsewhere. */
 export const MEMBER_HEAP_BYTES = 1_024;
 
@@ -31,11 +33,12 @@ const BRACKET = 0x5b;
 const BRACE = 0x7b;
 
 /** About how many bytes of the heap an entry takes: its texts and its value, whether that was parsed already or not. */
-export function entryHeapBytes({ key, type, json }: SentEntry): number {
+export function entryHeapBytes({ key, type, json, expiresAfter }: SentEntry): number {
   // One character beyond Latin-1 makes a text take two bytes for each.
   const isPlain = utf8Length(json) === json.length;
   const textBytes = (isPlain ? 1 : 2) * json.length;
-  return ENTRY_BYTES + 2 * key.length + type.length + textBytes +
+  const times = expiresAfter === undefined ? 0 : EXPIRY_BYTES;
+  return ENTRY_BYTES + times + 2 * key.length + type.length + textBytes +
     valueBytes(json, isPlain && !json.includes("\\u") ? 1 : 2);
 }
 

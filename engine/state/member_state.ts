@@ -7,7 +7,7 @@
 
 import { DIGITS } from "../liveness/base64_digits.ts";
 import { type Link, LinkedList } from "./linked_list.ts";
-import { PackedEntry, StoredEntry, UnversionedEntry } from "./stored_entry.ts";
+import { ExpiringEntry, isPresent, PackedEntry, StoredEntry, UnversionedEntry } from "./stored_entry.ts";
 import { SetHash } from "./digest.ts";
 import { entryHeapBytes } from "./heap_estimate.ts";
 import { isUnversioned } from "../incarnation.ts";
@@ -160,6 +160,12 @@ export class MemberState implements Link<MemberState> {
     return entry === undefined || isTombstone(entry) ? undefined : entry;
   }
 
+  /** The entry of a key with a value to read; undefined after a delete, and once it has expired. */
+  present(key: string): Entry | undefined {
+    const entry = this.get(key);
+    return isPresent(entry) ? entry : undefined;
+  }
+
   /** Every entry, tombstones included, in rising order of position. */
   entries(): Iterable<Entry> {
     return this.#entries.oldestFirst();
@@ -253,11 +259,11 @@ export class MemberState implements Link<MemberState> {
     return [...kept, ...delta.values()].sort((one, other) => one.number - other.number);
   }
 
-  /** Puts an entry above all others, in place of the one with the same key. */
-  put(entry: Entry, serial: number): StoredEntry {
+  /** Puts an entry above all others, in place of the one with the same key. `dueMs` is the end of one that expires. */
+  put(entry: Entry, serial: number, dueMs?: number): StoredEntry {
     const before = this.get(entry.key);
     if (before) this.#drop(before);
-    const held = this.#placed(entry, serial);
+    const held = this.#placed(entry, serial, { dueMs, before });
     this.#entries.put(held);
     this.#byKey?.set(held.key, held);
     // mutant negate-condition, move-bound, delete-statement: with and without the map the same is found.
@@ -378,7 +384,15 @@ export class MemberState implements Link<MemberState> {
     return this.version;
   }
 
-  #placed(entry: Entry, serial: number): StoredEntry {
+  #placed(
+    entry: Entry,
+    serial: number,
+    { dueMs, before }: { readonly dueMs: number | undefined; readonly before: StoredEntry | undefined },
+  ): StoredEntry {
+    const { expiresAfter } = entry;
+    if (expiresAfter !== undefined && dueMs !== undefined && !this.isUnversioned) {
+      return new ExpiringEntry({ ...entry, expiresAfter }, { serial, dueMs, before });
+    }
     if (entry.type === TYPE.packed) {
       const position = this.isUnversioned ? serial : entry.number;
       return new PackedEntry(entry, { serial, position });

@@ -14,6 +14,8 @@ import { type KnownVersions, type SentEntry, TYPE } from "../types.ts";
 export const ENVELOPE_BYTES = 4096;
 /** Braces, names, the number, the type's prefix and the timestamp of an entry, at most. */
 const ENTRY_OVERHEAD_BYTES = 192;
+/** The names and numbers of an entry's lifetime and age, at most. */
+const EXPIRY_BYTES = 80;
 /** The stored bytes of an entry's number. */
 const NUMBER_BYTES = 16;
 /** Braces, names, the incarnation, four numbers of a member, at most. */
@@ -24,7 +26,8 @@ export function entryBytes(entry: SentEntry): number {
   const value = utf8Length(entry.json);
   // Counts in a heartbeat travel as strings, with quotes that the value in memory does not have.
   const quoted = entry.type === TYPE.heartbeat ? value * 2 : value;
-  return ENTRY_OVERHEAD_BYTES + quotedBytes(entry.key) + entry.type.length + quoted;
+  const times = entry.expiresAfter === undefined ? 0 : EXPIRY_BYTES;
+  return ENTRY_OVERHEAD_BYTES + quotedBytes(entry.key) + entry.type.length + quoted + times;
 }
 
 /** The stored bytes of an entry: its texts, and a little for its number. */

@@ -13,9 +13,11 @@ import { SetHash } from "./digest.ts";
 import type { EngineEvent } from "../events.ts";
 import { HeldMembers } from "../membership/held_members.ts";
 import { MemberState } from "./member_state.ts";
-import type { StoredEntry } from "./stored_entry.ts";
+import { Expiries } from "./expiries.ts";
+import { ExpiringEntry, isPresent, type StoredEntry } from "./stored_entry.ts";
 import { SortedMembers } from "./sorted_members.ts";
 import {
+  type Entry,
   HEARTBEAT_KEY,
   type Incarnation,
   type Instant,
@@ -23,6 +25,9 @@ import {
   type JsonValue,
   type SentEntry,
 } from "../types.ts";
+
+/** A delete in the last second of a value is its expiry: the owner's clock may be a little ahead of the one here. */
+const EARLY_MS = 1_000;
 
 /** The name of a state that digests compare: its digest and the hash of the ids that are active. */
 export function nameOfState(digest: string, active: string): string {
@@ -36,6 +41,8 @@ export class Store {
   readonly checks: Map<string, ConsensusCheck> = new Map();
   /** The other stored members, by size and by trust. */
   readonly held: HeldMembers = new HeldMembers();
+  /** The entries whose time is not over yet. */
+  readonly expiries: Expiries = new Expiries();
 
   readonly #selfId: string;
   readonly #emit: (event: EngineEvent) => void;
@@ -132,7 +139,7 @@ export class Store {
     const member = this.log.get(id);
     if (!member) return void this.#unknown.add(id);
     this.#digest.addSum(member.sum);
-    for (const check of this.checks.values()) check.recordValue(id, member.live(check.key)?.value);
+    for (const check of this.checks.values()) check.recordValue(id, member.present(check.key)?.value);
   }
 
   /** No longer counts a member as active. */
@@ -152,7 +159,7 @@ export class Store {
   /** Begins to evaluate a check. */
   addCheck(check: ConsensusCheck): void {
     this.checks.set(check.id, check);
-    for (const id of this.#active) check.recordValue(id, this.log.get(id)?.live(check.key)?.value);
+    for (const id of this.#active) check.recordValue(id, this.log.get(id)?.present(check.key)?.value);
   }
 
   /** Adds an incarnation of a member, without entries. */
@@ -178,10 +185,8 @@ export class Store {
     // The digest follows once for all entries: each step would cost as much as the entry itself.
     if (active) this.#digest.removeSum(member.sum);
     for (const entry of entries) {
-      const before = member.live(entry.key);
-      this.#putEntry(member, entry, now);
-      if (!isTombstone(entry) || before) this.#emitUpdate(member.id, entry, entry.value);
-      this.#noteValue(member.id, entry.key, entry.value);
+      const before = member.present(entry.key);
+      this.#reportChange(member.id, before, this.#putEntry(member, entry, now), now);
     }
     if (active) this.#digest.addSum(member.sum);
     this.#noteSize(member);
@@ -206,9 +211,13 @@ export class Store {
         old.json === entry.json &&
         old.type === entry.type;
       // An unchanged entry keeps the time of its merge (R5.4).
-      this.#putEntry(member, entry, unchanged ? { ...now, wallMs: old.timestampMs } : now);
-      if (!unchanged && (!isTombstone(entry) || old)) this.#emitUpdate(member.id, entry, entry.value);
-      this.#noteValue(member.id, entry.key, entry.value);
+      const held = this.#putEntry(
+        member,
+        unchanged ? old : entry,
+        unchanged ? { ...now, wallMs: old.timestampMs } : now,
+      );
+      if (unchanged) this.#noteValue(member.id, held.key, held.value);
+      else this.#reportChange(member.id, before.present(entry.key), held, now);
     }
     // A serial of its own, also where nothing is set.
     if (entries.length === 0) this.log.nextSerial();
@@ -221,10 +230,10 @@ export class Store {
     }
     if (active) this.#digest.addSum(member.sum);
     this.#noteSize(member);
-    this.#dropTombstones(before);
+    this.#dropEntries(before);
     this.log.recordChange(member);
     for (const old of before.entries()) {
-      if (isTombstone(old) || member.get(old.key)) continue;
+      if (!isPresent(old) || member.get(old.key)) continue;
       this.#emitUpdate(member.id, old, undefined);
       this.#noteValue(member.id, old.key, undefined);
     }
@@ -245,9 +254,9 @@ export class Store {
     this.#inactive.delete(id);
     if (isActive) this.#unknown.add(id);
     this.held.remove(id);
-    this.#dropTombstones(member);
+    this.#dropEntries(member);
     for (const entry of member.entries()) {
-      if (isTombstone(entry)) continue;
+      if (!isPresent(entry)) continue;
       this.#emitUpdate(id, entry, undefined);
       this.#noteValue(id, entry.key, undefined);
     }
@@ -289,15 +298,42 @@ export class Store {
     }
   }
 
-  #putEntry(member: MemberState, entry: SentEntry, now: Instant): void {
-    const { key, number, type, value, json } = entry;
+  #putEntry(member: MemberState, entry: SentEntry, now: Instant): StoredEntry {
+    const { key, number, type, value, json, expiresAfter } = entry;
     const serial = this.log.nextSerial();
     const before = member.get(key);
     // Else a key that is set and deleted without end would leave a tombstone each time.
     if (before) this.#tombstones.delete(before);
-    const held = member.put({ key, number, type, value, json, timestampMs: now.wallMs }, serial);
+    if (before instanceof ExpiringEntry) this.expiries.remove(before);
+    const stored = {
+      ...{ key, number, type, value, json, timestampMs: now.wallMs },
+      ...(expiresAfter !== undefined && { expiresAfter }),
+    };
+    const held = member.put(stored, serial, dueMsOf(entry, now.monotonicMs));
     if (isTombstone(held)) this.#tombstones.set(held, { member, sinceMs: now.monotonicMs });
+    if (held instanceof ExpiringEntry) this.expiries.add(member, held, now.monotonicMs);
     this.log.recordChange(member);
+    return held;
+  }
+
+  /** Ends the values of other members whose time is over; returns the keys of this member's own (rule E16). */
+  expire(now: Instant): readonly string[] {
+    const own: string[] = [];
+    for (const [entry, member] of this.expiries.takeDue(now.monotonicMs)) {
+      if (member.id === this.#selfId) own.push(entry.key);
+      else {
+        entry.isExpired = true;
+        this.#reportChange(member.id, entry, entry, now);
+      }
+    }
+    return own;
+  }
+
+  /** Emits the update for an entry in place of the one `before` it, which had a value to read if it is given. */
+  #reportChange(id: string, before: Entry | undefined, entry: StoredEntry, now: Instant): void {
+    const value = isPresent(entry) ? entry.value : undefined;
+    if (value !== undefined || before) this.#emitUpdate(id, entry, value, isExpiry(before, entry, now));
+    this.#noteValue(id, entry.key, value);
   }
 
   /** This member's own state has limits of its own. Dropped tombstones count until the next change. */
@@ -305,10 +341,11 @@ export class Store {
     if (member.id !== this.#selfId) this.held.update(member);
   }
 
-  /** Forgets the tombstones of dropped state. */
-  #dropTombstones(member: MemberState): void {
+  /** Forgets the tombstones and the times of dropped state. */
+  #dropEntries(member: MemberState): void {
     for (const entry of member.entries()) {
       if (isTombstone(entry)) this.#tombstones.delete(member.get(entry.key)!);
+      else if (entry instanceof ExpiringEntry) this.expiries.remove(entry);
     }
   }
 
@@ -327,10 +364,14 @@ export class Store {
   }
 
   /** The heartbeat is an entry of its statistics alone: its events follow the count, see `Heartbeats`. */
-  #emitUpdate(memberId: string, entry: SentEntry, value: JsonValue | undefined): void {
+  #emitUpdate(memberId: string, entry: SentEntry, value: JsonValue | undefined, expired = false): void {
     if (entry.key === HEARTBEAT_KEY && value !== undefined) return;
     const { key, number: sequenceNumber } = entry;
-    this.#emit({ type: "GossipUpdate", memberId, key, value, sequenceNumber, deleted: value === undefined });
+    const deleted = value === undefined;
+    this.#emit({
+      ...{ type: "GossipUpdate", memberId, key, value, sequenceNumber, deleted },
+      ...(deleted && expired && { expired }),
+    });
   }
 
   /** Removes a peer. The last one takes its index. */
@@ -344,4 +385,17 @@ export class Store {
     this.#peers[place] = last;
     this.#peerIndex.set(last, place);
   }
+}
+
+/** The end of an entry's time here; undefined if it does not expire. */
+function dueMsOf(entry: SentEntry, nowMs: number): number | undefined {
+  const { expiresAfter, ageMs = 0 } = entry;
+  if (expiresAfter === undefined) return undefined;
+  return entry instanceof ExpiringEntry ? entry.dueMs : nowMs + expiresAfter - Math.min(ageMs, expiresAfter);
+}
+
+/** True if a value ends because its time is over: here, or at its owner, which then deletes it. */
+function isExpiry(before: Entry | undefined, entry: StoredEntry, { monotonicMs }: Instant): boolean {
+  if (entry instanceof ExpiringEntry) return true;
+  return before instanceof ExpiringEntry && before.dueMs <= monotonicMs + EARLY_MS;
 }

@@ -21,6 +21,7 @@ export class StoredEntry implements Entry, Link<StoredEntry> {
   readonly json: string;
   readonly timestampMs: number;
   readonly serial: number;
+  declare readonly expiresAfter?: number;
   older: StoredEntry | undefined = undefined;
   newer: StoredEntry | undefined = undefined;
 
@@ -48,6 +49,41 @@ export class StoredEntry implements Entry, Link<StoredEntry> {
     const { key, number, type, value, json, timestampMs } = this;
     return { key, number, type, value, json, timestampMs };
   }
+}
+
+/** An entry whose value expires. It stays part of the state, so that all copies agree, until its owner deletes it. */
+export class ExpiringEntry extends StoredEntry {
+  override readonly expiresAfter: number;
+  /** The end of its time on this member's monotonic clock. */
+  readonly dueMs: number;
+  /** The serial of the change that brought the value here; the later ones were renewals. */
+  readonly valueSerial: number;
+  /** True once its time is over here: reads skip it. */
+  isExpired = false;
+
+  constructor(entry: Entry & { readonly expiresAfter: number }, options: {
+    readonly serial: number;
+    readonly dueMs: number;
+    /** The entry before it. */
+    readonly before?: StoredEntry | undefined;
+  }) {
+    super(entry, options.serial);
+    const { before } = options;
+    const isRenewal = before instanceof ExpiringEntry && before.json === entry.json &&
+      before.type === entry.type;
+    this.expiresAfter = entry.expiresAfter;
+    this.dueMs = options.dueMs;
+    this.valueSerial = isRenewal ? before.valueSerial : options.serial;
+  }
+
+  override toJSON(): Entry {
+    return { ...super.toJSON(), expiresAfter: this.expiresAfter };
+  }
+}
+
+/** True if an entry has a value to read: it is no tombstone, and has not expired. */
+export function isPresent(entry: Entry | undefined): entry is Entry {
+  return entry !== undefined && !isTombstone(entry) && !(entry instanceof ExpiringEntry && entry.isExpired);
 }
 
 /** An entry of an unversioned member. */

@@ -16,6 +16,7 @@ import type { Room } from "../membership/room.ts";
 import { spanOf } from "./span.ts";
 import { MEMBER_HEAP_BYTES } from "../state/heap_estimate.ts";
 import { ENVELOPE_BYTES, memberBytes, sizeWith, type StateSize } from "../state/size.ts";
+import { withValues } from "../state/expiries.ts";
 import type { Store } from "../state/store.ts";
 import {
   GRACEFULLY_LEFT_KEY,
@@ -80,27 +81,42 @@ export class Merge {
   }
 
   /** Merges the newer entries of one member, or reports the stored version. */
-  merge(delta: MemberDelta, context: MergeContext): void {
-    const { incarnation, last: number } = spanOf(delta);
-    const held = this.#store.log.get(delta.id);
+  merge(sent: MemberDelta, context: MergeContext): void {
+    const { incarnation, last: number } = spanOf(sent);
+    const held = this.#store.log.get(sent.id);
     if (held && held.incarnation > incarnation) return reportVersion(held, context);
-    if (this.#membership.refuses(delta.id, { incarnation, number }, context.peerId)) {
-      const remembered = this.#membership.departures.rememberedVersion(delta.id)!;
+    if (this.#membership.refuses(sent.id, { incarnation, number }, context.peerId)) {
+      const remembered = this.#membership.departures.rememberedVersion(sent.id)!;
       // A forgotten member has no version to report, but an owner must learn of a later incarnation of its id (E1).
       if (remembered.incarnation > incarnation) {
-        context.versions.set(delta.id, { incarnation: remembered.incarnation, number: 0 });
+        context.versions.set(sent.id, { incarnation: remembered.incarnation, number: 0 });
       }
       return;
     }
     const mine = held?.incarnation === incarnation ? held : undefined;
     // An unversioned member cannot sign.
-    if (isUnversioned(incarnation) && this.#signs) return this.refuse(delta, context);
-    if (isUnversioned(incarnation)) return this.#mergeUnversioned(delta, mine, context);
-    if (mine && !this.#signs) this.#store.recordAckedByAll(mine, delta.ackedByAll ?? 0);
+    if (isUnversioned(incarnation) && this.#signs) return this.refuse(sent, context);
+    if (isUnversioned(incarnation)) return this.#mergeUnversioned(sent, mine, context);
+    if (mine && !this.#signs) this.#store.recordAckedByAll(mine, sent.ackedByAll ?? 0);
     // A gap: the entries between are unknown, so none after them can be merged (E4).
-    if ((mine?.version ?? 0) < delta.after) {
-      return void context.versions.set(delta.id, { incarnation, number: mine?.version ?? 0 });
+    if ((mine?.version ?? 0) < sent.after) {
+      return void context.versions.set(sent.id, { incarnation, number: mine?.version ?? 0 });
     }
+    const delta = withValues(sent, mine);
+    // The copies differ: only a delta with all values helps.
+    if (!delta) return void context.versions.set(sent.id, { incarnation, number: 0 });
+    this.#mergeVersioned(delta, { held, mine, context });
+  }
+
+  #mergeVersioned(
+    delta: MemberDelta,
+    { held, mine, context }: {
+      readonly held: MemberState | undefined;
+      readonly mine: MemberState | undefined;
+      readonly context: MergeContext;
+    },
+  ): void {
+    const { last: number } = spanOf(delta);
     if (delta.entries.length === 0) {
       if (mine) this.#applyCounts(mine, delta, context);
       return;

@@ -10,6 +10,7 @@ import { withHeartbeatEntries } from "../liveness/entries_for_unversioned.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { MemberState } from "../state/member_state.ts";
 import { versionBytes, versionsBytes } from "../state/size.ts";
+import { withAges } from "../state/expiries.ts";
 import { nameOfState, type Store } from "../state/store.ts";
 import type { Delta, Incarnation, KnownVersion, KnownVersions, MemberDelta, MemberDeltas } from "../types.ts";
 import { Acknowledgements, type AckSettings } from "./acknowledgements.ts";
@@ -204,11 +205,12 @@ export class PeerSync {
     const peer = this.#memories.touch(peerId);
     this.#planner.clearPending(peer, options.nowMs);
     const plan = this.#planner.plan(peer, options);
-    const deltas = options.silent ? [] : select(plan, {
+    const selected = options.silent ? [] : select(plan, {
       members: this.#settings.gossipMaxSend,
       bytes: peer.roomFor(this.#settings) - versionsBytes(options.holds),
       roundRobinFirst: peer.roundRobinFirst,
     });
+    const deltas = this.#withAges(peer, selected, options.nowMs);
     this.#emitDisseminated(peerId, deltas);
     const members = new Map(deltas.map((each) => [each.id, this.#acks.spanSent(each)]));
     const record = this.#planner.recordSent(peer, plan, members);
@@ -232,10 +234,11 @@ export class PeerSync {
   push(peerId: string, ids: Iterable<string>, nowMs: number): MemberDelta[] {
     const peer = this.#memories.touch(peerId);
     const plan = this.#planner.planPush(peer, ids, nowMs);
-    const deltas = selectInOrder(plan.changed, {
+    const selected = selectInOrder(plan.changed, {
       members: this.#settings.gossipMaxSend,
       bytes: peer.roomFor(this.#settings),
     });
+    const deltas = this.#withAges(peer, selected, nowMs);
     this.#planner.recordPushed(plan);
     for (const delta of deltas) {
       const { incarnation, last: number } = spanOf(delta);
@@ -254,6 +257,16 @@ export class PeerSync {
       stateOf: (id) => this.#store.log.get(id),
     })
       .filter(({ entries }) => entries.length > 0);
+  }
+
+  #withAges(peer: PeerMemory, deltas: MemberDelta[], nowMs: number): MemberDelta[] {
+    if (!this.#store.expiries.isUsed) return deltas;
+    // A signature covers the values.
+    const mayRenew = !this.#signs && !isUnversioned(peer.incarnation ?? NO_INCARNATION);
+    // A pending member is an exception to the known changes.
+    const isKnown = (id: string, serial: number) =>
+      mayRenew && !peer.pending.has(id) && peer.changes.has(serial);
+    return withAges(deltas, { nowMs, isKnown });
   }
 
   /** The peer has the entries of a message. A version in its report always wins. */

@@ -22,6 +22,11 @@ const ROUND_TRIPS: readonly (Message | Ping | Pong)[] = [
       entry("still", 7, {}, TYPE.heartbeat),
       entry("topology", 2 ** 52, { topologyHash: "18446744073709551615", blocked: ["b"] }, TYPE.topology),
     ]),
+    memberDelta("d", [
+      { ...entry("k", 1, 1), expiresAfter: 1 },
+      { ...entry("l", 2, 1), expiresAfter: 315_360_000_000, ageMs: 2 ** 52 },
+      { ...tombstone("m", 3), isRenewal: true, expiresAfter: 5 },
+    ]),
     memberDelta("b", [], { after: 2 ** 52 }),
     memberDelta("c", [entry("k", 4, 1)], { after: 3, reset: true, end: 2 ** 52 }),
   ]),

@@ -205,6 +205,31 @@ Deno.test("decode: refuses an invalid entry, and names the field (P3)", () => {
   }
 });
 
+Deno.test("decode: reads lifetime and age of a value, and refuses invalid ones (E16)", () => {
+  const value = { "@type": `${ANY}google.protobuf.Value`, value: 1 };
+  const read = (fields: object) => entryOf({ sequenceNumber: "1", value, ...fields });
+  assertEquals(read({ expiresAfterMilliseconds: 5, ageMilliseconds: 6 }).ageMs, 6);
+  assertEquals("ageMs" in read({ expiresAfterMilliseconds: 5 }), false);
+  for (const expiresAfterMilliseconds of [0, -1, 1.5, "5", null, 315_360_000_001]) {
+    refused(
+      gossipOf({ sequenceNumber: "1", value, expiresAfterMilliseconds }),
+      `${AT}.expiresAfterMilliseconds: must be a whole number from 1 to 315360000000`,
+    );
+  }
+  for (const ageMilliseconds of [-1, 0.5, "1", null, 2 ** 52 + 1]) {
+    refused(
+      gossipOf({ sequenceNumber: "1", value, expiresAfterMilliseconds: 5, ageMilliseconds }),
+      `${AT}.ageMilliseconds: must be a whole number from 0 to`,
+    );
+  }
+  refused(
+    gossipOf({ sequenceNumber: "1", renewal: true }),
+    `${AT}.expiresAfterMilliseconds: must be given with a renewal, was left out.`,
+  );
+  // An age alone means nothing.
+  assertEquals("ageMs" in read({ ageMilliseconds: 3 }), false);
+});
+
 Deno.test("decode: drops a stamp of the sender's clock (R5.4)", () => {
   const value = { "@type": `${ANY}google.protobuf.Value`, value: 1 };
   for (const rest of [{}, { value }]) {

@@ -126,6 +126,7 @@ Deno.test("encode: a message never exceeds the sizes that the engine counts with
     entry("heathbeat", 3, { actorStatistics: { actorCount: kinds } }, TYPE.heartbeat),
     entry("topology", 4, { topologyHash: "18446744073709551615", blocked: ["ü"] }, TYPE.topology),
     entry("cart", 5, { "@type": "types.example/shop.Cart" }, "shop.Cart"),
+    { ...entry("e", 6, 1), expiresAfter: 315_360_000_000, ageMs: 2 ** 52 },
   ].map((sent) => ({ ...sent, timestampMs: Number.MAX_SAFE_INTEGER }));
   const empty = utf8Length(encode(gossip([])));
   for (const id of ["a", LONG_ID]) {

@@ -139,8 +139,13 @@ export class Process {
 
   /** Active time on its own monotonic clock: suspensions do not count. */
   get activeMs(): number {
+    return this.machine.monotonicMs() - this.frozenMs;
+  }
+
+  /** The time of its suspensions, on its own monotonic clock. */
+  get frozenMs(): number {
     const nowMs = this.machine.monotonicMs();
-    return nowMs - this.#frozenMs - (this.#frozenSince === undefined ? 0 : nowMs - this.#frozenSince);
+    return this.#frozenMs + (this.#frozenSince === undefined ? 0 : nowMs - this.#frozenSince);
   }
 
   /** Suspends the process as SIGSTOP does. */

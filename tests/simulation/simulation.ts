@@ -176,6 +176,8 @@ export class Simulation {
     record.log("", "calm");
     this.#run.faultSchedule.clear();
     for (const process of processes.alive) process.thaw();
+    // An expiry is a change too, and would end `confirmed`.
+    for (const process of processes.alive) if (process.isRunning) this.#workload.endBrief(process);
     await timeline.pass(3 * config.gossipRequestTimeout);
     for (const process of processes.alive) {
       // It had the time limit of a graceful leave.

@@ -6,6 +6,7 @@
 
 import { HearsayError } from "../../common/errors.ts";
 import { ENVELOPE_BYTES } from "../../engine/state/size.ts";
+import { BRIEF_KEYS } from "./invariants/expected_state.ts";
 import type { InvariantChecker } from "./invariants/invariant_checker.ts";
 import { AWAITED_KEY, CHECKED_KEY, type Process } from "./process.ts";
 import type { Run } from "./run.ts";
@@ -47,13 +48,16 @@ export class Workload {
     const process = processes.draw(main, (each) => each.isRunning && !each.machine.isFrozen);
     if (!process) return;
     const { gossiper } = process;
-    const change = main.weighted([[6, "set"], [2, "delete"], [1, "await"], [1, "version"]] as const);
+    const change = main.weighted(
+      [[6, "set"], [2, "delete"], [1, "await"], [1, "version"], [2, "brief"]] as const,
+    );
     const key = main.pick(KEYS);
     // The state may already contain a large value.
     unlessTooLarge(() => {
       if (change === "delete") gossiper.deleteState(key);
       else if (change === "version") gossiper.setState(CHECKED_KEY, this.#options.version());
       else if (change === "await") this.#request(process);
+      else if (change === "brief") this.#setBrief(process);
       else gossiper.setState(key, this.#value());
     });
   }
@@ -108,6 +112,24 @@ export class Workload {
       this.#pending.delete(waiting);
     });
     this.#pending.add(waiting);
+  }
+
+  /** Sets a value that expires, or renews the present one. */
+  #setBrief(process: Process): void {
+    const { random: { main }, record } = this.#run;
+    const { id, gossiper } = process;
+    const key = main.pick(BRIEF_KEYS);
+    const lifetimeMs = main.whole(300, 8_000);
+    const present = gossiper.getState(key).get(id)?.value;
+    const value = present !== undefined && main.chance(0.6) ? present : this.#value();
+    record.count(value === present ? "renewed value" : "expiring value");
+    this.#options.checker.lifetimes.recordSet(process, { key, value, lifetimeMs });
+    gossiper.setState(key, value, { expiresAfter: lifetimeMs });
+  }
+
+  /** Deletes the values that would expire. */
+  endBrief({ gossiper }: Process): void {
+    for (const key of BRIEF_KEYS) gossiper.deleteState(key);
   }
 
   #value(): unknown {

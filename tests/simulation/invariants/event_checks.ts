@@ -11,6 +11,7 @@ import { AWAITED_KEY, type Process } from "../process.ts";
 import type { AwaitedValues } from "./awaited_values.ts";
 import type { CheckContext } from "./check_context.ts";
 import { checkConfirmed } from "./confirmed_check.ts";
+import type { Lifetimes } from "./lifetimes.ts";
 
 /** Incarnations of other processes with its id, after which a member reports a conflict. */
 const CONFLICT_INCARNATIONS = 3;
@@ -22,11 +23,13 @@ type Blocked = Extract<HearsayEvent, { type: "MemberBlocked" }>;
 export class EventChecks {
   readonly #context: CheckContext;
   readonly #awaited: AwaitedValues;
+  readonly #lifetimes: Lifetimes;
   /** The highest heartbeat count of each id over all incarnations. */
   readonly #heartbeats = new Map<string, number>();
   #falseBlocks = 0;
 
-  constructor(context: CheckContext, awaited: AwaitedValues) {
+  constructor(context: CheckContext, awaited: AwaitedValues, lifetimes: Lifetimes) {
+    this.#lifetimes = lifetimes;
     this.#context = context;
     this.#awaited = awaited;
   }
@@ -44,6 +47,7 @@ export class EventChecks {
   }
 
   #recordUpdate(process: Process, update: Update): void {
+    this.#lifetimes.checkUpdate(process, update);
     if (update.memberId === process.id) this.#recordOwn(process, update);
     else if (!update.deleted) this.#recordReceived(process, update);
   }

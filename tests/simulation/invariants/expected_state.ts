@@ -51,15 +51,31 @@ export class ExpectedState {
     return this.#incarnations.get(id)?.get(incarnation) ?? new Map();
   }
 
+  /** All values that the owner gave a key, as JSON. */
+  valuesOf(id: string, key: string): readonly string[] {
+    const logs = [...this.#incarnations.get(id)?.values() ?? []];
+    return logs.flatMap((log) => log.get(key) ?? []).map(({ json }) => json).filter((json) =>
+      json !== undefined
+    );
+  }
+
   /** The number of incarnations of an id that changed a key. */
   incarnationsOf(id: string): number {
     return this.#incarnations.get(id)?.size ?? 0;
   }
 }
 
-/** False for the heartbeat: its count is not part of a member's state. */
+/** The keys of values that expire. A member shows such a value until its end, whatever its state is. */
+export const BRIEF_KEYS = ["brief 0", "brief 1", "brief 2"] as const;
+
+/** True for a key whose values expire. */
+export function isBrief(key: string): boolean {
+  return key.startsWith("brief ");
+}
+
+/** False for the heartbeat, whose count is not part of a member's state, and for values that expire. */
 export function isState(key: string): boolean {
-  return key !== HEARTBEAT_KEY;
+  return key !== HEARTBEAT_KEY && !isBrief(key);
 }
 
 /** The change with exactly this number. */

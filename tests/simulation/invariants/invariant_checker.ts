@@ -10,11 +10,15 @@ import type { Process } from "../process.ts";
 import { AwaitedValues } from "./awaited_values.ts";
 import { CheckContext, type InvariantCheckerOptions } from "./check_context.ts";
 import { EventChecks } from "./event_checks.ts";
+import { Lifetimes } from "./lifetimes.ts";
+import { isState } from "./expected_state.ts";
 import { MessageChecks } from "./message_checks.ts";
 import { StateChecks } from "./state_checks.ts";
 
 /** Checks the invariants from outside: it trusts only changes by owners, and public interfaces. */
 export class InvariantChecker {
+  /** The checks of values that expire. */
+  readonly lifetimes: Lifetimes;
   readonly #context: CheckContext;
   readonly #awaited: AwaitedValues;
   readonly #events: EventChecks;
@@ -24,7 +28,8 @@ export class InvariantChecker {
   constructor(options: InvariantCheckerOptions) {
     this.#context = new CheckContext(options);
     this.#awaited = new AwaitedValues(this.#context);
-    this.#events = new EventChecks(this.#context, this.#awaited);
+    this.lifetimes = new Lifetimes(this.#context);
+    this.#events = new EventChecks(this.#context, this.#awaited, this.lifetimes);
     this.#messages = new MessageChecks(this.#context);
     this.#states = new StateChecks(this.#context);
   }
@@ -60,6 +65,7 @@ export class InvariantChecker {
   /** Checks the whole state of the processes. */
   sweep(processes: readonly Process[]): void {
     this.#states.sweep(processes);
+    this.lifetimes.sweep(processes);
   }
 
   /** The values of the running incarnation's keys, for the check at the end. */
@@ -69,7 +75,7 @@ export class InvariantChecker {
     if (incarnation === undefined) return values;
     for (const [key, changes] of this.#context.expected.changesOf(process.id, incarnation)) {
       const json = changes.at(-1)?.json;
-      if (json !== undefined) values.set(key, json);
+      if (json !== undefined && isState(key)) values.set(key, json);
     }
     return values;
   }

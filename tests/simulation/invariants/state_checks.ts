@@ -105,7 +105,7 @@ export class StateChecks {
     const numbers = new Map(entries.map(({ key, sequenceNumber }) => [key, sequenceNumber]));
     for (const [key, changes] of this.#context.expected.changesOf(id, version.incarnation)) {
       const index = lastUpTo(changes, version.number);
-      if (index < 0) continue;
+      if (index < 0 || !isState(key)) continue;
       const due = changes[index]!;
       const stored = numbers.get(key);
       if (stored === (due.json === undefined ? undefined : due.number)) continue;

@@ -1,0 +1,112 @@
+/**
+ * The entries that expire, in the order of their times (rule E16).
+ *
+ * @module
+ */
+
+import type { MemberState } from "./member_state.ts";
+import { ExpiringEntry } from "./stored_entry.ts";
+import type { MemberDelta, SentEntry } from "../types.ts";
+
+/** The width of a slot, in milliseconds: less than an interval, so that few entries of a slot wait for their time. */
+const SLOT_MS = 64;
+
+/** Expiring entries in slots of time: to add, to remove and to take one costs the same, however many there are. */
+export class Expiries {
+  readonly #slots = new Map<number, Map<ExpiringEntry, MemberState>>();
+  #isUsed = false;
+  /** The slot of the last call of {@linkcode Expiries.takeDue}. */
+  #last = 0;
+
+  /** True if an entry has ever been added; also one that has expired is sent with its age. */
+  get isUsed(): boolean {
+    return this.#isUsed;
+  }
+
+  /** Adds an entry; one that is due has expired already. */
+  add(member: MemberState, entry: ExpiringEntry, nowMs: number): void {
+    this.#isUsed = true;
+    entry.isExpired = entry.dueMs <= nowMs;
+    if (entry.isExpired) return;
+    const slot = slotOf(entry.dueMs);
+    const entries = this.#slots.get(slot);
+    if (entries) entries.set(entry, member);
+    else this.#slots.set(slot, new Map([[entry, member]]));
+  }
+
+  /** Removes an entry that was replaced or dropped; does nothing if it is not there. */
+  remove(entry: ExpiringEntry): void {
+    const slot = slotOf(entry.dueMs);
+    const entries = this.#slots.get(slot);
+    entries?.delete(entry);
+    if (entries?.size === 0) this.#slots.delete(slot);
+  }
+
+  /** Removes and returns the entries that are due, with their members. */
+  takeDue(nowMs: number): (readonly [ExpiringEntry, MemberState])[] {
+    const due: (readonly [ExpiringEntry, MemberState])[] = [];
+    const now = slotOf(nowMs);
+    // After a long suspension there may be more slots than entries.
+    const slots = now - this.#last > this.#slots.size
+      ? [...this.#slots.keys()].filter((slot) => slot <= now)
+      : Array.from({ length: now - this.#last + 1 }, (_, index) => this.#last + index);
+    this.#last = now;
+    for (const slot of slots) {
+      for (const item of this.#slots.get(slot) ?? []) if (item[0].dueMs <= nowMs) due.push(item);
+    }
+    for (const [entry] of due) this.remove(entry);
+    return due;
+  }
+}
+
+function slotOf(timeMs: number): number {
+  return Math.floor(timeMs / SLOT_MS);
+}
+
+/**
+ * The deltas with the present age of each expiring entry, so that the receiver needs no clock of the sender. By
+ * `isKnown` a value is left out if the receiver is known to have the change of that serial, which brought it.
+ */
+export function withAges<T extends MemberDelta>(
+  deltas: readonly T[],
+  { nowMs, isKnown }: {
+    readonly nowMs: number;
+    readonly isKnown: (memberId: string, serial: number) => boolean;
+  },
+): T[] {
+  return deltas.map((delta) => {
+    if (!delta.entries.some((entry) => entry instanceof ExpiringEntry)) return delta;
+    // A reset is for a peer whose copy may be wrong.
+    const isHad = (serial: number) => !delta.reset && isKnown(delta.id, serial);
+    return { ...delta, entries: withEntryAges(delta.entries, { nowMs, isKnown: isHad }) };
+  });
+}
+
+/** The entries with the present age of each that expires; those whose value is known to the receiver are renewals. */
+export function withEntryAges(
+  entries: readonly SentEntry[],
+  { nowMs, isKnown = () => false }: {
+    readonly nowMs: number;
+    readonly isKnown?: (serial: number) => boolean;
+  },
+): readonly SentEntry[] {
+  return entries.map((entry) => {
+    if (!(entry instanceof ExpiringEntry)) return entry;
+    const ageMs = Math.max(0, entry.expiresAfter - (entry.dueMs - nowMs));
+    const sent = { ...entry.toJSON(), ageMs };
+    if (entry.valueSerial === entry.serial || !isKnown(entry.valueSerial)) return sent;
+    return { ...sent, type: "", value: undefined, json: "", isRenewal: true };
+  });
+}
+
+/** The delta with the values of its renewals; undefined if this member does not have one of them. */
+export function withValues(delta: MemberDelta, held: MemberState | undefined): MemberDelta | undefined {
+  if (!delta.entries.some(({ isRenewal }) => isRenewal)) return delta;
+  const entries: SentEntry[] = [];
+  for (const entry of delta.entries) {
+    const before = entry.isRenewal ? held?.live(entry.key) : undefined;
+    if (entry.isRenewal && !before) return undefined;
+    entries.push(before ? { ...entry, type: before.type, value: before.value, json: before.json } : entry);
+  }
+  return { ...delta, entries };
+}

@@ -1,0 +1,28 @@
+/**
+ * Sets of a member's own keys.
+ *
+ * @module
+ */
+
+import { HearsayError } from "../common/errors.ts";
+import type { SetStateOptions } from "./contract.ts";
+import type { EngineHost } from "./engine_host.ts";
+import { assertOwnKey, copied } from "./validation.ts";
+
+/** Sets a key, and returns its number. Throws a `HearsayError` if key or value are refused; nothing is changed then. */
+export function setOwn(
+  engineHost: EngineHost,
+  { key, value, expiresAfter }: Pick<SetStateOptions, "expiresAfter"> & {
+    readonly key: string;
+    readonly value: unknown;
+  },
+): number {
+  assertOwnKey(key);
+  const copy = { ...copied(key, value), ...(expiresAfter !== undefined && { expiresAfter }) };
+  try {
+    return engineHost.do((engine, now) => engine.set(key, copy, now), { mayRefuse: true }).number;
+  } catch (error) {
+    if (error instanceof RangeError) throw new HearsayError("too_large", error.message, { cause: error });
+    throw error;
+  }
+}

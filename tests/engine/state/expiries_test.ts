@@ -1,0 +1,325 @@
+import { assertEquals } from "../../../deps/std_assert.ts";
+import { copyJson } from "../../../engine/json.ts";
+import type { Engine } from "../../../engine/engine.ts";
+import { Expiries } from "../../../engine/state/expiries.ts";
+import { MemberState } from "../../../engine/state/member_state.ts";
+import { ExpiringEntry } from "../../../engine/state/stored_entry.ts";
+import { Random } from "../../../engine/random.ts";
+import {
+  entry,
+  eventsOf,
+  exchange,
+  handshake,
+  makeEngine,
+  makePair,
+  note,
+  remove,
+  set,
+  settle,
+  TestClock,
+  valueOf,
+} from "../harness.ts";
+
+const LIFETIME = 10_000;
+
+function setFor(engine: Engine, key: string, value: number, clock: TestClock, expiresAfter = LIFETIME): void {
+  note(engine, engine.set(key, { ...copyJson(value), expiresAfter }, clock.now));
+}
+
+function tick(clock: TestClock, ...engines: readonly Engine[]): void {
+  for (const engine of engines) note(engine, engine.tick(clock.now));
+}
+
+/** The updates of a key, in short. */
+function updates(engine: Engine, key: string): readonly string[] {
+  return eventsOf(engine).of("GossipUpdate").filter((each) => each.key === key)
+    .map(({ value, deleted, expired = false }) => deleted ? expired ? "expired" : "deleted" : `${value}`);
+}
+
+Deno.test("expiry: its owner deletes a value at the first interval after its time, and others drop it (E16)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  setFor(a, "k", 1, clock);
+  settle([a, b], { clock });
+  clock.advance(LIFETIME - 1);
+  tick(clock, a, b);
+  assertEquals([valueOf(a, "a", "k"), valueOf(b, "a", "k")], [1, 1]);
+  clock.advance(1);
+  tick(clock, a);
+  settle([a, b], { clock });
+  assertEquals([valueOf(a, "a", "k"), valueOf(b, "a", "k")], [undefined, undefined]);
+  assertEquals([updates(a, "k"), updates(b, "k")], [["1", "expired"], ["1", "expired"]]);
+  assertEquals(a.view.digest, b.view.digest);
+});
+
+Deno.test("expiry: a holder ends the value of an owner that is gone, and all copies still agree (E16, E12)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  setFor(a, "k", 1, clock);
+  settle([a, b], { clock });
+  const { digest } = b.view;
+  clock.advance(LIFETIME - 1);
+  tick(clock, b);
+  assertEquals(valueOf(b, "a", "k"), 1);
+  clock.advance(1);
+  tick(clock, b);
+  assertEquals([valueOf(b, "a", "k"), b.view.digest], [undefined, digest]);
+  assertEquals([b.view.state("k").size, b.view.entriesOf("a").some(({ key }) => key === "k")], [0, false]);
+  assertEquals(updates(b, "k"), ["1", "expired"]);
+  tick(clock, b);
+  tick(clock, a);
+  settle([a, b], { clock });
+  assertEquals([updates(b, "k"), a.view.digest], [["1", "expired"], b.view.digest]);
+});
+
+Deno.test("expiry: a renewal begins a new time, and a set without a time keeps the value for good (E16)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  setFor(a, "k", 1, clock);
+  setFor(a, "l", 1, clock);
+  settle([a, b], { clock });
+  clock.advance(LIFETIME - 1);
+  setFor(a, "k", 1, clock);
+  set(a, "l", 2, clock);
+  settle([a, b], { clock });
+  clock.advance(LIFETIME - 1);
+  tick(clock, a, b);
+  assertEquals([valueOf(b, "a", "k"), valueOf(b, "a", "l")], [1, 2]);
+  clock.advance(1);
+  tick(clock, b);
+  assertEquals([valueOf(b, "a", "k"), valueOf(b, "a", "l")], [undefined, 2]);
+});
+
+Deno.test("expiry: a renewal leaves out the value for a peer that has it, also through a relay (E16)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  const c = makeEngine("c", clock);
+  for (const engine of [a, b, c]) {
+    note(engine, engine.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
+  }
+  handshake(b, c, clock);
+  const long = "x".repeat(1_000);
+  const renew = () => note(a, a.set("k", { ...copyJson(long), expiresAfter: LIFETIME }, clock.now));
+  renew();
+  settle([a, b], { clock });
+  settle([b, c], { clock });
+  for (let times = 0; times < 3; times++) {
+    clock.advance(LIFETIME - 1);
+    renew();
+    for (const [from, to] of [[a, b], [b, c]] as const) {
+      const { request } = exchange(from, to, { clock });
+      const [sent] = request.members.find(({ id }) => id === "a")!.entries;
+      assertEquals([sent!.json.length, sent!.isRenewal], [0, true]);
+    }
+    settle([a, b], { clock });
+    assertEquals([valueOf(b, "a", "k"), valueOf(c, "a", "k")], [long, long]);
+  }
+  assertEquals(updates(c, "k").length, 4);
+  // A newcomer gets the value.
+  const d = makeEngine("d", clock);
+  for (const engine of [c, d]) {
+    note(engine, engine.setTopology({ members: ["a", "b", "c", "d"], blocked: [] }, clock.now));
+  }
+  handshake(c, d, clock);
+  settle([c, d], { clock });
+  assertEquals([valueOf(d, "a", "k"), d.view.digest], [long, c.view.digest]);
+  // Another value is no renewal.
+  setFor(a, "k", 7, clock);
+  settle([a, b], { clock });
+  assertEquals(valueOf(b, "a", "k"), 7);
+});
+
+Deno.test("expiry: a renewal of an unknown value is not merged, and all entries are asked for (E16)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "other", 1, clock);
+  settle([a, b], { clock });
+  const { incarnation, number } = b.view.versionOf("a") as { incarnation: string; number: number };
+  const renewal = {
+    ...entry("k", number + 1, 1),
+    ...{ type: "", value: undefined, json: "", isRenewal: true, expiresAfter: 9 },
+  };
+  const delta = {
+    digest: a.view.digest,
+    active: a.view.activeHash,
+    partial: false,
+    members: [{ id: "a", incarnation, after: number, reset: false, entries: [renewal] }],
+  };
+  const { holds } = note(b, b.applyIncoming("a", delta, clock.now));
+  assertEquals([holds.get("a"), b.view.versionOf("a")], [{ incarnation, number: 0 }, {
+    incarnation,
+    number,
+  }]);
+});
+
+Deno.test("expiry: a shorter time in a later set counts (E16)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  setFor(a, "k", 1, clock);
+  setFor(a, "k", 2, clock, 100);
+  settle([a, b], { clock });
+  clock.advance(100);
+  tick(clock, b);
+  assertEquals(updates(b, "k"), ["2", "expired"]);
+});
+
+Deno.test("expiry: a relay sends the age, so that a newcomer ends the value when the others do (E16)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  const c = makeEngine("c", clock);
+  for (const engine of [b, c]) {
+    note(engine, engine.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
+  }
+  setFor(a, "k", 1, clock);
+  settle([a, b], { clock });
+  clock.advance(6_000);
+  handshake(b, c, clock);
+  settle([b, c], { clock });
+  assertEquals(valueOf(c, "a", "k"), 1);
+  clock.advance(LIFETIME - 6_000 - 1);
+  tick(clock, c);
+  assertEquals(valueOf(c, "a", "k"), 1);
+  clock.advance(1);
+  tick(clock, c);
+  assertEquals(updates(c, "k"), ["1", "expired"]);
+});
+
+Deno.test("expiry: a newcomer never reads a value whose time was over before (E16)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  const c = makeEngine("c", clock);
+  for (const engine of [b, c]) {
+    note(engine, engine.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
+  }
+  setFor(a, "k", 1, clock);
+  settle([a, b], { clock });
+  clock.advance(LIFETIME + 1);
+  tick(clock, b);
+  handshake(b, c, clock);
+  settle([b, c], { clock });
+  assertEquals([valueOf(c, "a", "k"), updates(c, "k"), c.view.digest], [undefined, [], b.view.digest]);
+  // An expired value over one that can be read ends that.
+  const number = c.view.versionOf("a")!.number;
+  const late = { ...entry("l", number + 1, 2), expiresAfter: 5, ageMs: 6 };
+  const delta = {
+    digest: b.view.digest,
+    active: b.view.activeHash,
+    partial: false,
+    members: [{
+      id: "a",
+      incarnation: c.view.incarnationOf("a")!,
+      after: number,
+      reset: false,
+      entries: [late, { ...entry("l", number + 2, 3), expiresAfter: 5 }, { ...late, number: number + 3 }],
+    }],
+  };
+  note(c, c.applyIncoming("b", delta, clock.now));
+  assertEquals(updates(c, "l"), ["3", "expired"]);
+});
+
+Deno.test("expiry: a delete is an expiry only in the last second of the value (E16)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  for (const key of ["early", "late"]) setFor(a, key, 1, clock);
+  settle([a, b], { clock });
+  clock.advance(LIFETIME - 1_001);
+  remove(a, "early", clock);
+  settle([a, b], { clock });
+  clock.advance(1);
+  remove(a, "late", clock);
+  settle([a, b], { clock });
+  assertEquals([updates(b, "early"), updates(b, "late")], [["1", "deleted"], ["1", "expired"]]);
+});
+
+Deno.test("expiry: an expired value counts for no consensus (E16, E13)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  note(b, b.addCheck("1", "k", (value) => JSON.stringify(value)));
+  set(b, "k", 1, clock);
+  setFor(a, "k", 1, clock);
+  settle([a, b], { clock });
+  assertEquals(b.view.consensus("1").reached, true);
+  clock.advance(LIFETIME);
+  tick(clock, b);
+  assertEquals(b.view.consensus("1").reached, false);
+});
+
+Deno.test("expiry: a new incarnation keeps the rest of the time (E16, E1)", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  setFor(a, "k", 1, clock);
+  clock.advance(6_000);
+  const later = makeEngine("x", clock).view.incarnation;
+  note(a, a.reportedIncarnation(later, clock.now));
+  assertEquals(valueOf(a, "a", "k"), 1);
+  clock.advance(LIFETIME - 6_000);
+  tick(clock, a);
+  assertEquals(valueOf(a, "a", "k"), undefined);
+});
+
+Deno.test("expiry: a reset that repeats a value leaves its time as it was (E16, E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "wrong", 1, clock);
+  setFor(a, "k", 1, clock);
+  settle([a, b], { clock });
+  clock.advance(6_000);
+  const { incarnation, number } = { incarnation: a.view.incarnation, number: a.view.versionOf("a")!.number };
+  const entries = a.view.entriesOf("a").filter(({ key }) => key !== "wrong").map((
+    { key, number, type, value, json },
+  ) => ({
+    ...{ key, number, type, value, json },
+    ...(key === "k" && { expiresAfter: LIFETIME }),
+  }));
+  const reset = { id: "a", incarnation, after: 0, reset: true, end: number, entries };
+  const delta = { digest: a.view.digest, active: a.view.activeHash, partial: false, members: [reset] };
+  note(b, b.applyIncoming("a", delta, clock.now));
+  assertEquals([valueOf(b, "a", "wrong"), valueOf(b, "a", "k")], [undefined, 1]);
+  clock.advance(LIFETIME - 6_000);
+  tick(clock, b);
+  assertEquals(updates(b, "k"), ["1", "expired"]);
+});
+
+Deno.test("expiry: state that is dropped leaves nothing that could expire (E16, E11)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: { departedRetention: 1_000 } });
+  setFor(a, "k", 1, clock);
+  settle([a, b], { clock });
+  note(b, b.setTopology({ members: ["b"], blocked: [] }, clock.now));
+  tick(clock, b);
+  clock.advance(2_000);
+  tick(clock, b);
+  assertEquals(updates(b, "k"), ["1", "deleted"]);
+  clock.advance(LIFETIME);
+  tick(clock, b);
+  assertEquals(updates(b, "k"), ["1", "deleted"]);
+  assertEquals(exchange(b, a, { clock }).request.members.some(({ id }) => id === "a"), false);
+});
+
+Deno.test("Expiries: takes the entries in the order of their times, and none that was removed", () => {
+  const random = new Random(0.4);
+  for (let size = 1; size < 40; size++) {
+    const step = size % 2 === 0 ? 10 : 500;
+    const expiries = new Expiries();
+    const member = new MemberState("m", "0190f3a1b2c3-0badcafe");
+    const entries = Array.from({ length: size }, (_, index) => {
+      const dueMs = step * Math.floor(random.next() * (2_000 / step));
+      return new ExpiringEntry({ ...entry(`${index}`, index + 1, 1), timestampMs: 0, expiresAfter: 9 }, {
+        serial: index + 1,
+        dueMs,
+      });
+    });
+    for (const each of entries) expiries.add(member, each, -1);
+    const kept = entries.filter(() => random.next() < 0.6);
+    for (const each of entries) if (!kept.includes(each)) expiries.remove(each);
+    for (const each of entries) if (!kept.includes(each)) expiries.remove(each);
+    const taken: number[] = [];
+    for (let nowMs = 0; nowMs < 2_000; nowMs += step) {
+      for (const [{ dueMs, number }] of expiries.takeDue(nowMs)) {
+        assertEquals(dueMs, nowMs);
+        taken.push(number);
+      }
+    }
+    assertEquals(taken.toSorted(), kept.map(({ number }) => number).toSorted());
+  }
+});

@@ -1,0 +1,83 @@
+/**
+ * Invariants of values that expire (rule E16): none ends early, and none is read for long after its end.
+ *
+ * @module
+ */
+
+import type { HearsayEvent } from "../../../contracts/event_stream.ts";
+import type { Process } from "../process.ts";
+import type { CheckContext } from "./check_context.ts";
+import { isBrief } from "./expected_state.ts";
+
+/** A member reports a delete in the last second of a value as its expiry; the rest is for timers. */
+const EARLY_MS = 1_050;
+/** Rounds, each with the length of one request, from the end of a value to the end of its reads. */
+const LATE_ROUNDS = 4;
+
+/** The ends of one value: that of its first set, and that of its latest renewal. */
+interface Ends {
+  readonly firstMs: number;
+  readonly lastMs: number;
+}
+
+/** Checks values that expire. Times are of the simulation's clock. */
+export class Lifetimes {
+  readonly #context: CheckContext;
+  /** By id, key and value. */
+  readonly #ends = new Map<string, Ends>();
+  /** The longest time for which suspended processes can have delayed messages: their ages grow no further then. */
+  #suspendedMs = 0;
+
+  constructor(context: CheckContext) {
+    this.#context = context;
+  }
+
+  /** Records a set with a lifetime. */
+  recordSet(process: Process, { key, value, lifetimeMs }: {
+    readonly key: string;
+    readonly value: unknown;
+    readonly lifetimeMs: number;
+  }): void {
+    const name = nameOf(process.id, key, JSON.stringify(value));
+    const endMs = this.#context.options.nowMs() + lifetimeMs;
+    const { firstMs } = this.#ends.get(name) ?? { firstMs: endMs };
+    // A renewal with a shorter lifetime can end the value before its first set would.
+    this.#ends.set(name, { firstMs: Math.min(firstMs, endMs), lastMs: endMs });
+  }
+
+  /** Checks that a value has not expired early. */
+  checkUpdate(process: Process, update: Extract<HearsayEvent, { type: "GossipUpdate" }>): void {
+    const { memberId, key, expired, sequenceNumber: number } = update;
+    if (!expired || memberId === process.id) return;
+    const nowMs = this.#context.options.nowMs();
+    const ends = this.#context.expected.valuesOf(memberId, key).map((json) =>
+      this.#ends.get(nameOf(memberId, key, json))?.firstMs ?? Infinity
+    );
+    if (ends.some((endMs) => nowMs >= endMs - EARLY_MS)) return;
+    this.#context.fail(process, `${memberId} ${key}@${number} expired early`);
+  }
+
+  /** Checks that no process reads a value for long after its end. */
+  sweep(processes: readonly Process[]): void {
+    const suspendedMs = processes.reduce((sum, { frozenMs }) => sum + frozenMs, 0);
+    this.#suspendedMs = Math.max(this.#suspendedMs, suspendedMs);
+    for (const process of processes) if (process.isRunning && !process.machine.isFrozen) this.#check(process);
+  }
+
+  #check(process: Process): void {
+    const { nowMs, gossipInterval, gossipRequestTimeout, underWayMs } = this.#context.options;
+    const lateMs = underWayMs + LATE_ROUNDS * (gossipInterval + gossipRequestTimeout) + this.#suspendedMs;
+    for (const { id, entries } of process.gossiper.snapshot().members) {
+      for (const { key, value } of entries) {
+        if (!isBrief(key)) continue;
+        const ends = this.#ends.get(nameOf(id, key, JSON.stringify(value)));
+        if (ends && nowMs() <= ends.lastMs + lateMs) continue;
+        this.#context.fail(process, `it reads ${key} of ${id} long after its end`);
+      }
+    }
+  }
+}
+
+function nameOf(id: string, key: string, json: string): string {
+  return `${id} ${key} ${json}`;
+}
