@@ -182,6 +182,7 @@ for (const [much, compilerOptions] of Object.entries(COMPILER_OPTIONS)) {
         "browser/mod.ts",
         "discovery/etcd/etcd.ts",
         "discovery/kubernetes/kubernetes.ts",
+        "discovery/memory/memory.ts",
         "operations/mod.ts",
         "node/join_ws.ts",
         "protoactor/discovery.ts",
