@@ -179,6 +179,7 @@ for (const [much, compilerOptions] of Object.entries(COMPILER_OPTIONS)) {
     try {
       const modules = [
         "mod.ts",
+        "adapters/yjs/awareness.ts",
         "browser/mod.ts",
         "discovery/etcd/etcd.ts",
         "discovery/kubernetes/kubernetes.ts",

@@ -1,0 +1,20 @@
+import { assertEquals } from "../../../deps/std_assert.ts";
+import { Awareness, Doc, protocol } from "../../../deps/yjs.ts";
+import { updateOf } from "../../../adapters/yjs/awareness_entry.ts";
+
+Deno.test("awareness update: is the one that y-protocols encodes, for counts of any size and any text", () => {
+  const doc = new Doc();
+  const awareness = new Awareness(doc);
+  const states = [{}, { name: "Ada" }, { text: "\u{1f426} ü".repeat(100) }];
+  const counts = [0, 1, 127, 128, 16_383, 16_384, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1];
+  for (const clientId of counts) {
+    for (const clock of counts) {
+      for (const state of states) {
+        awareness.meta.set(clientId, { clock, lastUpdated: 0 });
+        const encoded = protocol.encodeAwarenessUpdate(awareness, [clientId], new Map([[clientId, state]]));
+        assertEquals(updateOf({ clientId, clock, state }), encoded);
+      }
+    }
+  }
+  doc.destroy();
+});
