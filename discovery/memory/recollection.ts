@@ -39,7 +39,6 @@ export class Recollection {
   readonly #peers: RememberedPeers;
   readonly #longestInterval: number;
   #file: PeerFile | undefined;
-  #problem: unknown;
   #written: { readonly summary: string; readonly atMs: number } | undefined;
   #isStarted = false;
   #isClosed = false;
@@ -59,10 +58,8 @@ export class Recollection {
   /** Locks and reads the file. Returns the reason if it cannot be used. */
   async load(): Promise<Error | undefined> {
     try {
-      await this.#open();
-      return undefined;
+      return void await this.#open();
     } catch (error) {
-      this.#problem = error;
       return error instanceof Error ? error : new Error(String(error));
     }
   }
@@ -95,7 +92,6 @@ export class Recollection {
     });
     const { cluster } = this.#options;
     if (context.cluster === cluster) {
-      if (this.#problem !== undefined) writer.failed(this.#problem);
       await writer.follow(signal);
     } else {
       const given = `\`join\` has ${JSON.stringify(context.cluster)}`;
@@ -148,6 +144,7 @@ export class Recollection {
   /** Notes the active peers. Writes the file if they changed, or if their times in it are old. */
   async #write(active: readonly Member[]): Promise<void> {
     if (this.#isClosed) return;
+    // A file that could not be used is an event now, and is tried again.
     if (this.#file === undefined) await this.#open();
     const file = this.#file;
     if (file === undefined) return;

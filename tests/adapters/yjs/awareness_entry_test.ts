@@ -1,6 +1,6 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import { Awareness, Doc, protocol } from "../../../deps/yjs.ts";
-import { updateOf } from "../../../adapters/yjs/awareness_entry.ts";
+import { entryOf, updateOf } from "../../../adapters/yjs/awareness_entry.ts";
 
 Deno.test("awareness update: is the one that y-protocols encodes, for counts of any size and any text", () => {
   const doc = new Doc();
@@ -17,4 +17,9 @@ Deno.test("awareness update: is the one that y-protocols encodes, for counts of 
     }
   }
   doc.destroy();
+});
+
+Deno.test("awareness entry: counts begin at 0, and the limit is that of the state alone", () => {
+  const entry = { clientId: 0, clock: 0, state: {} };
+  assertEquals(entryOf({ ...entry, more: "x".repeat(100) }, { maxBytes: 2 }), entry);
 });

@@ -273,6 +273,40 @@ Deno.test("awareness: a state that is too large is not sent, others keep the one
     assertEquals(b!.errors.length, 2);
   }, { maxBytes: 256 }));
 
+Deno.test("awareness: the default limit is 16 KiB, and the first state can be too large", () =>
+  editing(1, async ([a], cluster) => {
+    const { gossiper } = cluster.of("a");
+    const errorsWith = (bytes: number) => {
+      a!.shared[Symbol.dispose]();
+      a!.awareness.setLocalState({ text: "x".repeat(bytes - '{"text":""}'.length) });
+      const errors: unknown[] = [];
+      const onError = (error: unknown) => errors.push(error);
+      shareAwareness(gossiper, a!.awareness, { protocol, onError })[Symbol.dispose]();
+      return errors.length;
+    };
+    await cluster.advance(100);
+    assertEquals([errorsWith(16_384), errorsWith(16_385)], [0, 1]);
+  }));
+
+Deno.test("awareness: a listener of the program that throws is an error, and the next change is applied", () =>
+  editing(2, async ([a, b], cluster) => {
+    let throws = true;
+    a!.awareness.on("change", (_: Change, origin: unknown) => {
+      if (throws && origin !== "local") throw new Error("a fault of the program");
+    });
+    b!.set("B");
+    await cluster.runUntil(() => a!.errors.length > 0);
+    assertEquals(a!.errors[0], "a fault of the program");
+    throws = false;
+    b!.set("Ben");
+    await cluster.runUntil(() => a!.seen([b!]) === "b=Ben");
+    throws = true;
+    const { length } = a!.errors;
+    await cluster.stop("b");
+    assertEquals([a!.seen([b!]), a!.errors.length], ["", length + 1]);
+    throws = false;
+  }));
+
 Deno.test("awareness: a value of another form, or over the limit, is not shown, and one error says so", () =>
   editing(2, async ([a, b], cluster) => {
     b!.set("B");
@@ -295,6 +329,9 @@ Deno.test("awareness: a value of another form, or over the limit, is not shown, 
     assertEquals(a!.errors.length, 1);
     cluster.of("b").gossiper.setState("awareness", good);
     await cluster.runUntil(() => a!.seen([b!]) === "b=B");
+    cluster.of("b").gossiper.setState("awareness", "text");
+    await cluster.runUntil(() => a!.seen([b!]) === "");
+    assertEquals(a!.errors.length, 2);
   }, { maxBytes: 256 }));
 
 Deno.test("awareness: disposal removes the others here and the own entry there; the node goes on", () =>
@@ -350,7 +387,7 @@ Deno.test("awareness: every fault in the options is named, and a node that leave
   const awareness = new Awareness(doc);
   const { gossiper } = cluster.of("a");
   const given = {
-    protocol: {},
+    protocol: { applyAwarenessUpdate() {} },
     key: "",
     maxPerSecond: 1_001,
     maxBytes: 63,
@@ -366,6 +403,10 @@ Deno.test("awareness: every fault in the options is named, and a node that leave
     error.problems.map(({ field }) => field.replace("options.", "")).sort(),
     Object.keys(given).sort(),
   );
+  // The bounds themselves are allowed.
+  for (const limits of [{ maxPerSecond: 1, maxBytes: 64 }, { maxPerSecond: 1_000, maxBytes: 1_048_576 }]) {
+    shareAwareness(gossiper, awareness, { protocol, ...limits })[Symbol.dispose]();
+  }
   await cluster.stop("a");
   assertEquals(
     assertThrows(() => shareAwareness(gossiper, awareness, { protocol }), HearsayError).code,

@@ -89,6 +89,34 @@ Deno.test("memory: is written soon after a change, and stays untouched without o
     assertEquals((await Deno.stat(path)).mtime, mtime);
   }));
 
+Deno.test("memory: without a change it is written again after an eighth of maxAge, with the present times", () =>
+  withPath(async (path) => {
+    const runtime = new VirtualRuntime();
+    await using memory = await remember(path, { ...CLUSTER, runtime, maxAge: 80 * MINUTE_MS });
+    await using context = contextOf(memory, { runtime });
+    context.meet(memberOf("a"));
+    const seen = async () => {
+      const text = await Deno.readTextFile(path).catch(() => '{"peers":[]}');
+      return JSON.parse(text).peers[0]?.seenUnixMilliseconds - 1_700_000_000_000;
+    };
+    const untilSeen = async (atMs: number) => {
+      let last = NaN;
+      await context.until(() => {
+        void seen().then((read) => last = read);
+        return last === atMs;
+      });
+    };
+    await runtime.advance(1_000);
+    await untilSeen(1_000);
+    // Other events do not cause a write.
+    context.eventStream.publish({ type: "MemberJoined", memberId: "a" });
+    await runtime.advance(10 * MINUTE_MS - 1);
+    assertEquals(await seen(), 1_000);
+    context.eventStream.publish({ type: "MemberJoined", memberId: "a" });
+    await runtime.advance(1_000);
+    await untilSeen(10 * MINUTE_MS + 1_999);
+  }));
+
 Deno.test("memory: the remembered peers are dialed until ten minutes after the first contact", () =>
   withPath(async (path) => {
     await Deno.writeTextFile(path, fileOf("me", "a"));
@@ -189,6 +217,10 @@ Deno.test("memory: serves one member, once", () =>
     const discovery = memory.discovery(seeds([]));
     assert(discovery.openMembership);
     assertEquals(assertThrows(() => memory.discovery(), HearsayError).code, "already_started");
+    await memory[Symbol.asyncDispose]();
+    const disposed = await remember(path, CLUSTER);
+    await disposed[Symbol.asyncDispose]();
+    assertThrows(() => disposed.discovery(), HearsayError, "A memory must be used by one member, once.");
   }));
 
 Deno.test("memory: a list of members is refused as a source, because it would let in others", () =>
@@ -221,5 +253,12 @@ Deno.test("memory: every fault in the options is named, and no file is made", as
     () => remember("state/peers.json", { cluster: "a", maxPeers: 1_025 }),
     ConfigurationError,
   );
+  // The bounds themselves are allowed.
+  const bounds = { ...CLUSTER, maxAge: 1_000, writeInterval: 100 };
+  for (const maxPeers of [1, 1_024]) {
+    await withPath(async (path) =>
+      await (await remember(path, { ...bounds, maxPeers }))[Symbol.asyncDispose]()
+    );
+  }
   await assertRejects(() => Deno.stat("state"), Deno.errors.NotFound);
 });

@@ -95,6 +95,8 @@ for (const missing of ["read", "write"] as const) {
     fn: async () => {
       const error = await assertRejects(() => PeerFile.open("state/peers.json"), Deno.errors.NotCapable);
       assertStringIncludes(error.message, `--allow-${missing}=state/ is missing; it was not asked for.`);
+      const inPresent = await assertRejects(() => PeerFile.open("peers.json"), Deno.errors.NotCapable);
+      assertStringIncludes(inPresent.message, `--allow-${missing}=. is missing`);
     },
   });
 }

@@ -33,13 +33,14 @@ Deno.test("remembered peers: the last active come first, and one that is gone ke
 
 Deno.test("remembered peers: a peer expires after maxAge without activity, and no sooner; an active one never does", () => {
   const peers = new RememberedPeers({ maxPeers: 8, maxAge: HOUR_MS });
-  peers.see([peer("a"), peer("b")], { nowMs: 0, random });
-  peers.see([peer("a")], { nowMs: HOUR_MS, random });
+  const startMs = 10 * HOUR_MS;
+  peers.see([peer("a"), peer("b")], { nowMs: startMs, random });
+  peers.see([peer("a")], { nowMs: startMs + HOUR_MS, random });
   assertEquals(idsOf(peers), "a,b");
-  peers.see([peer("a")], { nowMs: HOUR_MS + 1, random });
+  peers.see([peer("a")], { nowMs: startMs + HOUR_MS + 1, random });
   assertEquals(idsOf(peers), "a");
   // The clock steps: the active one stays.
-  peers.see([peer("a")], { nowMs: 9 * HOUR_MS, random });
+  peers.see([peer("a")], { nowMs: startMs + 9 * HOUR_MS, random });
   assertEquals(idsOf(peers), "a");
 });
 
@@ -98,6 +99,9 @@ Deno.test("remembered peers: of a file, the latest count; expired ones do not, a
     ["ahead", nowMs],
     ["recent", nowMs - 5],
   ]);
+  const expiring = new RememberedPeers({ maxPeers: 2, maxAge: HOUR_MS });
+  expiring.load([seen("expired", nowMs - HOUR_MS - 1), seen("oldest", nowMs - HOUR_MS)], nowMs);
+  assertEquals(idsOf(expiring), "oldest");
 });
 
 Deno.test("text of a memory: is read as it was written, with the URL and without the kinds", () => {
@@ -129,6 +133,19 @@ Deno.test("text of a memory: is never over its limit, and leaves out what was ac
   assertEquals(read, peers.slice(0, read.length).map(({ member }) => member.id));
 });
 
+Deno.test("text of a memory: a peer that just fits is kept", () => {
+  const sizeWith = (length: number) => {
+    const member = { ...peer("a"), url: `wss://proxy.example/${"x".repeat(length)}` };
+    return new TextEncoder().encode(
+      textOf({ id: "me", peers: [{ member, seenUnixMilliseconds: 1 }] }, "orders"),
+    ).length;
+  };
+  // The estimate has one separator too many, of two bytes.
+  const room = MAX_FILE_BYTES - 2 - sizeWith(0);
+  assertEquals(sizeWith(room), MAX_FILE_BYTES - 2);
+  assert(sizeWith(room + 1) < 1_000);
+});
+
 Deno.test("text of a memory: anything else is refused with the reason", () => {
   const good = JSON.parse(
     textOf({ id: "me", peers: [{ member: peer("a"), seenUnixMilliseconds: 1 }] }, "orders"),
@@ -158,6 +175,8 @@ Deno.test("text of a memory: anything else is refused with the reason", () => {
     assert(reason.test(error.message), `${JSON.stringify(given)?.slice(0, 80)}: ${error.message}`);
     assertEquals(error.code, "invalid_value");
   }
+  const most = JSON.stringify({ ...good, peers: Array(1_024).fill(good.peers[0]) });
+  assertEquals(contentsOf(most, "orders").peers.length, 1_024);
   const cut = JSON.stringify(good).slice(0, -5);
   assertThrows(() => contentsOf(cut, "orders"), HearsayError, "It is neither used nor changed.");
 });
