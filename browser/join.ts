@@ -17,7 +17,7 @@ import type { SetStateOptions } from "../gossiper/contract.ts";
 import type { FlushResult } from "../gossiper/departure.ts";
 import { Gossiper } from "../gossiper/gossiper.ts";
 import { configuredWith } from "../gossiper/validation.ts";
-import { newId } from "../node/new_id.ts";
+import { newId } from "../common/new_id.ts";
 import { RepeatableStop } from "../node/repeatable_stop.ts";
 import type { GossiperConfig, PartialConfig } from "../options/configuration.ts";
 import { CLUSTER_NAME, KINDS, NAME } from "../options/member_rules.ts";

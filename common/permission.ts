@@ -27,6 +27,15 @@ export function assertMayRead(path: string): void {
 }
 
 /**
+ * Throws if this process may not write a file or a folder.
+ *
+ * @throws {Deno.errors.NotCapable} with the missing permission.
+ */
+export function assertMayWrite(path: string): void {
+  assertMay({ name: "write", path }, `--allow-write=${path}`);
+}
+
+/**
  * Throws if a DNS query would prompt. The system's name server is unknown here, so without a permission for the whole
  * network the query is only made if there is no terminal; Deno itself then checks the permission.
  *

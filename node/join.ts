@@ -27,7 +27,7 @@ import { authenticationOf, isOpenToAll, openToAll, ownHosts, signingOf } from ".
 import { endpointOf } from "./place_options.ts";
 import { checkedConfig, type JoinOptions } from "./join_options.ts";
 import { logEvents } from "./logged_events.ts";
-import { newId } from "./new_id.ts";
+import { newId } from "../common/new_id.ts";
 import { RepeatableStop } from "./repeatable_stop.ts";
 import { Door } from "../observer/door.ts";
 import type { Authentication } from "../contracts/authentication.ts";

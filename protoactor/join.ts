@@ -17,7 +17,7 @@ import { Gossiper } from "../gossiper/gossiper.ts";
 import { realRuntime, type Runtime } from "../common/runtime.ts";
 import { configuredWith } from "../gossiper/validation.ts";
 import { CLUSTER_NAME, KINDS } from "../options/member_rules.ts";
-import { newId } from "../node/new_id.ts";
+import { newId } from "../common/new_id.ts";
 import { insecureProblems, isOpenToAll, openToAll } from "../node/join_security.ts";
 import { warn } from "../common/log.ts";
 import { ProtoactorTransport } from "./transport/transport.ts";

@@ -11,6 +11,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   members: "three members meet, one leaves",
   demo: "five members as five processes: join, agree, crash, leave",
   node: "one member from a YAML file and flags, for several terminals",
+  presence: "a presence list for several terminals, which remembers its peers",
   embed: "members inside a service's own Deno.serve, with a page",
   dashboard: "five members, and a page that shows them live",
   browser: "a service whose pages are members",

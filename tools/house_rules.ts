@@ -25,6 +25,7 @@ const ROOMS = [
   "operations",
   "consensus",
   "keys",
+  "adapters",
   "browser",
   "protoactor",
   "cli",
@@ -36,6 +37,7 @@ const OPTIONAL: readonly string[] = [
   "operations",
   "consensus",
   "keys",
+  "adapters",
   "browser",
   "protoactor",
   "cli",
@@ -51,6 +53,7 @@ const APART: ReadonlyMap<string, readonly string[]> = new Map([
   ),
   ["consensus", ROOMS.slice(0, ROOMS.indexOf("transport"))],
   ["keys", [...ROOMS.slice(0, ROOMS.indexOf("transport")), "consensus"]],
+  ["adapters", ROOMS.slice(0, ROOMS.indexOf("operations"))],
   ["browser", ROOMS.slice(0, ROOMS.indexOf("operations"))],
   ["protoactor", ROOMS.slice(0, ROOMS.indexOf("operations"))],
 ]);

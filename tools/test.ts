@@ -33,8 +33,8 @@ const PERMISSIONS = [
   "--allow-read",
   "--allow-write",
   "--allow-run",
-  // The package `ws` reads them when it is loaded.
-  "--allow-env=WS_NO_BUFFER_UTIL,WS_NO_UTF_8_VALIDATE",
+  // The packages `ws` and `lib0` (of Yjs) read them when they are loaded.
+  "--allow-env=WS_NO_BUFFER_UTIL,WS_NO_UTF_8_VALIDATE,COLORTERM,FORCE_COLOR,LOG,NODE_ENV,NO_COLOR,PRODUCTION,TERM",
 ];
 
 async function main(given: readonly string[]): Promise<number> {

@@ -179,11 +179,13 @@ for (const [much, compilerOptions] of Object.entries(COMPILER_OPTIONS)) {
     try {
       const modules = [
         "mod.ts",
+        "adapters/yjs/awareness.ts",
         "browser/mod.ts",
         "consensus/mod.ts",
         "keys/mod.ts",
         "discovery/etcd/etcd.ts",
         "discovery/kubernetes/kubernetes.ts",
+        "discovery/memory/memory.ts",
         "operations/mod.ts",
         "node/join_ws.ts",
         "protoactor/discovery.ts",

@@ -56,7 +56,7 @@ const SIMULATE = [
 const TEST = [
   ...["test", "--no-check", "--no-prompt", "--fail-fast"],
   ...["--allow-net=127.0.0.1", "--allow-read", "--allow-write", "--allow-run"],
-  "--allow-env=WS_NO_BUFFER_UTIL,WS_NO_UTF_8_VALIDATE",
+  "--allow-env=WS_NO_BUFFER_UTIL,WS_NO_UTF_8_VALIDATE,COLORTERM,FORCE_COLOR,LOG,NODE_ENV,NO_COLOR,PRODUCTION,TERM",
 ];
 
 /** The extent of a plan: the near tests alone, all but the slowest, or all. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Runtime } from "../common/runtime.ts";
+import type { Runtime } from "./runtime.ts";
 
 /** Creates a UUID of version 4 from the runtime's random numbers. */
 export function newId(runtime: Runtime): string {
