@@ -23,12 +23,21 @@ const ROOMS = [
   "observer",
   "node",
   "operations",
+  "roles",
   "browser",
   "protoactor",
   "cli",
 ];
 /** The rooms that `mod.ts` does not reach: a program imports them by a path of their own. */
-const OPTIONAL: readonly string[] = ["deps", "testing", "operations", "browser", "protoactor", "cli"];
+const OPTIONAL: readonly string[] = [
+  "deps",
+  "testing",
+  "operations",
+  "roles",
+  "browser",
+  "protoactor",
+  "cli",
+];
 /** The rooms with code of the product's own. */
 export const PRODUCT: readonly string[] = ROOMS.filter((room) => room !== "deps");
 /** The engine is pure, and what stands on the contracts does not know its neighbors. */
@@ -38,6 +47,7 @@ const APART: ReadonlyMap<string, readonly string[]> = new Map([
   ...["gossiper", "transport", "discovery", "testing"].map((room) =>
     [room, ROOMS.slice(0, ROOMS.indexOf("gossiper"))] as const
   ),
+  ["roles", ROOMS.slice(0, ROOMS.indexOf("operations"))],
   ["browser", ROOMS.slice(0, ROOMS.indexOf("operations"))],
   ["protoactor", ROOMS.slice(0, ROOMS.indexOf("operations"))],
 ]);

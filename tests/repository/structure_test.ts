@@ -47,9 +47,11 @@ Deno.test("imports: go only downwards through the rooms, and not between neighbo
     "discovery/x.ts": ['import { a } from "../transport/a.ts";', 'import { a } from "../mod.ts";'],
     "node/x.ts": ['import { a } from "../mod.ts";', 'import { a } from "../examples/a.ts";'],
     "operations/x.ts": ['import { a } from "../mod.ts";', 'import { a } from "../protoactor/a.ts";'],
+    "roles/x.ts": ['import { a } from "../operations/a.ts";', 'import { a } from "../mod.ts";'],
     "mod.ts": [
       'export { a } from "./deps/a.ts";',
       'export { a } from "./operations/a.ts";',
+      'export { a } from "./roles/a.ts";',
       'export { a } from "./protoactor/a.ts";',
     ],
     "deps/x.ts": ['export { a } from "../engine/a.ts";'],
