@@ -28,6 +28,7 @@ export type UnknownReason =
   | "isolated"
   | "stalled"
   | "suspected"
+  | "unheard"
   | "unsettled";
 
 /** Options of an {@linkcode Agreement}. */
@@ -39,6 +40,8 @@ export interface AgreementOptions extends CandidateFilter {
   readonly atLeast: number;
   /** In milliseconds. */
   readonly settle: number;
+  /** In milliseconds. */
+  readonly heardWithin: number;
   readonly runtime: Runtime;
   readonly signal: AbortSignal | undefined;
   /** The epoch of this member's last report under this key; a later one must be higher. */
@@ -76,6 +79,8 @@ export class Agreement {
   /** The reason to know nothing, but for a standstill that was not seen yet. */
   #trouble: UnknownReason | undefined = "few";
   #isIsolated: boolean;
+  /** True if this member may have been cut off: too few candidates were heard of late. */
+  #isUnheard = false;
   #own: Report;
   /** True if the next report needs a new epoch, although the set may be the last one again. */
   #needsReport = true;
@@ -163,6 +168,7 @@ export class Agreement {
   #look(): void {
     if (this.#hasStalled) this.#giveUp("stalled");
     this.#lookedMs = this.#nowMs;
+    this.#isUnheard = this.#options.takesPart && !this.#hasHeardEnough();
     this.#cancelLook = this.#options.runtime.setTimer(LOOK_EVERY_MS, () => this.#look());
     this.#update();
   }
@@ -192,8 +198,21 @@ export class Agreement {
   #present(): UnknownReason | undefined {
     if (this.#node.members.some(({ isSelf, status }) => isSelf && status === "failed")) return "identity";
     if (this.#isIsolated) return "isolated";
+    if (this.#isUnheard) return "unheard";
     const heard = this.#view.candidates.filter(({ isSuspected }) => !isSuspected).length;
     return heard < this.#options.atLeast ? "few" : undefined;
+  }
+
+  /** True if `atLeast` candidates sent a heartbeat of late, this member included. */
+  #hasHeardEnough(): boolean {
+    const { atLeast, heardWithin } = this.#options;
+    let heard = 0;
+    for (const { id, isSelf } of this.#view.candidates) {
+      const ageMs = isSelf ? 0 : this.#node.explain(id).heartbeat?.ageMilliseconds ?? Infinity;
+      if (ageMs <= heardWithin && ++heard >= atLeast) return true;
+    }
+    // With fewer candidates than that the reason is another one.
+    return this.#view.candidates.length < atLeast;
   }
 
   #giveUp(trouble: UnknownReason): void {

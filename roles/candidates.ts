@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Explanation } from "../contracts/explanation.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 import type { GossipUpdate } from "../engine/events.ts";
 import type { JsonValue } from "../engine/types.ts";
@@ -30,6 +31,8 @@ export interface RoleNode {
   watch<T = JsonValue>(key: string, options?: WaitOptions): ReadableStream<GossipUpdate<T>>;
   /** Emits the view of each member, then each view that changes. */
   watchMembers(options?: WaitOptions): ReadableStream<MemberView>;
+  /** Explains the status of a member. */
+  explain(memberId: string): Pick<Explanation, "heartbeat">;
   /** Returns the known state. */
   snapshot(): Pick<Snapshot, "isolated">;
 }

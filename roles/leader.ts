@@ -19,7 +19,8 @@ export type LeaderAnswer =
     /**
      * `ended`: the member leaves, or the role has ended here. `few`: fewer than `atLeast` candidates are alive.
      * `identity`: another process uses this member's id. `isolated`: this member hears no other. `stalled`: this process
-     * stood still. `suspected`: the leader may have crashed. `unsettled`: the candidates changed, or do not agree yet.
+     * stood still. `suspected`: the leader may have crashed. `unheard`: too few candidates were heard within `heardWithin`.
+     * `unsettled`: the candidates changed, or do not agree yet.
      */
     readonly reason: UnknownReason;
   }

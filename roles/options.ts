@@ -27,6 +27,12 @@ export interface RoleOptions {
    * default. Lower: a role has its next owner sooner. Higher: two sides of a partition have more time to notice.
    */
   readonly settle?: number;
+  /**
+   * The longest time, in milliseconds, in which a candidate has heard of `atLeast` candidates; 2,500 by default, from 500
+   * to 3,600,000. After it the candidate gives up, because the others may take it for dead. Lower: less time with two
+   * leaders. Higher: a large cluster, whose heartbeats take long, does not give up in vain.
+   */
+  readonly heardWithin?: number;
   /** The name of the role, of at most 100 characters; by default `leader` or `owners` with the kind and the zone. */
   readonly name?: string;
   /** Ends the role at this member when aborted, like its disposal. */
@@ -43,7 +49,10 @@ export interface OwnersOptions extends RoleOptions {
 
 /** The default of `settle`. 2 s: as long as most crashes take to be known to all. */
 export const SETTLE_MS = 2_000;
-const MAX_SETTLE_MS = 3_600_000;
+/** The default of `heardWithin`. 2.5 s: a crash is confirmed after 1 s, and `settle` passes before the next leader. */
+export const HEARD_WITHIN_MS = 2_500;
+/** The longest `settle` and `heardWithin`: an hour without a leader is a mistake in the unit. */
+const MAX_MS = 3_600_000;
 
 /** A rule for integers of a range. */
 function integer({ least, most, unit }: { least: number; most: number; unit: string }) {
@@ -62,7 +71,8 @@ const ROLE: Rules<RoleOptions> = {
   atLeast: integer({ least: 1, most: 10_000, unit: " candidates, such as more than half of them" }),
   of: WORD,
   zone: WORD,
-  settle: integer({ least: 0, most: MAX_SETTLE_MS, unit: " milliseconds" }),
+  settle: integer({ least: 0, most: MAX_MS, unit: " milliseconds" }),
+  heardWithin: integer({ least: 500, most: MAX_MS, unit: " milliseconds" }),
   name: WORD,
   signal: SIGNAL,
   runtime: RUNTIME,

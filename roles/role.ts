@@ -10,7 +10,7 @@ import { realRuntime } from "../common/runtime.ts";
 import type { WaitOptions } from "../gossiper/contract.ts";
 import { Agreement, type UnknownReason } from "./agreement.ts";
 import { isWanted, placeOf, type RoleNode } from "./candidates.ts";
-import { type RoleOptions, SETTLE_MS } from "./options.ts";
+import { HEARD_WITHIN_MS, type RoleOptions, SETTLE_MS } from "./options.ts";
 import { ownersOf } from "./rendezvous.ts";
 
 /** The owners of a key, or the reason why they are unknown. */
@@ -62,7 +62,8 @@ export class Role {
 
   /** Takes part at once, if this member is a candidate. */
   constructor(node: RoleNode, { options, kind, replicas }: RoleSetup) {
-    const { of, zone, atLeast, settle = SETTLE_MS, runtime = realRuntime, signal } = options;
+    const { of, zone, atLeast, settle = SETTLE_MS, heardWithin = HEARD_WITHIN_MS } = options;
+    const { runtime = realRuntime, signal } = options;
     if (node.signal.aborted || signal?.aborted) {
       throw new HearsayError("stopped", "The member leaves, or `signal` is aborted. Nothing was changed.");
     }
@@ -78,6 +79,7 @@ export class Role {
       zone,
       atLeast,
       settle,
+      heardWithin,
       runtime,
       signal,
       takesPart: isWanted(kinds, { of, zone }) && placeOf(kinds).weight > 0,
