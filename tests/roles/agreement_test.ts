@@ -1,5 +1,5 @@
 import { assertEquals } from "../../deps/std_assert.ts";
-import { placeOf, readReport } from "../../roles/candidates.ts";
+import { placeOf, readReport, type View, viewOf } from "../../roles/candidates.ts";
 import { type Owners, owners } from "../../roles/mod.ts";
 import { ScriptedNode, SETTLE } from "./harness.ts";
 
@@ -20,6 +20,11 @@ async function agreedNode(): Promise<{ readonly node: ScriptedNode; readonly rol
 async function settle(node: ScriptedNode): Promise<void> {
   await node.changed();
   await node.runtime.advance(SETTLE + 1);
+}
+
+/** The set that this member sees. */
+function seen(node: ScriptedNode): View {
+  return viewOf(node, "roles.owners", { of: undefined, zone: undefined });
 }
 
 /** Others report this member's set under its epoch. */
@@ -74,7 +79,7 @@ Deno.test("agreement: a key that a set gave to another member stays unknown, tho
   const ownKey = keyOf(role, "self");
   let newcomer = 0;
   // A newcomer that takes the key, and fails before it reported anything.
-  while (role.of(ownKey).state === "known") {
+  while (role.of(ownKey).state === "known" && newcomer < 100) {
     node.others.delete(`n${newcomer}`);
     node.others.set(`n${++newcomer}`, "alive");
     node.reports.set(`n${newcomer}`, { epoch: 0, view: "" });
@@ -164,6 +169,49 @@ Deno.test("agreement: a member whose state is full reports the error, and agrees
   assertEquals([value!.where, value!.error], ["the report of roles.owners", node.refuses]);
   assertEquals([role.of("k"), node.own.epoch], [{ state: "unknown", reason: "unsettled" }, 0]);
   await failures.cancel();
+});
+
+Deno.test("agreement: a set that could not be reported is not agreed, though the others reported it", async () => {
+  const { node, role } = await agreedNode();
+  const add = async (id: string) => {
+    node.others.set(id, "alive");
+    node.reports.set(id, { epoch: 0, view: "" });
+    await settle(node);
+  };
+  await add("c");
+  assertEquals(node.own.epoch, 2);
+  node.refuses = new RangeError("full");
+  await add("d");
+  // This member used the number 2 for another set.
+  for (const id of ["a", "b", "c", "d"]) node.reports.set(id, { epoch: 2, view: seen(node).hash });
+  await node.changed();
+  const epochs = Array.from({ length: 100 }, (_, index) => Object(role.of(`k${index}`)).epoch);
+  assertEquals(epochs.filter((epoch) => epoch === 2), []);
+  role[Symbol.dispose]();
+});
+
+Deno.test("agreement: a member that only asks follows newer agreements, and ignores older ones", async () => {
+  const node = new ScriptedNode();
+  node.kinds.set("self", ["weight:0"]);
+  node.others.set("a", "alive");
+  node.reports.set("a", { epoch: 0, view: "" });
+  using role = owners(node, { atLeast: 1, settle: SETTLE, runtime: node.runtime });
+  node.reports.set("a", { epoch: 5, view: seen(node).hash });
+  await settle(node);
+  assertEquals(role.of("k"), { state: "known", owners: ["a"], epoch: 5, isOwner: false });
+  assertEquals(node.reports.has("self"), false);
+  // Another set under an epoch that is not above the last one is an old report, or a broken one.
+  node.others.set("a", "left");
+  node.others.set("b", "alive");
+  for (const epoch of [4, 5]) {
+    node.reports.set("b", { epoch, view: "" });
+    node.reports.set("b", { epoch, view: seen(node).hash });
+    await settle(node);
+    assertEquals(role.of("k"), { state: "unknown", reason: "unsettled" });
+  }
+  node.reports.set("b", { epoch: 6, view: seen(node).hash });
+  await settle(node);
+  assertEquals(role.of("k"), { state: "known", owners: ["b"], epoch: 6, isOwner: false });
 });
 
 Deno.test("agreement: the end leaves no timer and no stream", async () => {

@@ -12,7 +12,7 @@ import type { Leader, LeaderAnswer, RoleNode, RoleOptions } from "../../roles/mo
 import { leader } from "../../roles/mod.ts";
 import { memoryAddress } from "../../testing/memory.ts";
 import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
-import { recordOf, TestCluster, type TestMember } from "../requirements/harness.ts";
+import { recordOf, type TestCluster, type TestMember } from "../requirements/harness.ts";
 
 /** The time without a change before the members of these tests agree, in milliseconds. */
 export const SETTLE = 1_000;
