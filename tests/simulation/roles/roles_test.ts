@@ -1,5 +1,5 @@
-import { assertEquals, assertGreater } from "../../../deps/std_assert.ts";
-import { FAULTS, runTrial } from "./trials.ts";
+import { assert, assertEquals, assertGreater } from "../../../deps/std_assert.ts";
+import { FAULTS, runTrial, type TrialOptions } from "./trials.ts";
 
 /** The trials of each fault. Their seeds are fixed, so the measured times are too. */
 const TRIALS = 8;
@@ -24,12 +24,20 @@ Deno.test("roles: in new runs of any fault no epoch has two leaders, and none is
   }
 });
 
-Deno.test("roles: the simulation sees two leaders where `heardWithin` does not limit them", async () => {
-  const { leadersMs } = await runTrial("cut off, refusing", { seed: 1, heardWithin: 3_600_000 });
-  assertGreater(leadersMs, 3_000);
+/** The longest time with two leaders in six trials. */
+async function longestOf(fault: string, options: Partial<TrialOptions>): Promise<number> {
+  let longest = 0;
+  for (let seed = 1; seed <= 6; seed++) {
+    longest = Math.max(longest, (await runTrial(fault, { seed, ...options })).leadersMs);
+  }
+  return longest;
+}
+
+Deno.test("roles: without `heardWithin` a member that seems dead leads beside the next one, for up to 3.8 s", async () => {
+  const longest = await longestOf("cut off, refusing", { heardWithin: 3_600_000 });
+  assert(longest > 2_000 && longest <= 3_800, `${longest} ms`);
 });
 
 Deno.test("roles: with `atLeast` of 1 both sides of a partition have a leader, as docs/roles.md says", async () => {
-  const { leadersMs } = await runTrial("partition, silent", { seed: 1, atLeast: 1 });
-  assertGreater(leadersMs, 5_000);
+  assertGreater(await longestOf("partition, silent", { atLeast: 1 }), 5_000);
 });
