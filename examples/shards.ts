@@ -11,10 +11,9 @@
  * @module
  */
 
-import { join } from "../mod.ts";
+import { join, leaveOnSignals } from "../mod.ts";
 import { owners } from "../roles/mod.ts";
 import { readFlags } from "./flags.ts";
-import { leaveOnSignal } from "./leave.ts";
 
 const flags = readFlags({
   usage: `
@@ -41,7 +40,6 @@ const node = await join({
   seeds: flags.seeds(),
   ...(id !== undefined && { id }),
 });
-leaveOnSignal(node);
 console.log(`${node.id} is at ${node.address}`);
 
 const members = flags.wholeNumber("members", { least: 1, most: 1_000 }) ?? 1;
@@ -51,11 +49,18 @@ using role = owners(node, { name: "jobs", atLeast: Math.floor(members / 2) + 1 }
 /** The jobs that run here, by shard. */
 const jobs = new Map<string, { readonly ending: AbortController; readonly over: Promise<void> }>();
 
+leaveOnSignals(node, {
+  // The next owners begin after `settle`; until then the pieces of work that are under way have ended.
+  beforeLeaving: async () => {
+    role[Symbol.dispose]();
+    await Promise.all([...jobs.values()].map(({ over }) => over));
+  },
+});
+
 for await (const { key: shard, ...now } of role.watch(SHARDS)) {
   if (now.state === "known" && now.isOwner) begin(shard, now.epoch);
   else jobs.get(shard)?.ending.abort();
 }
-await Promise.all([...jobs.values()].map(({ over }) => over));
 
 /** Begins a job, unless it runs already: the epoch of an owner may rise. */
 function begin(shard: string, epoch: number): void {

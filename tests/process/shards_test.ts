@@ -81,6 +81,8 @@ Deno.test("shards example: each shard has one owner; after a kill it has one aga
     // A departure moves the rest, and the last member is less than half of three.
     programs.get("cleo")!.kill("SIGTERM");
     assertEquals((await programs.get("cleo")!.ended()).code, 0);
+    const ended = runsOf(programs, killed).filter(({ id, toMs }) => id === "cleo" && toMs === Infinity);
+    assertEquals(ended, [], "cleo ended its jobs before it left");
     await eventually("the last member runs no shard", async () => {
       const ids = ownersNow(runsOf(programs, killed));
       return await Promise.resolve(ids.every((id) => id === ""));
