@@ -16,6 +16,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   dashboard: "five members, and a page that shows them live",
   browser: "a service whose pages are members",
   consensus: "members that act only once all agree",
+  shards: "a job runner whose twelve shards move when a member dies",
   service: "a service as it is deployed: keys, TLS, readiness",
   protoactor: "a member of protoactor-go and one of Hearsay; needs Go",
 };

@@ -26,6 +26,7 @@ const ROOMS = [
   "consensus",
   "keys",
   "adapters",
+  "roles",
   "browser",
   "protoactor",
   "cli",
@@ -38,6 +39,7 @@ const OPTIONAL: readonly string[] = [
   "consensus",
   "keys",
   "adapters",
+  "roles",
   "browser",
   "protoactor",
   "cli",
@@ -54,6 +56,7 @@ const APART: ReadonlyMap<string, readonly string[]> = new Map([
   ["consensus", ROOMS.slice(0, ROOMS.indexOf("transport"))],
   ["keys", [...ROOMS.slice(0, ROOMS.indexOf("transport")), "consensus"]],
   ["adapters", ROOMS.slice(0, ROOMS.indexOf("operations"))],
+  ["roles", ROOMS.slice(0, ROOMS.indexOf("operations"))],
   ["browser", ROOMS.slice(0, ROOMS.indexOf("operations"))],
   ["protoactor", ROOMS.slice(0, ROOMS.indexOf("operations"))],
 ]);

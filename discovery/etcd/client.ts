@@ -49,6 +49,15 @@ export interface KeyChange {
   readonly revision: bigint;
 }
 
+/** A key as etcd has it. */
+export interface OwnedKey {
+  /** The revision at which the key was created: higher than that of every earlier key. */
+  readonly created: bigint;
+  readonly value: string;
+  /** The lease of the key; `0` without one. */
+  readonly lease: string;
+}
+
 /** Cancellation of a request. */
 export interface EtcdRequest {
   readonly signal: AbortSignal;
@@ -178,6 +187,30 @@ export class EtcdClient implements Disposable {
     return int64(header?.revision);
   }
 
+  /** Creates a key for the duration of a lease, unless it exists. Returns the key as it is then, and the revision. */
+  async createOrRead(
+    { key, value }: KeyValue,
+    options: EtcdRequest & { readonly lease: string },
+  ): Promise<OwnedKey & { readonly revision: bigint }> {
+    const { lease } = options;
+    const [name, text] = [toBase64(key), toBase64(value)];
+    const answer = await this.#ask("kv/txn", {
+      compare: [{ key: name, target: "CREATE", result: "EQUAL", create_revision: "0" }],
+      success: [{ request_put: { key: name, value: text, lease } }],
+      failure: [{ request_range: { key: name } }],
+    }, options) as RawTxn;
+    const revision = int64(answer.header?.revision);
+    if (answer.succeeded === true) return { created: revision, value, lease, revision };
+    const found = answer.responses?.[0]?.response_range?.kvs?.[0];
+    if (found === undefined) throw nonsense("kv/txn");
+    return {
+      created: int64(found.create_revision),
+      value: fromBase64(found.value),
+      lease: String(int64(found.lease)),
+      revision,
+    };
+  }
+
   /** Closes the TLS client. */
   [Symbol.dispose](): void {
     this.#http?.close();
@@ -229,6 +262,17 @@ interface RawKeyValue {
   readonly key?: unknown;
   readonly value?: unknown;
   readonly mod_revision?: unknown;
+}
+
+interface RawTxn {
+  readonly header?: { readonly revision?: unknown };
+  readonly succeeded?: unknown;
+  readonly responses?: readonly {
+    readonly response_range?: {
+      readonly kvs?:
+        readonly (RawKeyValue & { readonly create_revision?: unknown; readonly lease?: unknown })[];
+    };
+  }[];
 }
 
 interface RawWatchResponse {

@@ -189,6 +189,8 @@ for (const [much, compilerOptions] of Object.entries(COMPILER_OPTIONS)) {
         "operations/mod.ts",
         "node/join_ws.ts",
         "protoactor/discovery.ts",
+        "roles/etcd_leader.ts",
+        "roles/mod.ts",
         "options/yaml.ts",
         "security/cluster_keys.ts",
         "testing/memory.ts",

@@ -8,6 +8,7 @@ import { parseArgs } from "../../deps/std_cli.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 import { measure } from "./measure.ts";
 import { simulateAll } from "./pool.ts";
+import { measureRoles } from "./roles/measure.ts";
 import { countFalseBlocks, type RestartCounts } from "./restarts.ts";
 import type { Overrides } from "./scenario.ts";
 import { Simulation } from "./simulation.ts";
@@ -42,6 +43,11 @@ Instead: count how often a running member is blocked as crashed; the count must 
                        messages are lost
   --from <number>      the seed (default: a random number, which is printed)
 
+Instead: measure how long two members lead at once, and how long none does, for each fault
+
+  --roles <number>     trials of each fault
+  --from <number>      the first seed (default: 1)
+
 Exits with 1 if a run fails.`;
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
@@ -50,7 +56,7 @@ async function main(args: string[]): Promise<number> {
   const flags = parseArgs(args, {
     string: [
       ...["seeds", "from", "seed", "resume", "members", "rounds", "threads"],
-      ...["runs", "loss", "interval", "fan-out", "max-send", "plot", "restarts"],
+      ...["runs", "loss", "interval", "fan-out", "max-send", "plot", "restarts", "roles"],
     ],
     boolean: ["help", "plain"],
     unknown: (given: string) => fail(`Unknown option ${given}.`),
@@ -79,6 +85,13 @@ async function main(args: string[]): Promise<number> {
   if (flags.restarts !== undefined) {
     const seed = flags.from === undefined ? drawBase() : wholeOf("from", flags.from);
     return await restartMany(wholeOf("restarts", flags.restarts), seed);
+  }
+  if (flags.roles !== undefined) {
+    const wrong = await measureRoles({
+      trials: wholeOf("roles", flags.roles),
+      from: wholeOf("from", flags.from ?? "1"),
+    });
+    return wrong === 0 ? 0 : 1;
   }
   const overrides: Overrides = {
     ...(flags.members !== undefined && { members: wholeOf("members", flags.members) }),

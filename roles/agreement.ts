@@ -1,0 +1,272 @@
+/**
+ * The agreement of the candidates on the set of candidates. Each member reports the set that it sees, under a number that
+ * rises with each report. A set is agreed once all of its candidates have reported it under one number, the epoch.
+ *
+ * From this follow the promises of roles. A member reports a new set only after it gave up the keys that go to others by that
+ * set, and the others wait for its report. A member reports one set for each number, so two sets with a common candidate are
+ * never agreed under one epoch.
+ *
+ * @module
+ */
+
+import { HearsayError } from "../common/errors.ts";
+import type { Runtime } from "../common/runtime.ts";
+import {
+  type CandidateFilter,
+  highestEpoch,
+  type Report,
+  type RoleNode,
+  type View,
+  viewOf,
+} from "./candidates.ts";
+
+/** The reason of an unknown answer. */
+export type UnknownReason =
+  | "ended"
+  | "few"
+  | "identity"
+  | "isolated"
+  | "stalled"
+  | "suspected"
+  | "unheard"
+  | "unsettled";
+
+/** Options of an {@linkcode Agreement}. */
+export interface AgreementOptions extends CandidateFilter {
+  /** The key of the reports. */
+  readonly key: string;
+  /** True if this member is a candidate. */
+  readonly takesPart: boolean;
+  readonly atLeast: number;
+  /** In milliseconds. */
+  readonly settle: number;
+  /** In milliseconds. */
+  readonly heardWithin: number;
+  readonly runtime: Runtime;
+  readonly signal: AbortSignal | undefined;
+  /** The epoch of this member's last report under this key; a later one must be higher. */
+  readonly lastEpoch: number;
+  /** Called after each change that may change an answer. */
+  readonly onChange: () => void;
+}
+
+/** An agreed set. */
+export interface Agreed {
+  readonly view: View;
+  readonly epoch: number;
+}
+
+/** The time between two looks at the clock, in milliseconds: a longer gap shows that the process stood still. */
+const LOOK_EVERY_MS = 250;
+/** The shortest standstill after which a member gives up. Two looks: a busy process is late for one. */
+const LEAST_STALL_MS = 2 * LOOK_EVERY_MS;
+/** The most sets seen since the last agreement. With more, every key is given up until the next agreement. */
+const MAX_LATER = 16;
+
+/** One role at one member: its view of the candidates, its reports and the last agreement. */
+export class Agreement {
+  readonly #node: RoleNode;
+  readonly #options: AgreementOptions;
+  readonly #ending = new AbortController();
+  #view: View = { hash: "", candidates: [] };
+  /** The time of the last change of the set, or of the end of the last trouble. */
+  #changedMs: number;
+  /** The sets seen since the last agreement, without the agreed one. */
+  #later: View[] = [];
+  #agreed: Agreed | undefined;
+  /** The last agreed set, also after trouble. */
+  #latest = { epoch: 0, hash: "" };
+  /** The reason to know nothing, but for a standstill that was not seen yet. */
+  #trouble: UnknownReason | undefined = "few";
+  #isIsolated: boolean;
+  /** True if this member may have been cut off: too few candidates were heard of late. */
+  #isUnheard = false;
+  #own: Report;
+  /** True if the next report needs a new epoch, although the set may be the last one again. */
+  #needsReport = true;
+  #lookedMs: number;
+  #cancelLook: () => void = () => {};
+  #cancelSettled: () => void = () => {};
+
+  /** Takes part at once; {@linkcode Agreement.end} ends it. */
+  constructor(node: RoleNode, options: AgreementOptions) {
+    this.#node = node;
+    this.#options = options;
+    const { runtime, key, takesPart, signal, lastEpoch } = options;
+    this.#lookedMs = this.#changedMs = runtime.monotonicMs();
+    this.#isIsolated = node.snapshot().isolated;
+    this.#own = { epoch: lastEpoch, view: "" };
+    if (takesPart) node.setState(key, this.#own);
+    for (const each of [node.signal, signal]) {
+      each?.addEventListener("abort", () => this.end(), { once: true, signal: this.#ending.signal });
+    }
+    const following = { signal: this.#ending.signal };
+    void this.#follow(node.watchMembers(following));
+    void this.#follow(node.watch(key, following));
+    void this.#followIsolation();
+    this.#look();
+  }
+
+  /** The reason to know nothing at all; `undefined` if there is none. */
+  get trouble(): UnknownReason | undefined {
+    return this.#trouble ?? (this.#hasStalled ? "stalled" : undefined);
+  }
+
+  /** The last agreed set, if there was one since the last trouble. */
+  get agreed(): Agreed | undefined {
+    return this.#agreed;
+  }
+
+  /** The sets seen since then. */
+  get later(): readonly View[] {
+    return this.#later;
+  }
+
+  /** The ids of the candidates under suspicion. */
+  get suspected(): ReadonlySet<string> {
+    return new Set(this.#view.candidates.filter(({ isSuspected }) => isSuspected).map(({ id }) => id));
+  }
+
+  /** The epoch of this member's last report. */
+  get lastEpoch(): number {
+    return this.#own.epoch;
+  }
+
+  /** Gives everything up, then withdraws this member's report. */
+  end(): void {
+    if (this.#trouble === "ended") return;
+    this.#trouble = "ended";
+    this.#agreed = undefined;
+    this.#cancelLook();
+    this.#cancelSettled();
+    this.#ending.abort(new HearsayError("stopped", "The role has ended at this member."));
+    this.#options.onChange();
+    if (this.#options.takesPart && !this.#node.signal.aborted) this.#node.deleteState(this.#options.key);
+  }
+
+  get #nowMs(): number {
+    return this.#options.runtime.monotonicMs();
+  }
+
+  get #hasStalled(): boolean {
+    return this.#nowMs - this.#lookedMs > Math.max(LEAST_STALL_MS, this.#options.settle);
+  }
+
+  async #follow(changes: ReadableStream<unknown>): Promise<void> {
+    for await (const _ of changes) this.#update();
+  }
+
+  async #followIsolation(): Promise<void> {
+    const following = { signal: this.#ending.signal };
+    for await (const { type } of this.#node.events.subscribe(["Isolated", "Rejoined"], following)) {
+      this.#isIsolated = type === "Isolated";
+      this.#update();
+    }
+  }
+
+  /** Reads the clock again and again. After a standstill others may have taken over, so all is given up. */
+  #look(): void {
+    if (this.#hasStalled) this.#giveUp("stalled");
+    this.#lookedMs = this.#nowMs;
+    this.#isUnheard = this.#options.takesPart && !this.#hasHeardEnough();
+    this.#cancelLook = this.#options.runtime.setTimer(LOOK_EVERY_MS, () => this.#look());
+    this.#update();
+  }
+
+  #update(): void {
+    if (this.#trouble === "ended") return;
+    const { key, runtime, settle } = this.#options;
+    const view = viewOf(this.#node, key, this.#options);
+    const isOther = view.hash !== this.#view.hash;
+    this.#view = view;
+    const trouble = this.#present();
+    if (trouble !== undefined) {
+      if (trouble !== this.#trouble) this.#giveUp(trouble);
+    } else if (this.#trouble !== undefined || isOther) {
+      this.#trouble = undefined;
+      this.#changedMs = this.#nowMs;
+      this.#cancelSettled();
+      this.#cancelSettled = runtime.setTimer(settle, () => this.#update());
+      this.#needsReport = true;
+      this.#remember(view);
+    }
+    if (trouble === undefined && this.#nowMs - this.#changedMs >= settle) this.#settle();
+    this.#options.onChange();
+  }
+
+  /** The present reason to know nothing. */
+  #present(): UnknownReason | undefined {
+    if (this.#node.members.some(({ isSelf, status }) => isSelf && status === "failed")) return "identity";
+    if (this.#isIsolated) return "isolated";
+    if (this.#isUnheard) return "unheard";
+    const heard = this.#view.candidates.filter(({ isSuspected }) => !isSuspected).length;
+    return heard < this.#options.atLeast ? "few" : undefined;
+  }
+
+  /** True if `atLeast` candidates sent a heartbeat of late, this member included. */
+  #hasHeardEnough(): boolean {
+    const { atLeast, heardWithin } = this.#options;
+    let heard = 0;
+    for (const { id, isSelf } of this.#view.candidates) {
+      const ageMs = isSelf ? 0 : this.#node.explain(id).heartbeat?.ageMilliseconds ?? Infinity;
+      if (ageMs <= heardWithin && ++heard >= atLeast) return true;
+    }
+    // With fewer candidates than that the reason is another one.
+    return this.#view.candidates.length < atLeast;
+  }
+
+  #giveUp(trouble: UnknownReason): void {
+    this.#trouble = trouble;
+    this.#agreed = undefined;
+    this.#later = [];
+    this.#cancelSettled();
+  }
+
+  /** Once a set gave a key to another member, that member may have it, even if the agreed set comes back. */
+  #remember(view: View): void {
+    if (this.#agreed === undefined || this.#later.some(({ hash }) => hash === view.hash)) return;
+    this.#later.push(view);
+    if (this.#later.length <= MAX_LATER) return;
+    this.#agreed = undefined;
+    this.#later = [];
+  }
+
+  /** Reports the set, and agrees to it if all of its candidates have reported it. */
+  #settle(): void {
+    if (this.#options.takesPart) this.#report();
+    const { hash, candidates } = this.#view;
+    const epoch = this.#options.takesPart ? this.#own.epoch : candidates[0]!.report.epoch;
+    const isAgreed = candidates.every(({ isSelf, report }) =>
+      isSelf || (report.view === hash && report.epoch === epoch)
+    );
+    if (!isAgreed || (this.#needsReport && this.#options.takesPart)) return;
+    // A member that only asks may see old reports, after newer ones.
+    const { epoch: latest, hash: latestHash } = this.#latest;
+    if (epoch < latest || (epoch === latest && hash !== latestHash)) return;
+    this.#latest = { epoch, hash };
+    this.#agreed = { view: this.#view, epoch };
+    this.#later = [];
+  }
+
+  #report(): void {
+    const { key } = this.#options;
+    const { hash, candidates } = this.#view;
+    const ofOthers = candidates.filter(({ isSelf, report }) => !isSelf && report.view === hash);
+    const highest = Math.max(0, ...ofOthers.map(({ report }) => report.epoch));
+    // The number of another report of this set serves too, if this member has not used it for another set.
+    if (!this.#needsReport && highest <= this.#own.epoch) return;
+    const epoch = highest > this.#own.epoch
+      ? highest
+      : Math.max(highestEpoch(this.#node, key), this.#own.epoch) + 1;
+    const report = { epoch, view: hash };
+    try {
+      this.#node.setState(key, report);
+    } catch (error) {
+      // The member's state is full. Without the report nothing is agreed, which is safe.
+      this.#node.events.publish({ type: "CallbackFailed", where: `the report of ${key}`, error });
+      return;
+    }
+    this.#own = report;
+    this.#needsReport = false;
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The candidates of a role: the living members that have its kind and zone and take part in it.
+ *
+ * @module
+ */
+
+import type { Explanation } from "../contracts/explanation.ts";
+import type { EventStream } from "../contracts/event_stream.ts";
+import type { GossipUpdate } from "../engine/events.ts";
+import type { JsonValue } from "../engine/types.ts";
+import type { GossipKeyValue, MemberView, Snapshot, WaitOptions } from "../gossiper/contract.ts";
+import { hash53, type Ranked } from "./rendezvous.ts";
+
+/** The parts of a member that roles use; a node of `join` has them. */
+export interface RoleNode {
+  /** The member's id. */
+  readonly id: string;
+  /** Every known member. */
+  readonly members: readonly MemberView[];
+  /** Aborted when the member begins to leave. */
+  readonly signal: AbortSignal;
+  /** The stream of all events. */
+  readonly events: EventStream;
+  /** The values of a key, by member id. */
+  getState<T = JsonValue>(key: string): Map<string, GossipKeyValue<T>>;
+  /** Sets a key of this member. */
+  setState(key: string, value: unknown): void;
+  /** Deletes a key of this member. */
+  deleteState(key: string): boolean;
+  /** Emits the present values of a key, then every change. */
+  watch<T = JsonValue>(key: string, options?: WaitOptions): ReadableStream<GossipUpdate<T>>;
+  /** Emits the view of each member, then each view that changes. */
+  watchMembers(options?: WaitOptions): ReadableStream<MemberView>;
+  /** Explains the status of a member. */
+  explain(memberId: string): Pick<Explanation, "heartbeat">;
+  /** Returns the known state. */
+  snapshot(): Pick<Snapshot, "isolated">;
+}
+
+/** A candidate as this member sees it. */
+export interface Candidate extends Ranked {
+  readonly isSelf: boolean;
+  readonly isSuspected: boolean;
+  readonly report: Report;
+}
+
+/** The value of a role's key: the set of candidates that its member agreed to last. */
+export interface Report {
+  /** The number of the report. Each later report of a member has a higher one. */
+  readonly epoch: number;
+  /** The hash of the candidates; empty before the first agreement. */
+  readonly view: string;
+}
+
+/** A set of candidates, in the order of their ids. Equal hashes mean equal sets. */
+export interface View {
+  readonly hash: string;
+  readonly candidates: readonly Candidate[];
+}
+
+/** The conditions on candidates. */
+export interface CandidateFilter {
+  readonly of: string | undefined;
+  readonly zone: string | undefined;
+}
+
+/** Above this epoch a report is ignored: a peer could otherwise use up the exact integers. */
+const MAX_EPOCH = 2 ** 52;
+/** The longest hash in a report that is read. */
+const MAX_HASH = 40;
+/** A weight of more would leave the others next to nothing. */
+const MAX_WEIGHT = 1_000;
+
+/** The candidates at this moment. */
+export function viewOf(node: RoleNode, key: string, filter: CandidateFilter): View {
+  const reports = node.getState<unknown>(key);
+  const candidates: Candidate[] = [];
+  const parts: unknown[] = [];
+  for (const { id, status, member, isSelf, incarnation } of node.members) {
+    if (member === undefined || (status !== "alive" && status !== "suspected")) continue;
+    const report = readReport(reports.get(id)?.value);
+    const { weight, zone } = placeOf(member.kinds);
+    if (report === undefined || weight === 0 || !isWanted(member.kinds, filter)) continue;
+    candidates.push({ id, weight, zone, isSelf, isSuspected: status === "suspected", report });
+    // A restarted process does not remember its reports, so it is another candidate.
+    parts.push([id, incarnation, weight, zone ?? null]);
+  }
+  const text = JSON.stringify(parts);
+  return { hash: `${hash53(text).toString(36)}-${hash53(text, 1).toString(36)}`, candidates };
+}
+
+/** True if a member with these kinds is a candidate, when it takes part. */
+export function isWanted(kinds: readonly string[], { of, zone }: CandidateFilter): boolean {
+  return (of === undefined || kinds.includes(of)) && (zone === undefined || placeOf(kinds).zone === zone);
+}
+
+/** The highest epoch in any report, those of departed members too. */
+export function highestEpoch(node: RoleNode, key: string): number {
+  let highest = 0;
+  for (const { value } of node.getState<unknown>(key).values()) {
+    highest = Math.max(highest, readReport(value)?.epoch ?? 0);
+  }
+  return highest;
+}
+
+/** Reads a peer's value; `undefined` if it is no report. */
+export function readReport(given: unknown): Report | undefined {
+  if (typeof given !== "object" || given === null) return undefined;
+  const { epoch, view } = given as { readonly epoch?: unknown; readonly view?: unknown };
+  const isEpoch = Number.isSafeInteger(epoch) && (epoch as number) >= 0 && (epoch as number) < MAX_EPOCH;
+  if (!isEpoch || typeof view !== "string" || view.length > MAX_HASH) return undefined;
+  return { epoch: epoch as number, view };
+}
+
+/** The weight and the zone in a member's kinds: `weight:2`, `zone:eu-1`. */
+export function placeOf(
+  kinds: readonly string[],
+): { readonly weight: number; readonly zone: string | undefined } {
+  const after = (prefix: string) => kinds.find((kind) => kind.startsWith(prefix))?.slice(prefix.length);
+  const text = after("weight:") ?? "";
+  const weight = /^\d+(\.\d+)?$/.test(text) && Number(text) <= MAX_WEIGHT ? Number(text) : 1;
+  return { weight, zone: after("zone:") };
+}

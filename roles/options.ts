@@ -1,0 +1,93 @@
+/**
+ * The options of roles, and their rules.
+ *
+ * @module
+ */
+
+import type { Runtime } from "../common/runtime.ts";
+import { assertNone, optionsOf, rule, type Rules, RUNTIME, SIGNAL } from "../options/rules.ts";
+
+/** Options of {@linkcode leader} and {@linkcode owners}. All members of one role must give the same ones. */
+export interface RoleOptions {
+  /**
+   * The fewest candidates that must be alive, from 1 to 10,000. With fewer, the answer is unknown. Give more than half
+   * of all candidates: then only one side of a partition has a leader, and epochs never repeat. Lower: both sides may have
+   * one. Higher: fewer candidates may fail before there is no leader.
+   */
+  readonly atLeast: number;
+  /**
+   * The kind of the candidates: members with this word in the option `kinds` of `join`; by default all members are
+   * candidates. A member of another kind may ask, and is never the answer.
+   */
+  readonly of?: string;
+  /** The zone of the candidates: members with the kind `zone:<zone>`; by default those of all zones. */
+  readonly zone?: string;
+  /**
+   * The time without a change of the candidates before they agree, in milliseconds, from 0 to 3,600,000; 2,000 by
+   * default. Lower: a role has its next owner sooner. Higher: two sides of a partition have more time to notice.
+   */
+  readonly settle?: number;
+  /**
+   * The longest time, in milliseconds, in which a candidate has heard of `atLeast` candidates; 2,500 by default, from 500
+   * to 3,600,000. After it the candidate gives up, because the others may take it for dead. Lower: less time with two
+   * leaders. Higher: a large cluster, whose heartbeats take long, does not give up in vain.
+   */
+  readonly heardWithin?: number;
+  /** The name of the role, of at most 100 characters; by default `leader` or `owners` with the kind and the zone. */
+  readonly name?: string;
+  /** Ends the role at this member when aborted, like its disposal. */
+  readonly signal?: AbortSignal;
+  /** Clock and timers; the real ones by default. */
+  readonly runtime?: Runtime;
+}
+
+/** Options of {@linkcode owners}. */
+export interface OwnersOptions extends RoleOptions {
+  /** The number of owners of each key, from 1 to 16; 1 by default. Fewer candidates mean fewer owners. */
+  readonly replicas?: number;
+}
+
+/** The default of `settle`. 2 s: as long as most crashes take to be known to all. */
+export const SETTLE_MS = 2_000;
+/** The default of `heardWithin`. 2.5 s: a crash is confirmed after 1 s, and `settle` passes before the next leader. */
+export const HEARD_WITHIN_MS = 2_500;
+/** The longest `settle` and `heardWithin`: an hour without a leader is a mistake in the unit. */
+const MAX_MS = 3_600_000;
+
+/** A rule for integers of a range. */
+function integer({ least, most, unit }: { least: number; most: number; unit: string }) {
+  const words = `an integer from ${least} to ${most.toLocaleString("en-US")}${unit}`;
+  return rule(
+    (given) => Number.isSafeInteger(given) && (given as number) >= least && (given as number) <= most,
+    { allowed: words },
+  );
+}
+
+const WORD = rule((given) => typeof given === "string" && /^.{1,100}$/s.test(given), {
+  allowed: "a text of 1 to 100 characters",
+});
+
+const ROLE: Rules<RoleOptions> = {
+  atLeast: integer({ least: 1, most: 10_000, unit: " candidates, such as more than half of them" }),
+  of: WORD,
+  zone: WORD,
+  settle: integer({ least: 0, most: MAX_MS, unit: " milliseconds" }),
+  heardWithin: integer({ least: 500, most: MAX_MS, unit: " milliseconds" }),
+  name: WORD,
+  signal: SIGNAL,
+  runtime: RUNTIME,
+};
+const OWNERS: Rules<OwnersOptions> = { ...ROLE, replicas: integer({ least: 1, most: 16, unit: "" }) };
+
+const LEADER_OPTIONS = optionsOf<RoleOptions>(ROLE, ["atLeast"]);
+const OWNERS_OPTIONS = optionsOf<OwnersOptions>(OWNERS, ["atLeast"]);
+
+/** Throws if the options of `leader` are invalid. */
+export function assertLeaderOptions(given: RoleOptions): void {
+  assertNone(LEADER_OPTIONS("leader", given));
+}
+
+/** Throws if the options of `owners` are invalid. */
+export function assertOwnersOptions(given: OwnersOptions): void {
+  assertNone(OWNERS_OPTIONS("owners", given));
+}

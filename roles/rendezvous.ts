@@ -1,0 +1,59 @@
+/**
+ * Weighted rendezvous hashing: every member computes the owners of a key from the candidates alone, and a candidate that
+ * comes or goes moves only the keys that it gets or had.
+ *
+ * @module
+ */
+
+/** A member that a key may be given to. */
+export interface Ranked {
+  readonly id: string;
+  /** Above 0. A candidate of weight 2 gets twice as many keys as one of weight 1. */
+  readonly weight: number;
+  /** The zone; `undefined` is a zone of its own. */
+  readonly zone: string | undefined;
+}
+
+/** The ids of the owners of a key, best first. Each zone gets a second owner only after all zones have one. */
+export function ownersOf<T extends Ranked>(
+  key: string,
+  candidates: readonly T[],
+  { replicas }: { readonly replicas: number },
+): readonly string[] {
+  const scored = candidates.map((candidate) => ({ candidate, score: scoreOf(key, candidate) }));
+  scored.sort((one, other) => other.score - one.score || (one.candidate.id < other.candidate.id ? -1 : 1));
+  if (replicas === 1) return scored.slice(0, 1).map(({ candidate }) => candidate.id);
+  const owners: string[] = [];
+  let left = scored.map(({ candidate }) => candidate);
+  while (left.length > 0 && owners.length < replicas) {
+    const zones = new Set<string | undefined>();
+    const passed: T[] = [];
+    for (const candidate of left) {
+      if (zones.has(candidate.zone)) passed.push(candidate);
+      else if (owners.length < replicas) owners.push(candidate.id);
+      zones.add(candidate.zone);
+    }
+    left = passed;
+  }
+  return owners;
+}
+
+/** The logarithmic score: the best of several is each one with a probability in proportion to its weight. */
+function scoreOf(key: string, { id, weight }: Ranked): number {
+  // The length keeps `a` and `bc` apart from `ab` and `c`.
+  const unit = (hash53(`${key.length}:${key}${id}`) + 0.5) / 2 ** 53;
+  return -weight / Math.log(unit);
+}
+
+/** A hash of 53 bits (cyrb53, in the public domain). It spreads well, and is not a protection against an attacker. */
+export function hash53(text: string, seed = 0): number {
+  let [high, low] = [0xdeadbeef ^ seed, 0x41c6ce57 ^ seed];
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    high = Math.imul(high ^ unit, 2654435761);
+    low = Math.imul(low ^ unit, 1597334677);
+  }
+  high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909);
+  low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909);
+  return 4294967296 * (2097151 & low) + (high >>> 0);
+}

@@ -1,0 +1,257 @@
+import { assertEquals } from "../../deps/std_assert.ts";
+import { placeOf, readReport, type View, viewOf } from "../../roles/candidates.ts";
+import { type Owners, owners } from "../../roles/mod.ts";
+import { ScriptedNode, SETTLE } from "./harness.ts";
+
+/** A member among the others `a` and `b`, which have reported what it reported, and its role. */
+async function agreedNode(): Promise<{ readonly node: ScriptedNode; readonly role: Owners }> {
+  const node = new ScriptedNode();
+  for (const id of ["a", "b"]) {
+    node.others.set(id, "alive");
+    node.reports.set(id, { epoch: 0, view: "" });
+  }
+  const role = owners(node, { atLeast: 2, settle: SETTLE, runtime: node.runtime });
+  await settle(node);
+  await repeat(node, "a", "b");
+  return { node, role };
+}
+
+/** Lets the candidates settle. */
+async function settle(node: ScriptedNode): Promise<void> {
+  await node.changed();
+  await node.runtime.advance(SETTLE + 1);
+}
+
+/** The set that this member sees. */
+function seen(node: ScriptedNode): View {
+  return viewOf(node, "roles.owners", { of: undefined, zone: undefined });
+}
+
+/** Others report this member's set under its epoch. */
+async function repeat(node: ScriptedNode, ...ids: string[]): Promise<void> {
+  for (const id of ids) node.reports.set(id, node.own);
+  await node.changed();
+}
+
+/** A key with this owner. */
+function keyOf(role: Owners, owner: string): string {
+  for (let index = 0;; index++) {
+    const now = role.of(`k${index}`);
+    if (now.state === "unknown") throw new Error(now.reason);
+    if (now.owners[0] === owner) return `k${index}`;
+  }
+}
+
+Deno.test("agreement: waits for the report of every candidate under one epoch", async () => {
+  const node = new ScriptedNode();
+  for (const id of ["a", "b"]) {
+    node.others.set(id, "alive");
+    node.reports.set(id, { epoch: 4, view: "other" });
+  }
+  using role = owners(node, { atLeast: 2, settle: SETTLE, runtime: node.runtime });
+  assertEquals(node.own, { epoch: 0, view: "" });
+  await settle(node);
+  assertEquals(node.own.epoch, 5);
+  await repeat(node, "a");
+  assertEquals(role.of("k"), { state: "unknown", reason: "unsettled" });
+  node.reports.set("b", { epoch: 4, view: node.own.view });
+  await node.changed();
+  assertEquals(role.of("k"), { state: "unknown", reason: "unsettled" });
+  await repeat(node, "b");
+  assertEquals(role.of("k").state, "known");
+});
+
+Deno.test("agreement: takes over the higher epoch of another report of the same set", async () => {
+  const { node, role } = await agreedNode();
+  const { view } = node.own;
+  node.reports.set("a", { epoch: 9, view });
+  await node.changed();
+  assertEquals(node.own, { epoch: 9, view });
+  // The former agreement lasts until the new one.
+  assertEquals([role.of("k").state, Object(role.of("k")).epoch], ["known", 1]);
+  await repeat(node, "b");
+  assertEquals(Object(role.of("k")).epoch, 9);
+  role[Symbol.dispose]();
+});
+
+Deno.test("agreement: a key that a set gave to another member stays unknown, though the former set is back", async () => {
+  const { node, role } = await agreedNode();
+  const ownKey = keyOf(role, "self");
+  let newcomer = 0;
+  // A newcomer that takes the key, and fails before it reported anything.
+  while (role.of(ownKey).state === "known" && newcomer < 100) {
+    node.others.delete(`n${newcomer}`);
+    node.others.set(`n${++newcomer}`, "alive");
+    node.reports.set(`n${newcomer}`, { epoch: 0, view: "" });
+    await node.changed();
+  }
+  node.others.set(`n${newcomer}`, "failed");
+  await node.changed();
+  assertEquals(role.of(ownKey), { state: "unknown", reason: "unsettled" });
+  await settle(node);
+  // The reports of the former agreement do not serve again.
+  assertEquals(role.of(ownKey), { state: "unknown", reason: "unsettled" });
+  assertEquals(node.own.epoch, 2);
+  await repeat(node, "a", "b");
+  assertEquals(role.of(ownKey), { state: "known", owners: ["self"], epoch: 2, isOwner: true });
+  role[Symbol.dispose]();
+});
+
+Deno.test("agreement: after sixteen sets without an agreement every key is given up", async () => {
+  const { node, role } = await agreedNode();
+  const owned = keyOf(role, "a");
+  const answers: string[] = [];
+  for (let number = 0; number < 17; number++) {
+    // Each has a report and almost no weight, so the key does not move.
+    node.others.set("z", "alive");
+    node.reports.set("z", { epoch: 0, view: "" });
+    node.incarnations.set("z", `${number}`);
+    node.kinds.set("z", ["weight:0.000001"]);
+    await node.changed();
+    answers.push(role.of(owned).state);
+  }
+  assertEquals(answers, [...Array(16).fill("known"), "unknown"]);
+  role[Symbol.dispose]();
+});
+
+Deno.test("agreement: a restarted process under the same id is another candidate", async () => {
+  const { node, role } = await agreedNode();
+  node.incarnations.set("a", "2");
+  await settle(node);
+  assertEquals(node.own.epoch, 2);
+  role[Symbol.dispose]();
+});
+
+Deno.test("agreement: trouble gives all up, and its end needs a new epoch", async () => {
+  const { node, role } = await agreedNode();
+  const troubles = [
+    ["identity", () => node.status = "failed", () => node.status = "alive"],
+    [
+      "isolated",
+      () => node.events.publish({ type: "Isolated" }),
+      () => node.events.publish({ type: "Rejoined" }),
+    ],
+    ["unheard", () => node.ages.set("a", 2_501).set("b", 9_999), () => node.ages.clear()],
+    ["few", () => {
+      node.others.set("a", "suspected");
+      node.others.set("b", "suspected");
+    }, () => {
+      node.others.set("a", "alive");
+      node.others.set("b", "alive");
+    }],
+  ] as const;
+  for (const [index, [reason, begin, end]] of troubles.entries()) {
+    begin();
+    await node.changed();
+    // Heartbeats are looked at every quarter of a second.
+    await node.runtime.advance(251);
+    assertEquals(role.of("k"), { state: "unknown", reason });
+    end();
+    await node.runtime.advance(251);
+    await settle(node);
+    assertEquals(role.of("k"), { state: "unknown", reason: "unsettled" });
+    assertEquals(node.own.epoch, index + 2);
+    await repeat(node, "a", "b");
+    assertEquals(role.of("k").state, "known");
+  }
+  role[Symbol.dispose]();
+});
+
+Deno.test("agreement: a member whose state is full reports the error, and agrees to nothing", async () => {
+  const node = new ScriptedNode();
+  node.others.set("a", "alive");
+  node.reports.set("a", { epoch: 0, view: "" });
+  using role = owners(node, { atLeast: 2, settle: SETTLE, runtime: node.runtime });
+  const failures = node.events.subscribe("CallbackFailed").getReader();
+  node.refuses = new RangeError("full");
+  await settle(node);
+  const { value } = await failures.read();
+  assertEquals([value!.where, value!.error], ["the report of roles.owners", node.refuses]);
+  assertEquals([role.of("k"), node.own.epoch], [{ state: "unknown", reason: "unsettled" }, 0]);
+  await failures.cancel();
+});
+
+Deno.test("agreement: a set that could not be reported is not agreed, though the others reported it", async () => {
+  const { node, role } = await agreedNode();
+  const add = async (id: string) => {
+    node.others.set(id, "alive");
+    node.reports.set(id, { epoch: 0, view: "" });
+    await settle(node);
+  };
+  await add("c");
+  assertEquals(node.own.epoch, 2);
+  node.refuses = new RangeError("full");
+  await add("d");
+  // This member used the number 2 for another set.
+  for (const id of ["a", "b", "c", "d"]) node.reports.set(id, { epoch: 2, view: seen(node).hash });
+  await node.changed();
+  const epochs = Array.from({ length: 100 }, (_, index) => Object(role.of(`k${index}`)).epoch);
+  assertEquals(epochs.filter((epoch) => epoch === 2), []);
+  role[Symbol.dispose]();
+});
+
+Deno.test("agreement: a member that only asks follows newer agreements, and ignores older ones", async () => {
+  const node = new ScriptedNode();
+  node.kinds.set("self", ["weight:0"]);
+  node.others.set("a", "alive");
+  node.reports.set("a", { epoch: 0, view: "" });
+  using role = owners(node, { atLeast: 1, settle: SETTLE, runtime: node.runtime });
+  node.reports.set("a", { epoch: 5, view: seen(node).hash });
+  await settle(node);
+  assertEquals(role.of("k"), { state: "known", owners: ["a"], epoch: 5, isOwner: false });
+  assertEquals(node.reports.has("self"), false);
+  // Another set under an epoch that is not above the last one is an old report, or a broken one.
+  node.others.set("a", "left");
+  node.others.set("b", "alive");
+  for (const epoch of [4, 5]) {
+    node.reports.set("b", { epoch, view: "" });
+    node.reports.set("b", { epoch, view: seen(node).hash });
+    await settle(node);
+    assertEquals(role.of("k"), { state: "unknown", reason: "unsettled" });
+  }
+  node.reports.set("b", { epoch: 6, view: seen(node).hash });
+  await settle(node);
+  assertEquals(role.of("k"), { state: "known", owners: ["b"], epoch: 6, isOwner: false });
+});
+
+Deno.test("agreement: the end leaves no timer and no stream", async () => {
+  const { node, role } = await agreedNode();
+  role[Symbol.dispose]();
+  await node.changed();
+  assertEquals([node.runtime.timers, node.streams, node.reports.has("self")], [0, 0, false]);
+  const other = owners(node, { atLeast: 2, runtime: node.runtime });
+  // The epochs of this process go on rising.
+  assertEquals(node.own, { epoch: 1, view: "" });
+  node.leave();
+  assertEquals([other.of("k"), node.runtime.timers], [{ state: "unknown", reason: "ended" }, 0]);
+  assertEquals(node.reports.has("self"), true);
+});
+
+Deno.test("readReport: ignores values that no role has set", () => {
+  const view = "abc-def";
+  assertEquals(readReport({ epoch: 3, view, more: 1 }), { epoch: 3, view });
+  const wrong = [
+    undefined,
+    null,
+    5,
+    "x",
+    [],
+    {},
+    { epoch: -1, view },
+    { epoch: 1.5, view },
+    { epoch: 2 ** 52, view },
+    { epoch: "1", view },
+    { epoch: 1 },
+    { epoch: 1, view: "x".repeat(41) },
+  ];
+  for (const each of wrong) assertEquals(readReport(each), undefined, JSON.stringify(each));
+});
+
+Deno.test("placeOf: reads the weight and the zone of the kinds, and takes 1 for a weight out of range", () => {
+  assertEquals(placeOf([]), { weight: 1, zone: undefined });
+  assertEquals(placeOf(["worker", "weight:2.5", "zone:eu-1"]), { weight: 2.5, zone: "eu-1" });
+  assertEquals(placeOf(["weight:0"]).weight, 0);
+  for (const weight of ["-1", "1001", "x", "", "1e3", "NaN"]) {
+    assertEquals(placeOf([`weight:${weight}`]).weight, 1);
+  }
+});
