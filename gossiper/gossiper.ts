@@ -33,6 +33,7 @@ import { HearsayError } from "../common/errors.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 import { MemberWatches } from "./member_watches.ts";
 import { assertOptions } from "../options/rules.ts";
+import type { Insight } from "./insight.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { realRuntime } from "../common/runtime.ts";
 import { Topology } from "./topology.ts";
@@ -42,8 +43,8 @@ import { Watches } from "./watch.ts";
 
 /** The memory use of a gossiper, for tests of its limits. Not part of the public module. */
 export let footprintOf: (gossiper: Gossiper) => Footprint & { readonly sessions: number };
-/** The engine's queries and the clock of a gossiper, for `operations/` and tests. Not part of the public module. */
-export let insightOf: (gossiper: Gossiper) => { readonly host: EngineHost; readonly cluster: string };
+/** The parts of a gossiper for the rooms above. Not part of the public module. */
+export let insightOf: (gossiper: Gossiper) => Insight;
 
 /**
  * A member of a cluster that gossips: it sends its own state, merges that of others, detects failures, and reports
@@ -72,7 +73,10 @@ export class Gossiper implements GossiperLike {
       ...gossiper.#engineHost.view.footprint,
       sessions: gossiper.#running?.served ?? 0,
     });
-    insightOf = (gossiper) => ({ host: gossiper.#engineHost, cluster: gossiper.#cluster.name });
+    insightOf = (gossiper) => {
+      const [host, config, running] = [gossiper.#engineHost, gossiper.#config, gossiper.#running];
+      return { host, cluster: gossiper.#cluster.name, config, running };
+    };
   }
 
   /**
@@ -104,8 +108,7 @@ export class Gossiper implements GossiperLike {
       isConnected: (id) => this.#running?.isConnected(id) ?? false,
       settings: this.#config,
     });
-    const known = cluster.discovery?.members;
-    if (known) this.#expectMembers(known);
+    if (cluster.discovery?.members) this.#expectMembers(cluster.discovery.members);
     this.#watches = new Watches(this.#engineHost);
     this.#checks = new ConsensusChecks(this.#engineHost);
     this.#memberWatches = new MemberWatches({
@@ -133,8 +136,7 @@ export class Gossiper implements GossiperLike {
 
   /**
    * Aborted when this gossiper begins to leave (stop, abort or failure), with a `HearsayError` of code `stopped`.
-   * Streams of {@linkcode Gossiper.watch} end by themselves then; use it to end timers and loops of your own that set
-   * state.
+   * Streams of {@linkcode Gossiper.watch} end by themselves then; use it to end your own timers and loops.
    */
   get signal(): AbortSignal {
     return this.#leaving.signal;
@@ -146,9 +148,8 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * The phase of dissemination: `diffusing` while an active peer lacks something, `reconciling` while a full exchange
-   * repairs a gap or a conflict, `confirmed` once all active peers are known to hold everything. A member whose id is
-   * used by another process stays `diffusing`.
+   * The phase of dissemination: `diffusing` while an active peer lacks something, `reconciling` while an exchange repairs a
+   * gap or a conflict, `confirmed` once all active peers are known to hold everything; `diffusing` under an id used twice.
    */
   get phase(): Phase {
     return phaseOf(this.#engineHost.view);
@@ -201,9 +202,8 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * Starts to gossip; the first round begins at once. A later abort of the signal has the effect of `stop()`. An
-   * aborted signal starts nothing, and its reason is the rejection. Rejects with code `already_started` the second
-   * time, and `stopped` after the end.
+   * Starts to gossip; the first round begins at once. A later abort of the signal has the effect of `stop()`. An aborted
+   * one starts nothing, and its reason is the rejection. Rejects with `already_started` the second time, `stopped` after.
    */
   // deno-lint-ignore require-await -- every failure must reject the promise, not throw
   async start(options: WaitOptions = {}): Promise<void> {
