@@ -1,0 +1,98 @@
+/**
+ * Sends messages to members: over the open connections, and over new ones to the members without.
+ *
+ * @module
+ */
+
+import { isDialable } from "../contracts/cluster.ts";
+import { HearsayError } from "../common/errors.ts";
+import { deadlineAfter } from "../common/runtime.ts";
+import { Semaphore } from "../common/semaphore.ts";
+import type { MemberView } from "../gossiper/contract.ts";
+import type { Insight } from "../gossiper/insight.ts";
+import type { ConnectionPool } from "../gossiper/connection_pool.ts";
+import type { Session } from "../protocol/session.ts";
+import { Channel, type SendOutcome } from "./channel.ts";
+import { DEFAULT_TIMEOUTS, MAX_DIALS } from "./limits.ts";
+import type { Content } from "./wire.ts";
+
+/** How often a handshake is tried anew because another request was under way. */
+const MAX_TRIES = 10;
+
+/** The outcome of a message to a member. */
+export interface Sending {
+  readonly outcome: SendOutcome | "unreachable";
+  /** The channel that it was queued on. */
+  readonly channel?: Channel;
+}
+
+/** Sends to one member at a time. */
+export class Sender {
+  readonly #insight: Insight;
+  readonly #peers: ConnectionPool;
+  readonly #dials: Semaphore;
+  readonly #channels = new WeakMap<Session, Channel>();
+
+  /** Makes a sender over the connections of a running gossiper. */
+  constructor(insight: Insight, peers: ConnectionPool) {
+    this.#insight = insight;
+    this.#peers = peers;
+    this.#dials = new Semaphore({ permits: MAX_DIALS, heldMs: 0, runtime: insight.host.runtime });
+  }
+
+  /** The channel over a connection. */
+  channelOf(session: Session): Channel {
+    let channel = this.#channels.get(session);
+    if (channel) return channel;
+    const { host: { runtime, view }, config } = this.#insight;
+    channel = new Channel({
+      session,
+      runtime,
+      maySend: () => !view.isFenced && view.activeIds().has(session.peer!.id),
+      settings: config,
+    });
+    this.#channels.set(session, channel);
+    return channel;
+  }
+
+  /** Sends to a member, after a dial if there is no connection; resolves once it is known if the message was sent. */
+  async send(
+    { id, member }: Pick<MemberView, "id" | "member">,
+    content: Content,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<Sending> {
+    let session = this.#peers.session(id);
+    if (!session) {
+      if (!member || !isDialable(member)) return { outcome: "unreachable" };
+      try {
+        const unless = () => this.#peers.session(id) !== undefined;
+        await this.#dials.run(() => this.#peers.reach(member, { signal }), { signal, unless });
+      } catch {
+        return { outcome: "unreachable" };
+      }
+      session = this.#peers.session(id);
+      if (!session) return { outcome: "unreachable" };
+    }
+    const channel = this.channelOf(session);
+    return { outcome: await channel.send(content, { signal }), channel };
+  }
+
+  /** Shakes hands again over every open connection, so that the peers learn the capability. */
+  announce(): void {
+    for (const session of this.#peers.sessions()) void this.#handshake(session);
+  }
+
+  async #handshake(session: Session): Promise<void> {
+    const { host: { runtime }, config } = this.#insight;
+    const timeoutMs = DEFAULT_TIMEOUTS * config.gossipRequestTimeout;
+    using deadline = deadlineAfter(runtime, timeoutMs, "A handshake");
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      try {
+        await session.whenIdle();
+        return void await session.handshake(deadline);
+      } catch (error) {
+        if (!(error instanceof HearsayError && error.code === "busy")) return;
+      }
+    }
+  }
+}
