@@ -111,7 +111,7 @@ export class Lifecycle {
     this.#loop = new Loop({
       runtime,
       interval: config.gossipInterval,
-      round: () => meterRound(() => this.#rounds.round(this.#leaving), options),
+      round: (isDue) => meterRound(() => this.#rounds.round(this.#leaving, isDue), options),
       onWoken: meters && ((lateMs) => meters.woken(lateMs)),
     });
     this.#metering = meters && this.#makeMetering(meters);

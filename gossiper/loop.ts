@@ -17,8 +17,8 @@ export interface LoopOptions {
   readonly runtime: Runtime;
   /** The time between the starts of two rounds, in milliseconds. */
   readonly interval: number;
-  /** Runs one round. The next round waits for its end. */
-  readonly round: () => Promise<void>;
+  /** Runs one round. The next round waits for its end. Without `isDue` it was asked for between two intervals. */
+  readonly round: (isDue: boolean) => Promise<void>;
   /** Called when the wait for a round has ended, with its delay in milliseconds. */
   readonly onWoken?: ((lateMs: number) => void) | undefined;
 }
@@ -75,9 +75,10 @@ export class Loop {
         asked = this.#asked;
         this.#asked = undefined;
         this.#beganMs = runtime.monotonicMs();
-        const due = this.#beganMs < start + tick * interval ? tick : tick + 1;
+        const isDue = this.#beganMs >= start + tick * interval;
+        const due = isDue ? tick + 1 : tick;
         this.#rounds++;
-        await round();
+        await round(isDue);
         asked?.resolve();
         tick = Math.max(due, Math.floor((runtime.monotonicMs() - start) / interval));
         this.#skipped += tick - due;

@@ -102,7 +102,9 @@ export class Channel {
   async send(content: Content, { signal }: { readonly signal?: AbortSignal } = {}): Promise<SendOutcome> {
     const { session, settings } = this.#options;
     const { hello } = session;
-    if (!hello?.capabilities.includes(CAPABILITY)) return "unsupported";
+    // An asker takes answers, but its question may come before the handshake that says so.
+    const isTaken = content.type === "answer" || hello?.capabilities.includes(CAPABILITY);
+    if (!hello || !isTaken) return "unsupported";
     if (signal?.aborted) return "congested";
     const bytes = utf8Length(content.text) + HEAD_BYTES;
     if (bytes > maxBytesOf(hello.settings?.maxMessageBytes, settings.maxMessageBytes)) return "too_large";
@@ -135,7 +137,7 @@ export class Channel {
   /** Records that the peer took all messages up to a number. */
   taken(number: number): void {
     while (this.#onTheWay.length > 0 && this.#onTheWay[0]!.number <= number) {
-      this.#onTheWayBytes -= this.#onTheWay.shift()!.bytes;
+      this.#forgetOldest();
     }
     if (this.#queue.length > 0) this.#options.session.sendLater(this.#next);
   }
@@ -156,10 +158,13 @@ export class Channel {
   /** True if the window and the rate have room for the message. */
   #isDue({ bytes }: Waiting): boolean {
     const { runtime, settings } = this.#options;
-    const isFull = this.#onTheWay.length >= WINDOW_MESSAGES || this.#onTheWayBytes + bytes > WINDOW_BYTES;
-    const silentMs = runtime.monotonicMs() - this.#lastSentMs;
-    if (isFull && silentMs < WINDOW_TIMEOUTS * settings.gossipRequestTimeout) return false;
-    if (isFull) this.taken(Infinity);
+    if (this.#isFullFor(bytes)) {
+      const silentMs = runtime.monotonicMs() - this.#lastSentMs;
+      if (silentMs < WINDOW_TIMEOUTS * settings.gossipRequestTimeout) return false;
+      // The confirmation was lost: one message more asks for another.
+      while (this.#isFullFor(bytes)) this.#forgetOldest();
+      this.#unasked.messages = WINDOW_MESSAGES;
+    }
     const cost = Math.max(bytes, bytes >= PINGED_BYTES ? 2 * BYTES_PER_UNIT : 0);
     if (this.#bucket.take(cost)) return true;
     this.#cancelTimer ??= runtime.setTimer(Math.ceil(this.#msPerToken), () => {
@@ -167,6 +172,14 @@ export class Channel {
       this.#options.session.sendLater(this.#next);
     });
     return false;
+  }
+
+  #isFullFor(bytes: number): boolean {
+    return this.#onTheWay.length >= WINDOW_MESSAGES || this.#onTheWayBytes + bytes > WINDOW_BYTES;
+  }
+
+  #forgetOldest(): void {
+    this.#onTheWayBytes -= this.#onTheWay.shift()!.bytes;
   }
 
   #send(first: Waiting): UnknownMessage {

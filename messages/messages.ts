@@ -56,6 +56,7 @@ const OPEN = new WeakMap<Gossiper, Messages>();
  * ```
  */
 export function messagesOf(node: Gossiper): Messages {
+  node.signal.throwIfAborted();
   const open = OPEN.get(node) ?? new Messages(node);
   OPEN.set(node, open);
   return open;
@@ -77,7 +78,6 @@ export class Messages {
   /** Called by {@linkcode messagesOf}. */
   constructor(node: Gossiper) {
     const insight = insightOf(node);
-    node.signal.throwIfAborted();
     if (!insight.running) {
       throw new HearsayError("not_started", "This member was not started; nothing was changed.");
     }
@@ -95,7 +95,7 @@ export class Messages {
       asking: this.#asking,
       leaving: node.signal,
     });
-    this.#sender.announce();
+    node.signal.addEventListener("abort", this.#sender.announce(), { once: true });
   }
 
   /** The number of received messages that subscriptions dropped because their reader was too far behind. */

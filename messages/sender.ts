@@ -10,10 +10,10 @@ import { deadlineAfter } from "../common/runtime.ts";
 import { Semaphore } from "../common/semaphore.ts";
 import type { MemberView } from "../gossiper/contract.ts";
 import type { Insight } from "../gossiper/insight.ts";
-import type { ConnectionPool } from "../gossiper/connection_pool.ts";
+import { type ConnectionPool, TIMEOUTS_PER_DIAL } from "../gossiper/connection_pool.ts";
 import type { Session } from "../protocol/session.ts";
 import { Channel, type SendOutcome } from "./channel.ts";
-import { DEFAULT_TIMEOUTS, MAX_DIALS } from "./limits.ts";
+import { CAPABILITY, DEFAULT_TIMEOUTS, MAX_DIALS } from "./limits.ts";
 import type { Content } from "./wire.ts";
 
 /** How often a handshake is tried anew because another request was under way. */
@@ -77,9 +77,23 @@ export class Sender {
     return { outcome: await channel.send(content, { signal }), channel };
   }
 
-  /** Shakes hands again over every open connection, so that the peers learn the capability. */
-  announce(): void {
-    for (const session of this.#peers.sessions()) void this.#handshake(session);
+  /**
+   * Shakes hands again over the connections whose peer does not know the capability, also over those whose handshake is
+   * under way now. Returns a function that ends this.
+   */
+  announce(): () => void {
+    const { host: { runtime }, config } = this.#insight;
+    const pauseMs = config.gossipRequestTimeout / 2;
+    let left = TIMEOUTS_PER_DIAL * config.gossipRequestTimeout / pauseMs;
+    let cancel = () => {};
+    const announce = () => {
+      for (const session of this.#peers.sessions()) {
+        if (!session.reported?.capabilities.includes(CAPABILITY)) void this.#handshake(session);
+      }
+      if (left-- > 0) cancel = runtime.setTimer(pauseMs, announce);
+    };
+    announce();
+    return () => cancel();
   }
 
   async #handshake(session: Session): Promise<void> {

@@ -29,7 +29,7 @@ export class Session {
   readonly #replies = new Replies();
   #controller!: WritableStreamDefaultController;
   #hello: Hello | undefined;
-  #reportedIncarnation: Incarnation = "";
+  #reported: Hello | undefined;
   /** The content of the next push, while it waits to be sent. */
   #toPush: { readonly ids: Set<string>; relay: boolean } | undefined;
   #timeouts = 0;
@@ -94,9 +94,9 @@ export class Session {
     return this.#hello?.incarnation ?? "";
   }
 
-  /** This member's incarnation in its latest `hello` to the peer. */
-  get reportedIncarnation(): Incarnation {
-    return this.#reportedIncarnation;
+  /** This member's latest `hello` to the peer. */
+  get reported(): Hello | undefined {
+    return this.#reported;
   }
 
   /** True while a request of this side is under way, or the peer does not read. */
@@ -421,7 +421,7 @@ export class Session {
 
   #helloUnder(id: string): Hello {
     const hello: Hello = { type: "hello", id, ...this.#options.host.hello() };
-    this.#reportedIncarnation = hello.incarnation;
+    this.#reported = hello;
     return hello;
   }
 

@@ -10,7 +10,9 @@ export async function talking(
   const cluster = await TestCluster.started(ids, options);
   const of = (id: string) => messagesOf(cluster.of(id).gossiper);
   for (const id of ids) of(id);
-  await cluster.runUntil(() => cluster.isConfirmed() && ids.every((id) => isConnected(cluster.of(id).gossiper)));
+  await cluster.runUntil(() =>
+    cluster.isConfirmed() && ids.every((id) => isConnected(cluster.of(id).gossiper))
+  );
   await cluster.advance(2_000);
   return { cluster, of };
 }
