@@ -16,7 +16,7 @@ import { Channel, type SendOutcome } from "./channel.ts";
 import { CAPABILITY, DEFAULT_TIMEOUTS, MAX_DIALS } from "./limits.ts";
 import type { Content } from "./wire.ts";
 
-/** How often a handshake is tried anew because another request was under way. */
+/** How often a handshake is tried again because another request was under way. */
 const MAX_TRIES = 10;
 
 /** The outcome of a message to a member. */

@@ -29,7 +29,15 @@ const ROOMS = [
   "cli",
 ];
 /** The rooms that `mod.ts` does not reach: a program imports them by a path of their own. */
-const OPTIONAL: readonly string[] = ["deps", "testing", "messages", "operations", "browser", "protoactor", "cli"];
+const OPTIONAL: readonly string[] = [
+  "deps",
+  "testing",
+  "messages",
+  "operations",
+  "browser",
+  "protoactor",
+  "cli",
+];
 /** The rooms with code of the product's own. */
 export const PRODUCT: readonly string[] = ROOMS.filter((room) => room !== "deps");
 /** The engine is pure, and what stands on the contracts does not know its neighbors. */

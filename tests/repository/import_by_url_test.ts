@@ -182,6 +182,8 @@ for (const [much, compilerOptions] of Object.entries(COMPILER_OPTIONS)) {
         "browser/mod.ts",
         "discovery/etcd/etcd.ts",
         "discovery/kubernetes/kubernetes.ts",
+        "messages/broadcast_channel.ts",
+        "messages/mod.ts",
         "operations/mod.ts",
         "node/join_ws.ts",
         "protoactor/discovery.ts",
