@@ -84,7 +84,7 @@ export class Messages {
     const { peers } = insight.running;
     this.#node = node;
     this.#insight = insight;
-    this.#sender = new Sender(insight, peers);
+    this.#sender = new Sender(insight, { peers, leaving: node.signal });
     this.#subscriptions = new Subscriptions(node.signal);
     this.#answering = new Answering(insight.host, node.signal);
     peers.extension = new Incoming({

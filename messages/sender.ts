@@ -26,16 +26,25 @@ export interface Sending {
   readonly channel?: Channel;
 }
 
+/** The dependencies of a {@linkcode Sender}. */
+export interface SenderOptions {
+  readonly peers: ConnectionPool;
+  /** Aborted when this member begins to leave. */
+  readonly leaving: AbortSignal;
+}
+
 /** Sends to one member at a time. */
 export class Sender {
   readonly #insight: Insight;
   readonly #peers: ConnectionPool;
+  readonly #leaving: AbortSignal;
   readonly #dials: Semaphore;
   readonly #channels = new WeakMap<Session, Channel>();
 
   /** Makes a sender over the connections of a running gossiper. */
-  constructor(insight: Insight, peers: ConnectionPool) {
+  constructor(insight: Insight, { peers, leaving }: SenderOptions) {
     this.#insight = insight;
+    this.#leaving = leaving;
     this.#peers = peers;
     this.#dials = new Semaphore({ permits: MAX_DIALS, heldMs: 0, runtime: insight.host.runtime });
   }
@@ -66,7 +75,9 @@ export class Sender {
       if (!member || !isDialable(member)) return { outcome: "unreachable" };
       try {
         const unless = () => this.#peers.session(id) !== undefined;
-        await this.#dials.run(() => this.#peers.reach(member, { signal }), { signal, unless });
+        // A leaving member dials no more: what waits for a dial would outlast it.
+        const ends = { signal: AbortSignal.any([signal, this.#leaving]) };
+        await this.#dials.run(() => this.#peers.reach(member, ends), { ...ends, unless });
       } catch {
         return { outcome: "unreachable" };
       }

@@ -10,11 +10,14 @@ import type { Process } from "../process.ts";
 import { AwaitedValues } from "./awaited_values.ts";
 import { CheckContext, type InvariantCheckerOptions } from "./check_context.ts";
 import { EventChecks } from "./event_checks.ts";
+import { HeardMessages } from "./heard_messages.ts";
 import { MessageChecks } from "./message_checks.ts";
 import { StateChecks } from "./state_checks.ts";
 
 /** Checks the invariants from outside: it trusts only changes by owners, and public interfaces. */
 export class InvariantChecker {
+  /** The checks of received messages. */
+  readonly heard: HeardMessages;
   readonly #context: CheckContext;
   readonly #awaited: AwaitedValues;
   readonly #events: EventChecks;
@@ -23,6 +26,7 @@ export class InvariantChecker {
 
   constructor(options: InvariantCheckerOptions) {
     this.#context = new CheckContext(options);
+    this.heard = new HeardMessages(this.#context);
     this.#awaited = new AwaitedValues(this.#context);
     this.#events = new EventChecks(this.#context, this.#awaited);
     this.#messages = new MessageChecks(this.#context);
