@@ -77,11 +77,20 @@ Deno.test("ask: says of each member why it did not answer, and an error's text i
   });
   of("c").answer("q", () => new Promise(() => {}));
   of("d").answer("q", () => "x".repeat(70_000));
+  of("a").answer("q", () => new Promise(() => {}));
   const startMs = cluster.runtime.monotonicMs();
-  const { answers, unanswered } = await cluster.finish(of("a").ask("all", { topic: "q" }, { timeout: 700 }));
+  const { answers, unanswered } = await cluster.finish(
+    of("a").ask("all", { topic: "q" }, { timeout: 700, includeSelf: true }),
+  );
   assertEquals(cluster.runtime.monotonicMs() - startMs, 700);
   assertEquals(answers.size, 0);
-  assertEquals(reasons(unanswered), { b: "failed", c: "timeout", d: "too_large", e: "no_handler" });
+  assertEquals(reasons(unanswered), {
+    a: "timeout",
+    b: "failed",
+    c: "timeout",
+    d: "too_large",
+    e: "no_handler",
+  });
   assertEquals(unanswered.find(({ memberId }) => memberId === "b")!.message, "e".repeat(256));
   assertEquals(cluster.of("b").emitted("CallbackFailed").length, 1);
 });

@@ -35,6 +35,9 @@ Deno.test("BroadcastChannel: its handlers are those of the Web, and a closed cha
   };
   one.postMessage(1);
   await cluster.advance(50);
+  assertEquals(typeof two.onmessage, "function");
+  two.onmessageerror = () => {};
+  assertEquals([typeof two.onmessageerror, one.onmessageerror], ["function", null]);
   two.onmessage = null;
   one.postMessage(2);
   await cluster.advance(50);
@@ -44,6 +47,12 @@ Deno.test("BroadcastChannel: its handlers are those of the Web, and a closed cha
   one.postMessage(3);
   await cluster.advance(50);
   assertEquals(heard, [[true, 1]]);
+  const [third, fourth] = [open("a"), open("a")];
+  fourth.onmessage = ({ data }) => heard.push(["fourth", data]);
+  third.close();
+  one.postMessage(4);
+  await cluster.advance(50);
+  assertEquals(heard.splice(1), [["fourth", 4]]);
   const error = assertThrows(() => two.postMessage(1), DOMException);
   assertEquals(error.name, "InvalidStateError");
   const other = open("b");

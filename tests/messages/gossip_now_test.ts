@@ -1,5 +1,6 @@
 import { assertEquals, assertLess, assertRejects } from "../../deps/std_assert.ts";
 import { HearsayError } from "../../common/errors.ts";
+import { ConfigurationError } from "../../options/configuration_error.ts";
 import { gossipNow } from "../../messages/gossip_now.ts";
 import { memoryAddress } from "../../testing/memory.ts";
 import { TestCluster } from "../requirements/harness.ts";
@@ -62,6 +63,9 @@ Deno.test("gossipNow: ends with the member, or with its signal; refuses a member
   await Promise.all([first, second]);
   assertEquals((await assertRejects(() => gossipNow(a), HearsayError)).code, "stopped");
   const { gossiper } = cluster.make("c");
+  const early = AbortSignal.abort(new TypeError());
+  await assertRejects(() => gossipNow(gossiper, { signal: early }), TypeError);
+  await assertRejects(() => gossipNow(gossiper, { sginal: early } as never), ConfigurationError, "signal");
   assertEquals((await assertRejects(() => gossipNow(gossiper), HearsayError)).code, "not_started");
   cluster.network.resume(memoryAddress("b", 1));
 });

@@ -201,6 +201,13 @@ Deno.test("broadcast: refuses what it cannot send, and sends nothing then (M4)",
   const { cluster, of } = await talking(["a", "b"]);
   await using _ = cluster;
   const received = collect(of("b"), "t");
+  const longest = collect(of("b"), "x".repeat(256));
+  const largest = "x".repeat(65_536 - 128 - '"topic":"t","payload":""}'.length);
+  assertEquals((await cluster.finish(of("a").broadcast("x".repeat(256), 2))).sent, ["b"]);
+  assertEquals((await cluster.finish(of("a").broadcast("t", largest))).sent, ["b"]);
+  await assertRejects(() => of("a").broadcast("t", `${largest}x`), HearsayError, "at most 65408 bytes");
+  await cluster.advance(50);
+  assertEquals([longest.length, received.splice(0).length], [1, 1]);
   const codeOf = (promise: Promise<unknown>) =>
     promise.then(() => "sent", (error) => error instanceof HearsayError ? error.code : error.name);
   const a = of("a");
