@@ -91,7 +91,7 @@ export class Incoming implements Extension {
     const checked = answering.has(topic) ? checkedPayload(payload) : null;
     const question = { topic, payload: checked, memberId: session.peer!.id };
     void answering.reply(question, within).then((reply) => {
-      if (reply) return channel.send(contentOf(id, reply, mostBytes));
+      if (reply) void channel.send(contentOf(id, reply, mostBytes));
     });
   }
 }

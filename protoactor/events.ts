@@ -27,9 +27,7 @@ export interface GoEvent {
   readonly memberId: string;
   /** The full name of the event's type. That of a `google.protobuf.Any` is the name of its content. */
   readonly type: string;
-  /**
-   * The event. Of a type without a decoder of `joinProtoactor` it is `{ typeUrl, bytes }`, with the bytes in base64.
-   */
+  /** The event; `{ typeUrl, bytes }`, with the bytes in base64, if `joinProtoactor` got no decoder of its type. */
   readonly value: JsonValue;
 }
 
