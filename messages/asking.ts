@@ -50,6 +50,7 @@ export class Asking {
         } catch {
           return { reason: "timeout" };
         } finally {
+          // mutant delete-statement: without it only memory would grow.
           forget();
         }
       },

@@ -129,6 +129,7 @@ export class BroadcastChannel extends EventTarget {
     const channels = LOCAL.get(this.#messages);
     const same = channels?.get(`${PREFIX}${this.name}`);
     same?.delete(this);
+    // mutant replace-value: an empty set would only take memory.
     if (same?.size === 0) channels?.delete(`${PREFIX}${this.name}`);
   }
 

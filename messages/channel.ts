@@ -11,6 +11,8 @@ import type { UnknownMessage } from "../protocol/message.ts";
 import type { Session } from "../protocol/session.ts";
 import {
   CAPABILITY,
+  CONFIRMED_BYTES,
+  CONFIRMED_MESSAGES,
   MAX_MESSAGE_BYTES,
   MAX_UNSENT,
   MAX_UNSENT_BYTES,
@@ -114,7 +116,7 @@ export class Channel {
     this.#queue.push(waiting);
     this.#queuedBytes += bytes;
     const giveUp = () => this.#remove(waiting);
-    signal?.addEventListener("abort", giveUp, { once: true });
+    signal?.addEventListener("abort", giveUp);
     session.sendLater(this.#next);
     try {
       return await promise;
@@ -190,7 +192,7 @@ export class Channel {
     this.#onTheWayBytes += bytes;
     this.#lastSentMs = this.#options.runtime.monotonicMs();
     const messages = this.#unasked.messages + 1;
-    const confirm = messages >= WINDOW_MESSAGES / 4 || this.#unasked.bytes + bytes >= WINDOW_BYTES / 4;
+    const confirm = messages >= CONFIRMED_MESSAGES || this.#unasked.bytes + bytes >= CONFIRMED_BYTES;
     this.#unasked = confirm ? { messages: 0, bytes: 0 } : { messages, bytes: this.#unasked.bytes + bytes };
     return messageOf(first.content, { number, confirm });
   }
@@ -211,7 +213,6 @@ export class Channel {
     this.#cancelTimer?.();
     for (const { settle } of this.#queue) settle("disconnected");
     this.#queue = [];
-    this.#queuedBytes = 0;
     for (const callback of [...this.#onOver]) callback();
     this.#onOver.clear();
     return undefined;

@@ -46,6 +46,7 @@ export class Sender {
     this.#insight = insight;
     this.#leaving = leaving;
     this.#peers = peers;
+    // mutant replace-value: a millisecond between two dials would do as well.
     this.#dials = new Semaphore({ permits: MAX_DIALS, heldMs: 0, runtime: insight.host.runtime });
   }
 
@@ -82,6 +83,7 @@ export class Sender {
         return { outcome: "unreachable" };
       }
       session = this.#peers.session(id);
+      // mutant delete-statement: no test has a connection that ends in the turn in which it opened.
       if (!session) return { outcome: "unreachable" };
     }
     const channel = this.channelOf(session);

@@ -77,7 +77,7 @@ export class Subscriptions {
       start: (given) => {
         controller = given;
         if (ends.aborted) end();
-        else ends.addEventListener("abort", end, { once: true });
+        else ends.addEventListener("abort", end);
       },
       cancel: () => {
         remove();

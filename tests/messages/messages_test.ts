@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertLess, assertRejects } from "../../deps/std_assert.ts";
+import { assert, assertEquals, assertLess, assertRejects, assertThrows } from "../../deps/std_assert.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 import { insightOf } from "../../gossiper/gossiper.ts";
@@ -411,4 +411,23 @@ Deno.test("broadcast: a confirmation that was lost stops messages for two second
   assertEquals(results.every(({ sent }) => sent.length === 1), true);
   await cluster.advance(100);
   assertEquals(received.length, 56);
+});
+
+Deno.test("subscribe: some 4 MiB may be unread, and a member has 1,024 subscriptions at most (M4)", async () => {
+  const { cluster, of } = await talking(["a", "b"]);
+  await using _ = cluster;
+  const a = of("a");
+  const read = a.subscribe("t");
+  // Two bytes for each character of a text, and 32 for itself.
+  const payload = "x".repeat(32_768 - 16);
+  for (let n = 0; n < 70; n++) {
+    await cluster.finish(a.broadcast("t", payload, { includeSelf: true, timeout: 1 }));
+  }
+  assertEquals(a.dropped, 70 - 64);
+  await read.cancel();
+  const handles = Array.from({ length: 1_024 }, () => a.onMessage("t", () => {}));
+  assertThrows(() => a.subscribe("t"), HearsayError, "1024 subscriptions");
+  handles[0]![Symbol.dispose]();
+  handles[0]![Symbol.dispose]();
+  await a.subscribe("t").cancel();
 });
