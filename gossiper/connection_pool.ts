@@ -10,6 +10,7 @@ import type { CloseInfo, Connection, Member, Transport } from "../contracts/clus
 import { DialLimits } from "./dial_limits.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "../common/errors.ts";
 import { abortable, deadlineAfter, type Runtime } from "../common/runtime.ts";
+import type { Hello, UnknownMessage } from "../protocol/message.ts";
 import type { ReaderHost } from "./readers.ts";
 import { Session } from "../protocol/session.ts";
 import type { SessionHost } from "../protocol/session_host.ts";
@@ -26,6 +27,14 @@ export class Replaced extends HearsayError {
   constructor(memberId: string, address: string) {
     super("unknown_member", `Another member is at ${address}, in place of ${memberId}; nothing was sent.`);
   }
+}
+
+/** Messages of types that the protocol leaves to others, such as those of `messages/`. */
+export interface Extension {
+  /** The capabilities in this member's `hello`: peers without them are sent none of these messages. */
+  readonly hello: Pick<Hello, "capabilities">;
+  /** Called for each message of an unknown type, from any peer that shook hands, also a blocked one. It must not throw. */
+  receive(session: Session, message: UnknownMessage): void;
 }
 
 /** The dependencies of a {@linkcode ConnectionPool}. */
@@ -53,6 +62,8 @@ export interface ConnectionPoolOptions {
  * one (rule P4).
  */
 export class ConnectionPool {
+  /** Present while messages beyond the protocol are exchanged. */
+  extension: Extension | undefined;
   readonly #options: ConnectionPoolOptions;
   readonly #host: SessionHost;
   readonly #open = new Map<string, Session>();
@@ -86,7 +97,7 @@ export class ConnectionPool {
     const { host } = options;
     this.#host = {
       id: host.id,
-      hello: () => host.hello(),
+      hello: () => ({ ...host.hello(), ...this.extension?.hello }),
       onHello: (hello, how) => host.onHello(hello, how),
       gossiped: (session, gossip, examined) => host.gossiped(session, gossip, examined),
       toPush: (session, ids) => host.toPush(session, ids),
@@ -99,6 +110,7 @@ export class ConnectionPool {
       compare: (session, part) => host.compare(session, part),
       compared: (session, part, how) => host.compared(session, part, how),
       refused: (session, refusal, examined) => host.refused(session, refusal, examined),
+      extra: (session, message) => this.extension?.receive(session, message),
       failed: (error) => host.failed(error),
       opened: (session) => this.#adopt(session),
       ended: (session) => this.#drop(session),

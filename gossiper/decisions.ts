@@ -9,6 +9,7 @@ import { messageOf } from "../common/error_text.ts";
 import { printable } from "../common/printable.ts";
 import type { Runtime } from "../common/runtime.ts";
 import type { HearsayEvent } from "../contracts/event_stream.ts";
+import type { Refusal, Suspect } from "../protocol/message.ts";
 import type { Decision, DecisionKind } from "../contracts/explanation.ts";
 
 /** The most decisions of one member. 16: a crash, a restart and what came before. More: memory. */
@@ -62,6 +63,21 @@ export class Decisions {
     }));
     if (decisions.length > MOST_OF_A_MEMBER) decisions.shift();
     this.#byMember.set(memberId, decisions);
+  }
+
+  /** Records that a peer suspects a member, or heard of it. A peer may invent ids: only members have a history. */
+  onSuspect(
+    peerId: string,
+    { memberId, isAlive }: Suspect,
+    view: { isMember(id: string): boolean },
+  ): void {
+    if (!view.isMember(memberId)) return;
+    this.record(memberId, { kind: isAlive ? "heardByPeer" : "suspectedByPeer", peerId });
+  }
+
+  /** Records that a peer refused a message of this member. */
+  onRefusal(peerId: string | undefined, { code, message }: Refusal): void {
+    if (peerId !== undefined) this.record(peerId, { kind: "refusedByPeer", reason: `${code}: ${message}` });
   }
 
   /** Records the decision that an event reports; ignores all other events. */

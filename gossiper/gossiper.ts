@@ -37,6 +37,7 @@ import { MemberWatches } from "./member_watches.ts";
 import { assertOptions } from "../options/rules.ts";
 import { EXPIRY, SET_STATE, WAIT } from "./call_options.ts";
 import { changeKeys } from "./key_change.ts";
+import type { Insight } from "./insight.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { setOwn } from "./own_values.ts";
 import { realRuntime } from "../common/runtime.ts";
@@ -48,8 +49,8 @@ import { Watches } from "./watch.ts";
 
 /** The memory use of a gossiper, for tests of its limits. Not part of the public module. */
 export let footprintOf: (gossiper: Gossiper) => Footprint & { readonly sessions: number };
-/** The engine's queries and the clock of a gossiper, for `operations/` and tests. Not part of the public module. */
-export let insightOf: (gossiper: Gossiper) => { readonly host: EngineHost; readonly cluster: string };
+/** The parts of a gossiper for the rooms above. Not part of the public module. */
+export let insightOf: (gossiper: Gossiper) => Insight;
 
 /**
  * A member of a cluster that gossips: it sends its own state, merges that of others, detects failures, and reports
@@ -78,7 +79,10 @@ export class Gossiper implements GossiperLike {
       ...gossiper.#engineHost.view.footprint,
       sessions: gossiper.#running?.served ?? 0,
     });
-    insightOf = (gossiper) => ({ host: gossiper.#engineHost, cluster: gossiper.#cluster.name });
+    insightOf = (gossiper) => {
+      const [host, config, running] = [gossiper.#engineHost, gossiper.#config, gossiper.#running];
+      return { host, cluster: gossiper.#cluster.name, config, running };
+    };
   }
 
   /**
@@ -110,8 +114,7 @@ export class Gossiper implements GossiperLike {
       isConnected: (id) => this.#running?.isConnected(id) ?? false,
       settings: this.#config,
     });
-    const known = cluster.discovery?.members;
-    if (known) this.#expectMembers(known);
+    if (cluster.discovery?.members) this.#expectMembers(cluster.discovery.members);
     this.#watches = new Watches(this.#engineHost);
     this.#checks = new ConsensusChecks(this.#engineHost);
     this.#memberWatches = new MemberWatches({
@@ -139,8 +142,7 @@ export class Gossiper implements GossiperLike {
 
   /**
    * Aborted when this gossiper begins to leave (stop, abort or failure), with a `HearsayError` of code `stopped`.
-   * Streams of {@linkcode Gossiper.watch} end by themselves then; use it to end timers and loops of your own that set
-   * state.
+   * Streams of {@linkcode Gossiper.watch} end by themselves then; use it to end your own timers and loops.
    */
   get signal(): AbortSignal {
     return this.#leaving.signal;
@@ -152,9 +154,8 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * The phase of dissemination: `diffusing` while an active peer lacks something, `reconciling` while a full exchange
-   * repairs a gap or a conflict, `confirmed` once all active peers are known to hold everything. A member whose id is
-   * used by another process stays `diffusing`.
+   * The phase of dissemination: `diffusing` while an active peer lacks something, `reconciling` while an exchange repairs a
+   * gap or a conflict, `confirmed` once all active peers are known to hold everything; `diffusing` under an id used twice.
    */
   get phase(): Phase {
     return phaseOf(this.#engineHost.view);
@@ -207,9 +208,8 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * Starts to gossip; the first round begins at once. A later abort of the signal has the effect of `stop()`. An
-   * aborted signal starts nothing, and its reason is the rejection. Rejects with code `already_started` the second
-   * time, and `stopped` after the end.
+   * Starts to gossip; the first round begins at once. A later abort of the signal has the effect of `stop()`. An aborted
+   * one starts nothing, and its reason is the rejection. Rejects with `already_started` the second time, `stopped` after.
    */
   // deno-lint-ignore require-await -- every failure must reject the promise, not throw
   async start(options: WaitOptions = {}): Promise<void> {

@@ -13,14 +13,14 @@ import type { Cluster, ClusterTopology, DiscoveryContext, Member, SeedStatus } f
 import type { GossiperConfig } from "../options/configuration.ts";
 import type { EngineHost } from "./engine_host.ts";
 import type { Decisions } from "./decisions.ts";
-import type { Refusal, Suspect } from "../protocol/message.ts";
+import type { Refusal } from "../protocol/message.ts";
 import type { Session } from "../protocol/session.ts";
 import type { Meters } from "../contracts/meters.ts";
 import { CrashWatch } from "./crash_watch.ts";
 import { flushDeparture, type FlushResult } from "./departure.ts";
 import { ConflatingQueue } from "../common/conflating_queue.ts";
 import { Loop } from "./loop.ts";
-import { Metering } from "./metering.ts";
+import { meterDeparture, Metering, meterRound } from "./metering.ts";
 import { ConnectionPool } from "./connection_pool.ts";
 import { Readers } from "./readers.ts";
 import { Rounds } from "./rounds.ts";
@@ -111,7 +111,7 @@ export class Lifecycle {
     this.#loop = new Loop({
       runtime,
       interval: config.gossipInterval,
-      round: () => this.#round(),
+      round: (isDue) => meterRound(() => this.#rounds.round(this.#leaving, isDue), options),
       onWoken: meters && ((lateMs) => meters.woken(lateMs)),
     });
     this.#metering = meters && this.#makeMetering(meters);
@@ -119,7 +119,7 @@ export class Lifecycle {
 
   /** The answers to peers. The parts that it calls are made after it. */
   #makeRequestHandler(signatures: Signatures | undefined): RequestHandler {
-    const { config, cluster, engineHost, onFatal } = this.#options;
+    const { config, cluster, decisions, engineHost, onFatal } = this.#options;
     const { meters, signing } = cluster;
     return new RequestHandler({
       engineHost,
@@ -138,7 +138,7 @@ export class Lifecycle {
         this.#metering?.onHandshake();
       },
       onSuspect: (session, suspect) => {
-        this.#recordSuspect(session.peer!.id, suspect);
+        decisions.onSuspect(session.peer!.id, suspect, engineHost.view);
         this.#crashWatch?.onSuspect(session, suspect);
       },
       onRefused: (session, refusal, proof) => this.#onRefused(session, refusal, proof),
@@ -176,16 +176,12 @@ export class Lifecycle {
 
   #onRefused(
     session: Session,
-    { code, message, reason, incarnation }: Refusal,
+    refusal: Refusal,
     { isSigned }: { readonly isSigned: boolean },
   ): void {
     const { decisions, engineHost } = this.#options;
-    if (session.peerId !== undefined) {
-      decisions.record(session.peerId, {
-        kind: "refusedByPeer",
-        reason: `${code}: ${message}`,
-      });
-    }
+    const { code, reason, incarnation } = refusal;
+    decisions.onRefusal(session.peerId, refusal);
     // Every peer blocks a leaving member at its own request, so a block carries no information.
     if (this.#leaving.signal.aborted) return;
     const before = engineHost.view.incarnation;
@@ -213,6 +209,16 @@ export class Lifecycle {
   /** True if there is an open connection with a member. */
   isConnected(id: string): boolean {
     return this.#peers.session(id) !== undefined;
+  }
+
+  /** The connections, for extensions. */
+  get peers(): ConnectionPool {
+    return this.#peers;
+  }
+
+  /** Begins a round now; resolves at its end, or when this member leaves. */
+  gossipNow(): Promise<void> {
+    return this.#loop.now();
   }
 
   /** The number of open connections. */
@@ -243,12 +249,8 @@ export class Lifecycle {
   }
 
   /** Leaves the cluster, and sends the departure to peers (R9.1, R9.2). */
-  async leave(): Promise<FlushResult> {
-    const { engineHost: { runtime }, cluster: { meters } } = this.#options;
-    const beginMs = runtime.monotonicMs();
-    const result = await this.#leave();
-    meters?.departed({ ...result, durationMs: runtime.monotonicMs() - beginMs });
-    return result;
+  leave(): Promise<FlushResult> {
+    return meterDeparture(() => this.#leave(), this.#options);
   }
 
   async #leave(): Promise<FlushResult> {
@@ -292,20 +294,6 @@ export class Lifecycle {
       this.#peers.close(reason),
     ]);
     await Promise.all([this.#looping, ...this.#tasks]);
-  }
-
-  #recordSuspect(peerId: string, { memberId, isAlive }: Suspect): void {
-    const { decisions, engineHost } = this.#options;
-    // A peer may invent ids: only members have a history.
-    if (!engineHost.view.isMember(memberId)) return;
-    decisions.record(memberId, { kind: isAlive ? "heardByPeer" : "suspectedByPeer", peerId });
-  }
-
-  #round(): Promise<void> {
-    const { engineHost: { runtime }, cluster: { meters } } = this.#options;
-    if (!meters) return this.#rounds.round(this.#leaving);
-    const beginMs = runtime.monotonicMs();
-    return this.#rounds.round(this.#leaving).then(() => meters.roundEnded(runtime.monotonicMs() - beginMs));
   }
 
   /** Runs a task until the end; a failure before it is a broken invariant. */

@@ -6,13 +6,19 @@
 
 import type { Runtime } from "../common/runtime.ts";
 
+/**
+ * Rounds that are asked for begin at most so often in one interval. 10: with the default interval every 30 ms, so that a
+ * caller in a loop cannot exceed the message rate of a peer.
+ */
+const ASKED_PER_INTERVAL = 10;
+
 /** Options of a {@linkcode Loop}. */
 export interface LoopOptions {
   readonly runtime: Runtime;
   /** The time between the starts of two rounds, in milliseconds. */
   readonly interval: number;
-  /** Runs one round. The next round waits for its end. */
-  readonly round: () => Promise<void>;
+  /** Runs one round. The next round waits for its end. Without `isDue` it was asked for between two intervals. */
+  readonly round: (isDue: boolean) => Promise<void>;
   /** Called when the wait for a round has ended, with its delay in milliseconds. */
   readonly onWoken?: ((lateMs: number) => void) | undefined;
 }
@@ -27,6 +33,9 @@ export class Loop {
   #skipped = 0;
   /** Ends the wait for the next round. */
   #wake: () => void = () => {};
+  /** The next round, if one is asked for. */
+  #asked: PromiseWithResolvers<void> | undefined;
+  #beganMs = -Infinity;
 
   /** Makes a loop that does not run yet. */
   constructor(options: LoopOptions) {
@@ -43,38 +52,60 @@ export class Loop {
     return this.#skipped;
   }
 
+  /**
+   * Begins a round now, without a change of the others. After a round that has just begun it waits for a tenth of the
+   * interval, and for the end of that round. Resolves at its end, or at that of the loop.
+   */
+  now(): Promise<void> {
+    this.#asked ??= Promise.withResolvers();
+    this.#wake();
+    return this.#asked.promise;
+  }
+
   /** Runs until the signal is aborted and the round under way has ended; rejects with the error of a round. */
   async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     const { runtime, interval, round } = this.#options;
     const start = runtime.monotonicMs();
+    let asked: PromiseWithResolvers<void> | undefined;
     // One listener for all rounds: adding and removing one in each would double the cost of an idle round.
     const wake = () => this.#wake();
     signal.addEventListener("abort", wake, { once: true });
     try {
       for (let tick = 0; !signal.aborted;) {
+        asked = this.#asked;
+        this.#asked = undefined;
+        this.#beganMs = runtime.monotonicMs();
+        const isDue = this.#beganMs >= start + tick * interval;
+        const due = isDue ? tick + 1 : tick;
         this.#rounds++;
-        await round();
-        const next = Math.max(tick + 1, Math.floor((runtime.monotonicMs() - start) / interval));
-        this.#skipped += next - tick - 1;
-        tick = next;
+        await round(isDue);
+        asked?.resolve();
+        tick = Math.max(due, Math.floor((runtime.monotonicMs() - start) / interval));
+        this.#skipped += tick - due;
         await this.#until(start + tick * interval, signal);
       }
     } finally {
       signal.removeEventListener("abort", wake);
+      asked?.resolve();
+      this.#asked?.resolve();
     }
   }
 
   async #until(dueMs: number, signal: AbortSignal): Promise<void> {
-    const { runtime } = this.#options;
-    let left = dueMs - runtime.monotonicMs();
+    const { interval, runtime } = this.#options;
+    const untilNext = () => {
+      const nextMs = this.#asked ? Math.min(dueMs, this.#beganMs + interval / ASKED_PER_INTERVAL) : dueMs;
+      return nextMs - runtime.monotonicMs();
+    };
+    let left = untilNext();
     // A round that was late itself says nothing of the event loop.
     const onWoken = left > 0 ? this.#options.onWoken : undefined;
     // A timer may fire early by the monotonic clock, and the round would then be one too many.
-    for (; left > 0; left = dueMs - runtime.monotonicMs()) {
+    for (; left > 0; left = untilNext()) {
       if (signal.aborted) return;
       await this.#sleep(left);
     }
-    onWoken?.(-left);
+    if (!this.#asked) onWoken?.(-left);
   }
 
   #sleep(delayMs: number): Promise<void> {

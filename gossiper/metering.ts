@@ -14,6 +14,7 @@ import type { HearsayEvent } from "../contracts/event_stream.ts";
 import { type BlockReason, HEARTBEAT_KEY, type Incarnation } from "../engine/types.ts";
 import { PeerRefused } from "../protocol/refusal.ts";
 import type { ConnectionPool } from "./connection_pool.ts";
+import type { FlushResult } from "./departure.ts";
 import type { EngineHost } from "./engine_host.ts";
 import type { Loop } from "./loop.ts";
 import { SpreadLag } from "./spread_lag.ts";
@@ -171,6 +172,32 @@ export async function meterExchange(
     throw error;
   }
   report("done");
+}
+
+/** The meters of a cluster, if there are any, and the clock. */
+interface Metered {
+  readonly cluster: Pick<Cluster, "meters">;
+  readonly engineHost: { readonly runtime: Runtime };
+}
+
+/** Runs a round, and reports its duration. */
+export function meterRound(round: () => Promise<void>, { cluster, engineHost }: Metered): Promise<void> {
+  const { meters } = cluster;
+  if (!meters) return round();
+  const { runtime } = engineHost;
+  const beginMs = runtime.monotonicMs();
+  return round().then(() => meters.roundEnded(runtime.monotonicMs() - beginMs));
+}
+
+/** Runs a departure, and reports its result. */
+export async function meterDeparture(
+  leave: () => Promise<FlushResult>,
+  { cluster, engineHost: { runtime } }: Metered,
+): Promise<FlushResult> {
+  const beginMs = runtime.monotonicMs();
+  const result = await leave();
+  cluster.meters?.departed({ ...result, durationMs: runtime.monotonicMs() - beginMs });
+  return result;
 }
 
 const OUTCOMES: ReadonlySet<string> = new Set<ExchangeOutcome>([

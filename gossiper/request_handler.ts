@@ -190,7 +190,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     // A push may wait for a slow peer until after the peer is blocked (R10.2).
     if (!this.#engineHost.view.activeIds().has(peerId)) return undefined;
     // A later incarnation is first announced in a handshake (E1).
-    if (session.reportedIncarnation !== this.#engineHost.view.incarnation) return undefined;
+    if (session.reported?.incarnation !== this.#engineHost.view.incarnation) return undefined;
     const { delta } = this.#engineHost.do((engine) => engine.push(peerId, ids));
     return delta.members.length > 0 ? delta : undefined;
   }

@@ -66,11 +66,13 @@ export class Rounds {
     );
   }
 
-  /** One round (R2). No failure of a peer rejects it. */
-  async round({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+  /** One round (R2). No failure of a peer rejects it. Only a round that is due raises the count: it counts intervals (L1). */
+  async round({ signal }: { readonly signal: AbortSignal }, isDue: boolean): Promise<void> {
     const engineHost = this.#engineHost;
-    const actorCount = this.#actorCount();
-    engineHost.do((engine, now) => engine.countHeartbeat(actorCount, now));
+    if (isDue) {
+      const actorCount = this.#actorCount();
+      engineHost.do((engine, now) => engine.countHeartbeat(actorCount, now));
+    }
     engineHost.do((engine, now) => engine.tick(now));
     if (engineHost.view.isFenced) return;
     if (this.#options.signatures) await this.#options.signatures.signPending();
@@ -107,7 +109,7 @@ export class Rounds {
     const { engine, view } = this.#engineHost;
     const session = this.#options.peers.session(id);
     if (
-      !session || session.reportedIncarnation !== view.incarnation || !view.isQuiet(id) ||
+      !session || session.reported?.incarnation !== view.incarnation || !view.isQuiet(id) ||
       view.isSilent(id)
     ) {
       return false;
@@ -128,7 +130,7 @@ export class Rounds {
   async #exchange(id: string, { signal }: { readonly signal?: AbortSignal }): Promise<void> {
     using deadline = this.#deadline(`The request to ${id}`, signal);
     const session = await this.#reach(id, deadline.signal);
-    if (session.reportedIncarnation !== this.#engineHost.view.incarnation) {
+    if (session.reported?.incarnation !== this.#engineHost.view.incarnation) {
       await session.handshake(deadline);
     }
     if (this.#options.signatures) {

@@ -18,11 +18,13 @@ import { realRuntime, type Runtime } from "../common/runtime.ts";
 import { configuredWith } from "../gossiper/validation.ts";
 import { CLUSTER_NAME, KINDS } from "../options/member_rules.ts";
 import { newId } from "../common/new_id.ts";
+import { openEvents } from "./events.ts";
 import { insecureProblems, isOpenToAll, openToAll } from "../node/join_security.ts";
 import { warn } from "../common/log.ts";
 import { ProtoactorTransport } from "./transport/transport.ts";
 import type { Decoder, Decoders } from "./transport/values.ts";
 
+export { broadcastEvent, type EventResult, type GoEvent, onBroadcastEvent } from "./events.ts";
 export { HEARSAY_KIND, ProtoactorTransport } from "./transport/transport.ts";
 export type { ProtoactorTransportOptions } from "./transport/transport.ts";
 export type { Decoder, Decoders, Discovery, Member, PartialConfig, Runtime };
@@ -140,6 +142,7 @@ export async function joinProtoactor(options: JoinProtoactorOptions): Promise<Pr
       ...(actorStatistics && { actorStatistics }),
     };
     const node = new Gossiper(config, cluster);
+    openEvents(node, { transport, decoders: decoders ?? {} });
     await node.start(signal ? { signal } : {});
     return node;
   } catch (error) {

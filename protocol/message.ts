@@ -182,12 +182,16 @@ export interface Refusal {
   readonly proof?: string;
 }
 
-/** A message of a type that this version does not know. */
+/** A message of a type that this protocol leaves to others: of a later version, or of an extension with a capability. */
 export interface UnknownMessage {
   /** The message's type. */
   readonly type: "unknown";
-  /** The unknown type. */
+  /** The type on the wire. */
   readonly name: string;
+  /** All fields of a received message, unchecked: an extension checks those that it reads. */
+  readonly fields?: Readonly<Record<string, unknown>>;
+  /** The whole JSON text of a message to send; without it only the type is sent. */
+  readonly text?: string;
 }
 
 /** Any message except `ping` and `pong`, which stay in the transport. */

@@ -4,13 +4,19 @@
  * @module
  */
 
-import type { Message } from "./message.ts";
+import type { Message, UnknownMessage } from "./message.ts";
 
 /** The number of unsent messages at which a peer counts as congested. The session then stops reading from it. */
 export const OUTBOX_HIGH_WATER = 8;
 
 /** Makes a message when it can be sent; returns `undefined` if it is no longer needed. */
 export type DeferredMessage = () => Message | undefined;
+
+/**
+ * Makes the next message of an extension once no other is unsent; `undefined` if it has none. Called with `isOver` at the
+ * end, when no message can be sent any more.
+ */
+export type LaterMessages = (isOver: boolean) => UnknownMessage | undefined;
 
 /**
  * The unsent messages to one peer. Unlike a stream's own queue it is sent in full before the stream errors, so that a
@@ -25,6 +31,7 @@ export class Outbox {
   #waiting = false;
   #ending: { readonly error?: unknown } | undefined;
   #settled = false;
+  #later: LaterMessages | undefined;
   #room: PromiseWithResolvers<void> | undefined;
 
   /** Makes an empty outbox; calls `onCancel` when the reader cancels. */
@@ -64,6 +71,12 @@ export class Outbox {
     this.#deliver();
   }
 
+  /** Sends what the function returns whenever nothing else is unsent. Call it again when it has messages again. */
+  pushLater(later: LaterMessages): void {
+    this.#later = later;
+    this.#deliver();
+  }
+
   /** Resolves once the outbox is no longer congested, or has ended. */
   async room(): Promise<void> {
     if (!this.isCongested || this.#settled) return;
@@ -74,6 +87,7 @@ export class Outbox {
   end(error?: unknown): void {
     if (this.#ending) return;
     this.#ending = error === undefined ? {} : { error };
+    this.#later?.(true);
     this.#deliver();
   }
 
@@ -106,7 +120,7 @@ export class Outbox {
       const message = typeof next === "function" ? next() : next;
       if (message !== undefined) return message;
     }
-    return undefined;
+    return this.#ending ? undefined : this.#later?.(false);
   }
 
   #settle(): void {

@@ -45,7 +45,7 @@ const MAX_PROOF_BYTES = 2_048;
 const MAX_URL_BYTES = 2_048;
 const BLOCK_REASONS: readonly BlockReason[] = ["crashed", "expired", "left", "topology"];
 
-/** Reads a message of any type except the transport's own. An unknown type keeps only its name. */
+/** Reads a message of any type except the transport's own. The fields of an unknown type are unchecked. */
 export function readMessage(fields: Fields, type: string): Message {
   switch (type) {
     case "gossip": {
@@ -88,7 +88,7 @@ export function readMessage(fields: Fields, type: string): Message {
     case "hello":
       return readHello(fields);
     default:
-      return { type: "unknown", name: type };
+      return { type: "unknown", name: type, fields };
   }
 }
 

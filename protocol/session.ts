@@ -8,12 +8,12 @@ import type { Incarnation, Liveness, SummaryPart } from "../engine/types.ts";
 import type { Member } from "./member.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "../common/errors.ts";
 import type { Ack, Gossip, Hello, Message, Push, Reconcile, Refusal, Reply, Suspect } from "./message.ts";
-import { Outbox } from "./outbox.ts";
+import { type LaterMessages, Outbox } from "./outbox.ts";
 import { PeerRefused, refuse } from "./refusal.ts";
 import { type Answer, type Question, Replies, type Request, Requests, UNKNOWN_ID } from "./requests.ts";
 import { abortable } from "../common/runtime.ts";
 import type { Examined } from "./examined.ts";
-import type { GossipContent, RequestOptions, SessionOptions } from "./session_host.ts";
+import { examine, type GossipContent, type RequestOptions, type SessionOptions } from "./session_host.ts";
 
 /**
  * A duplex stream between a connection's two directions:
@@ -28,9 +28,8 @@ export class Session {
   readonly #requests: Requests;
   readonly #replies = new Replies();
   #controller!: WritableStreamDefaultController;
-  #peer: Member | undefined;
-  #peerIncarnation: Incarnation = "";
-  #reportedIncarnation: Incarnation = "";
+  #hello: Hello | undefined;
+  #reported: Hello | undefined;
   /** The content of the next push, while it waits to be sent. */
   #toPush: { readonly ids: Set<string>; relay: boolean } | undefined;
   #timeouts = 0;
@@ -53,7 +52,7 @@ export class Session {
       },
       write: async (message) => {
         // One message after another, so that none overtakes one under verification.
-        this.#examining = this.#examine(message);
+        this.#examining = this.#ended ? undefined : examine(message, this, options.host);
         const examined = this.#examining && await this.#examining;
         this.#examining = undefined;
         this.#guard(() => this.#receive(message, examined));
@@ -77,23 +76,27 @@ export class Session {
     return this.#options.role;
   }
 
-  /** The peer; `undefined` before the handshake. */
   get peer(): Member | undefined {
-    return this.#peer;
+    return this.#hello?.member;
+  }
+
+  /** The peer's latest `hello`; `undefined` before the handshake. */
+  get hello(): Hello | undefined {
+    return this.#hello;
   }
 
   /** The peer's id; before the handshake the dialed id, if known. */
   get peerId(): string | undefined {
-    return this.#peer?.id ?? this.#options.dialedId;
+    return this.peer?.id ?? this.#options.dialedId;
   }
 
   get peerIncarnation(): Incarnation {
-    return this.#peerIncarnation;
+    return this.#hello?.incarnation ?? "";
   }
 
-  /** This member's incarnation in its latest `hello` to the peer. */
-  get reportedIncarnation(): Incarnation {
-    return this.#reportedIncarnation;
+  /** This member's latest `hello` to the peer. */
+  get reported(): Hello | undefined {
+    return this.#reported;
   }
 
   /** True while a request of this side is under way, or the peer does not read. */
@@ -133,13 +136,13 @@ export class Session {
   }
 
   suspect(suspect: Omit<Suspect, "type">): void {
-    if (this.#ended || !this.#peer || this.#outbox.isCongested) return;
+    if (this.#ended || !this.peer || this.#outbox.isCongested) return;
     this.#outbox.push({ type: "suspect", ...suspect });
   }
 
   /** Sends a heartbeat; skips it if the peer reads slowly, because an older one is still unsent. */
   heartbeat(liveness: Liveness): void {
-    if (this.#ended || !this.#peer || this.#outbox.isCongested) return;
+    if (this.#ended || !this.peer || this.#outbox.isCongested) return;
     this.#usedMs = this.#options.runtime.monotonicMs();
     this.#outbox.push({ type: "heartbeat", liveness });
   }
@@ -149,7 +152,7 @@ export class Session {
    * peer costs one message. Returns false if the peer reads too slowly: the next round sends the peer what it misses.
    */
   push(ids: Iterable<string>, { relay }: { readonly relay: boolean }): boolean {
-    if (this.#ended || !this.#peer) return true;
+    if (this.#ended || !this.peer) return true;
     if (this.#toPush) {
       for (const id of ids) this.#toPush.ids.add(id);
       this.#toPush.relay ||= relay;
@@ -159,6 +162,12 @@ export class Session {
     this.#toPush = { ids: new Set(ids), relay };
     this.#outbox.push(() => this.#makePush());
     return true;
+  }
+
+  /** Sends the messages of an extension, each when nothing else is unsent. Call it again when it has more. */
+  sendLater(later: LaterMessages): void {
+    if (this.#ended || !this.peer) return void later(true);
+    this.#outbox.pushLater(later);
   }
 
   /** Sends a part of a comparison; resolves once the peer's answer is applied. */
@@ -224,29 +233,19 @@ export class Session {
     if (!this.#requests.expire(request)) return;
     if (!(reason instanceof HearsayError && reason.code === "timeout")) return;
     this.#timeouts++;
-    if (!this.#peer) this.end(CLOSE.noHello, "The handshake had no answer in time.");
+    if (!this.peer) this.end(CLOSE.noHello, "The handshake had no answer in time.");
     else if (this.#timeouts >= 2) this.leave("Two requests in a row had no answer in time.");
-  }
-
-  /** Verifies a message's signatures. Returns `undefined`, and so costs no turn, if there are none. */
-  #examine(message: Message): Promise<Examined> | undefined {
-    const { host } = this.#options;
-    if (!host.examine || this.#ended) return undefined;
-    if (message.type === "error") return message.state && host.examine(this, message);
-    const hasEntries = message.type === "gossip" || message.type === "push" || message.type === "reply";
-    return hasEntries && this.#peer ? host.examine(this, message) : undefined;
   }
 
   #receive(message: Message, examined: Examined | undefined): void {
     if (this.#ended) return;
     if (message.type === "error") return this.#receiveRefusal(message, examined);
-    if (!this.#peer && message.type !== "hello") {
+    if (!this.peer && message.type !== "hello") {
       return this.#invalid("Expected `hello` as the first message.");
     }
     switch (message.type) {
-      // A later version of the protocol may have messages that this one does not know.
       case "unknown":
-        return;
+        return this.#options.host.extra?.(this, message);
       case "hello":
         return this.#requests.isOwn(message.id)
           ? this.#receiveHelloAnswer(message)
@@ -273,7 +272,7 @@ export class Session {
 
   #receiveHello(hello: Hello): void {
     if (!this.#isNewRequest(hello.id)) return;
-    if (!this.#peer && this.role === "dialer") {
+    if (!this.peer && this.role === "dialer") {
       return this.#invalid("Expected the answer to this side's `hello` first.");
     }
     if (!this.#samePeer(hello)) return;
@@ -305,9 +304,8 @@ export class Session {
   }
 
   #onHandshake(hello: Hello): void {
-    const isFirst = this.#peer === undefined;
-    this.#peer = hello.member;
-    this.#peerIncarnation = hello.incarnation;
+    const isFirst = !this.#hello;
+    this.#hello = hello;
     this.#usedMs = this.#options.runtime.monotonicMs();
     if (!isFirst) return;
     this.#cancelTimer();
@@ -316,7 +314,7 @@ export class Session {
 
   #receiveGossip(gossip: Gossip, examined: Examined | undefined): void {
     if (!this.#isNewRequest(gossip.id)) return;
-    if (gossip.memberId !== this.#peer!.id) return this.#invalid("`memberId` must be the peer's own id.");
+    if (gossip.memberId !== this.peer!.id) return this.#invalid("`memberId` must be the peer's own id.");
     this.#usedMs = this.#options.runtime.monotonicMs();
     const answer = this.#options.host.gossiped(this, gossip, examined);
     if ("code" in answer) return this.#refuse(answer, gossip.id);
@@ -374,7 +372,7 @@ export class Session {
   }
 
   #receiveRefusal(refusal: Refusal, examined: Examined | undefined): void {
-    if (!this.#peer && this.role === "acceptor") {
+    if (!this.peer && this.role === "acceptor") {
       return this.#invalid("Expected `hello` as the first message.");
     }
     const { id } = refusal;
@@ -386,7 +384,7 @@ export class Session {
     const invalid = this.#options.host.refused(this, refusal, examined);
     request?.answer.reject(new PeerRefused(refusal));
     if (invalid) return this.#invalid(invalid.message);
-    if (!this.#peer) this.leave("The handshake was refused.");
+    if (!this.peer) this.leave("The handshake was refused.");
   }
 
   /** Removes and returns the request of an answer; `undefined` if it is no longer remembered. */
@@ -412,14 +410,14 @@ export class Session {
   }
 
   #samePeer(hello: Hello): boolean {
-    if (!this.#peer || this.#peer.id === hello.member.id) return true;
+    if (!this.peer || this.peer.id === hello.member.id) return true;
     this.#invalid("The member's id must stay the same on one connection.");
     return false;
   }
 
   #helloUnder(id: string): Hello {
     const hello: Hello = { type: "hello", id, ...this.#options.host.hello() };
-    this.#reportedIncarnation = hello.incarnation;
+    this.#reported = hello;
     return hello;
   }
 

@@ -8,7 +8,7 @@ import type { Sent } from "../engine/engine.ts";
 import type { Delta, KnownVersions, Liveness, MemberDeltas, SummaryPart } from "../engine/types.ts";
 import type { Runtime } from "../common/runtime.ts";
 import type { Examined } from "./examined.ts";
-import type { Gossip, Hello, Push, Refusal, Reply, Suspect } from "./message.ts";
+import type { Gossip, Hello, Message, Push, Refusal, Reply, Suspect, UnknownMessage } from "./message.ts";
 import type { Session } from "./session.ts";
 
 /** The content of a gossip or reply, and the record of what it sends. */
@@ -53,6 +53,8 @@ export interface SessionHost {
   acknowledged(session: Session, sent: Sent, versions: KnownVersions): void;
   compare(session: Session, part: SummaryPart): SummaryPart | Refusal;
   compared(session: Session, part: SummaryPart, options: { readonly last: boolean }): void;
+  /** Called for a message of a type that the protocol leaves to extensions. */
+  extra?(session: Session, message: UnknownMessage): void;
   /** Called when the peer refused a request or the connection; returns a refusal if its message is invalid. */
   refused(session: Session, refusal: Refusal, examined?: Examined): Refusal | undefined;
   /** Called at the end of the session. */
@@ -79,4 +81,15 @@ export interface SessionOptions {
 export interface RequestOptions {
   /** Ends the wait; a later reply still counts. */
   readonly signal: AbortSignal;
+}
+
+/** Verifies a message's signatures. Returns `undefined`, and so costs no turn, if there are none. */
+export function examine(
+  message: Message,
+  session: Session,
+  host: SessionHost,
+): Promise<Examined> | undefined {
+  if (message.type === "error") return message.state && host.examine?.(session, message);
+  const hasEntries = message.type === "gossip" || message.type === "push" || message.type === "reply";
+  return hasEntries && session.peer ? host.examine?.(session, message) : undefined;
 }

@@ -46,7 +46,7 @@ export function messageText(message: Message): string {
       // A `hello` has the same fields in memory and on the wire; undefined ones are omitted.
       return JSON.stringify(message);
     case "unknown":
-      return `{"type":${quote(message.name)}}`;
+      return message.text ?? `{"type":${quote(message.name)}}`;
   }
 }
 

@@ -32,6 +32,10 @@ export const GOSSIP_RESPONSE_TYPE = "cluster.GossipResponse";
 /** The type of the answer to a message that no actor accepts, so that its sender stops waiting. */
 export const DEAD_LETTER_TYPE = "actor.DeadLetterResponse";
 
+/** The actor of each Go member that publishes what it receives to the event stream of its process. */
+export const EVENT_STREAM = "eventstream";
+/** The most unsent bytes with an event: gossip to the same member needs the rest of its queue. */
+const MAX_UNSENT_EVENTS = 1024 * 1024;
 /** The most pending requests to one Go member; the oldest is dropped. */
 const MAX_ASKED = 16;
 /** The capacity of an inbox, in messages of the largest size. */
@@ -139,6 +143,14 @@ export class GoLink implements GoSide {
       // that it has for this member as sent.
       body: GOSSIP_REQUEST.encode({ memberId: this.member.id, state }),
     });
+  }
+
+  /** Sends an event to the event stream of the Go member's process. It may be lost, like any message. */
+  sendEvent(type: string, body: Uint8Array): "congested" | "disconnected" | "sent" {
+    if (!this.#outbound || this.isIdle) return "disconnected";
+    if (this.#outbound.unsentBytes + body.length > MAX_UNSENT_EVENTS) return "congested";
+    this.#outbound.send({ target: { address: this.address, id: EVENT_STREAM }, type, body });
+    return "sent";
   }
 
   answer(askers: GoBatch["askers"], { refused }: { readonly refused: boolean }): void {

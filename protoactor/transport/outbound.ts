@@ -75,6 +75,11 @@ export class Outbound {
     }
   }
 
+  /** The number of bytes that wait to be sent. */
+  get unsentBytes(): number {
+    return this.#unsentBytes;
+  }
+
   /** Sends a letter. It may be lost, like any message. */
   send(letter: Letter): void {
     if (this.#isClosed) return;

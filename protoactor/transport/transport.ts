@@ -12,7 +12,13 @@ import { bracketed } from "../../common/host_names.ts";
 import { deadlineAfter, realRuntime, type Runtime } from "../../common/runtime.ts";
 import { type Call, type Calls, grpcCalls, type Listening } from "./call.ts";
 import { GOSSIP_REQUEST, GOSSIP_RESPONSE, type RemoteMessage } from "./definitions.ts";
-import { GoLink, GOSSIP_REQUEST_TYPE, GOSSIP_RESPONSE_TYPE, type LinkContext } from "./go_link.ts";
+import {
+  EVENT_STREAM,
+  GoLink,
+  GOSSIP_REQUEST_TYPE,
+  GOSSIP_RESPONSE_TYPE,
+  type LinkContext,
+} from "./go_link.ts";
 import { frameBytes, HEARSAY_ACTOR, readFrame } from "./hearsay_frames.ts";
 import { HearsayConnection, type OpenCall } from "./hearsay_connection.ts";
 import {
@@ -85,6 +91,8 @@ export class ProtoactorTransport implements Transport {
   readonly incoming: ReadableStream<Connection>;
   /** This member's record for discovery. */
   readonly self: Member;
+  /** Called for an event that a process sent to the event stream of this member. Must not throw. */
+  onEvent: ((systemId: string, type: string, body: Uint8Array) => void) | undefined;
   readonly #options: ProtoactorTransportOptions;
   readonly #runtime: Runtime;
   readonly #decoders: Decoders;
@@ -208,6 +216,11 @@ export class ProtoactorTransport implements Transport {
     return scheme === "hearsay"
       ? await this.#dialHearsay(target, signal)
       : await this.#dialGo(target, signal);
+  }
+
+  /** Sends an event to the event stream of a Go member. */
+  sendEvent(memberId: string, type: string, body: Uint8Array): "congested" | "disconnected" | "sent" {
+    return this.#links.get(memberId)?.sendEvent(type, body) ?? "disconnected";
   }
 
   /** The number of links, for tests of {@linkcode MAX_IDLE_LINKS}. */
@@ -339,6 +352,7 @@ export class ProtoactorTransport implements Transport {
     if (target.id === this.#context.actorName && type === GOSSIP_REQUEST_TYPE) {
       return this.#linkTo(peer.systemId, peer.address).receive(GOSSIP_REQUEST.decode(body), sender);
     }
+    if (target.id === EVENT_STREAM) return this.onEvent?.(peer.systemId, type, body);
     const link = this.#links.get(peer.systemId);
     if (!target.id.startsWith(NAME_PREFIX)) return link?.refuse(letter);
     // A response of another type means that no actor has accepted the request.

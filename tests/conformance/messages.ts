@@ -81,6 +81,6 @@ export function everyMessage(): Message[] {
       part: { from: "a", until: "c", members: new Map([["a", summary], ["b", summary]]) },
     },
     { type: "error", id: "4", code: "blocked", message: "You are blocked.", reason: "left" },
-    { type: "unknown", name: "greeting-of-another-version" },
+    { type: "unknown", name: "greeting-of-another-version", fields: { type: "greeting-of-another-version" } },
   ];
 }

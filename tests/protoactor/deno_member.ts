@@ -8,7 +8,14 @@
 import { TextLineStream } from "../../deps/std_streams.ts";
 import { autoManaged, protoactorEtcd } from "../../protoactor/discovery.ts";
 import type { DiscoveryContext } from "../../contracts/cluster.ts";
-import { type Discovery, joinProtoactor, type Member, type PartialConfig } from "../../protoactor/join.ts";
+import {
+  broadcastEvent,
+  type Discovery,
+  joinProtoactor,
+  type Member,
+  onBroadcastEvent,
+  type PartialConfig,
+} from "../../protoactor/join.ts";
 
 /** Options of the member, as JSON in the first argument. */
 export interface DenoMemberOptions {
@@ -68,6 +75,11 @@ void (async () => {
     }
   }
 })();
+/** The events of broadcasts so far, without those of protoactor-go itself. */
+const heard: unknown[] = [];
+onBroadcastEvent(node, ({ memberId, type, value }) => {
+  if (type.startsWith("google.protobuf.")) heard.push({ memberId, type, value });
+});
 print({ event: "started", id: node.id, address: `${node.member.host}:${node.member.port}` });
 
 const COMMANDS: Readonly<Record<string, (command: Command) => object | Promise<object>>> = {
@@ -83,6 +95,8 @@ const COMMANDS: Readonly<Record<string, (command: Command) => object | Promise<o
     });
     return { ok: true };
   },
+  broadcast: ({ value }) => ({ ok: true, ...broadcastEvent(node, value) }),
+  heard: () => ({ heard }),
   list: ({ members }) => {
     manual.list(members);
     return { ok: true };

@@ -238,6 +238,34 @@ async function allListInEtcd(members: readonly MemberProcess[]): Promise<void> {
 }
 
 live(
+  "mixed cluster: BroadcastEvent of a Go member reaches Hearsay members once, and theirs reaches Go members (M1, M2)",
+  async (goProgram) => {
+    await using cast = new Processes({ goProgram, size: 4 });
+    const [one, other, deno, second] = await Promise.all([cast.go(), cast.go(), cast.deno(), cast.deno()]);
+    await allList([one, other, deno, second]);
+    await allHear([one, other, deno, second]);
+    const heard = async (member: MemberProcess) => (await member.ask({ op: "heard" })).heard ?? [];
+    await one.ask({ op: "broadcast", text: "from Go" });
+    const event = { memberId: one.id, type: "google.protobuf.StringValue", value: "from Go" };
+    for (const member of [deno, second]) {
+      await eventually(
+        "a Hearsay member hears a Go member",
+        async () => (await heard(member) as []).length > 0,
+      );
+    }
+    await one.ask({ op: "broadcast", value: { of: "Go" } });
+    const { sent, skipped } = await deno.ask({ op: "broadcast", value: { of: "Hearsay" } });
+    assertEquals([[...sent as string[]].sort(), skipped], [[one.id, other.id].sort(), []]);
+    await eventually("both Go members hear all", async () => (await heard(other) as []).length >= 3);
+    await eventually("both Go members hear all", async () => (await heard(one) as []).length >= 1);
+    assertEquals(await heard(one), [{ of: "Hearsay" }]);
+    assertEquals(await heard(other), ["from Go", { of: "Go" }, { of: "Hearsay" }]);
+    const value = { memberId: one.id, type: "google.protobuf.Value", value: { of: "Go" } };
+    for (const member of [deno, second]) assertEquals(await heard(member), [event, value]);
+  },
+);
+
+live(
   "mixed cluster: members find each other through etcd, read each other's values, and learn of departures and crashes",
   async (goProgram) => {
     await using etcd = await EtcdServer.start();

@@ -79,3 +79,28 @@ Deno.test("outbox: deferred messages count as waiting, and are dropped when the 
   outbox.push(() => ack(++made));
   assertEquals(made, 0);
 });
+
+Deno.test("outbox: later messages are made one at a time, only while nothing else is unsent, and never after the end (M3)", async () => {
+  const { outbox, reader } = makeOutbox();
+  const calls: boolean[] = [];
+  let left = 2;
+  outbox.push(ack(1));
+  outbox.pushLater((isOver) => {
+    calls.push(isOver);
+    return !isOver && left-- > 0 ? { type: "unknown", name: "late" } : undefined;
+  });
+  outbox.push(ack(2));
+  await settle();
+  assertEquals(calls, []);
+  const types: string[] = [];
+  for (let read = 0; read < 3; read++) types.push((await reader.read()).value!.type);
+  assertEquals([types, calls], [["ack", "ack", "unknown"], [false]]);
+  outbox.push(ack(3));
+  assertEquals((await reader.read()).value, ack(3));
+  assertEquals((await reader.read()).value!.type, "unknown");
+  left = 1;
+  outbox.push(ack(4));
+  outbox.end();
+  assertEquals([(await reader.read()).value, (await reader.read()).done], [ack(4), true]);
+  assertEquals([calls.at(-1), left], [true, 1]);
+});

@@ -17,8 +17,9 @@ import {
   type Wrong,
 } from "./messages.ts";
 
-Deno.test("decode: returns a message of an unknown type with its name (P7)", () => {
-  assertEquals(read({ type: "whisper", secret: 1 }), { type: "unknown", name: "whisper" });
+Deno.test("decode: returns a message of an unknown type with its name and its unchecked fields (P7)", () => {
+  const fields = { type: "whisper", secret: 1 };
+  assertEquals(read(fields), { type: "unknown", name: "whisper", fields });
 });
 
 Deno.test("decode: ignores unknown fields (P7)", () => {

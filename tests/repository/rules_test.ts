@@ -4,9 +4,9 @@ import { sourceFiles } from "../../tools/source_files.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 /** A rule: R… has parts, the others do not. */
-const CITATION = /\b(?:R[1-9]\d?(?:\.\d+)?|[EPLSC][1-9]\d?)\b/g;
+const CITATION = /\b(?:R[1-9]\d?(?:\.\d+)?|[EPLSCM][1-9]\d?)\b/g;
 /** Several rules in a row, as in "rules C1 to C4". */
-const RANGE = /\b([EPLSC])(\d+) to \1(\d+)\b/g;
+const RANGE = /\b([EPLSCM])(\d+) to \1(\d+)\b/g;
 
 interface Rule {
   readonly number: string;

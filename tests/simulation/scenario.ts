@@ -84,6 +84,8 @@ export interface Scenario {
   readonly faultEveryMs: number;
   /** The mean interval between sets and deletes, in milliseconds. */
   readonly changeEveryMs: number;
+  /** The mean interval between messages of members, in milliseconds; `Infinity` without messages. */
+  readonly messageEveryMs: number;
   /** The length of the fault phase, in milliseconds. */
   readonly faultPhaseMs: number;
   /** The largest step of a clock in either direction, in milliseconds. */
@@ -196,6 +198,7 @@ const PLAIN = {
   slowNameMs: 0,
   nameIsDialed: false,
   earlySteps: { chance: 0, withinMs: 0 },
+  messageEveryMs: Infinity,
 } as const;
 
 /**
@@ -225,6 +228,7 @@ export function drawCircumstances(random: SeededRandom, scenario: Scenario): Sce
       withinMs: gossipInterval * random.pick([1, 10]),
     },
     faults: [...scenario.faults, ...restarts, ...changes],
+    messageEveryMs: isLarge(scenario) ? Infinity : gossipInterval * random.pick([0.3, 2, Infinity, Infinity]),
   };
 }
 
@@ -283,7 +287,7 @@ function drawConfig(random: SeededRandom, size: number): GossiperConfig {
 /** The scenario as lines for a person. */
 export function describeScenario(scenario: Scenario): string[] {
   const { size, discovery, config, links, faults, faultPhaseMs, faultEveryMs, changeEveryMs } = scenario;
-  const { clockStepMs, drift, messageBytes, earlySteps, addresses, seeds } = scenario;
+  const { clockStepMs, drift, messageBytes, messageEveryMs, earlySteps, addresses, seeds } = scenario;
   const shown = (values: object) =>
     Object.entries(values).map(([name, value]) => `${name} ${value}`).join(", ");
   const { gossipActorName: _, maxMembers: __, eventCapacity: ___, ...settings } = config;
@@ -310,5 +314,6 @@ export function describeScenario(scenario: Scenario): string[] {
       faults.map(([, each]) => each).join(", ")
     }`,
     `changes   every ${changeEveryMs} ms on average`,
+    `talk      every ${messageEveryMs} ms on average`,
   ];
 }

@@ -67,6 +67,8 @@ export interface RandomSources {
   readonly circumstances: SeededRandom;
   /** Draws the `maxMessageBytes` of each process. */
   readonly limits: SeededRandom;
+  /** Draws what members say to each other. */
+  readonly messages: SeededRandom;
   /** Draws which members start again after they left. */
   readonly returns: SeededRandom;
 }
@@ -77,6 +79,7 @@ export function randomSources(seed: number): RandomSources {
     main: new SeededRandom(seed),
     circumstances: new SeededRandom(seed ^ 0x3c6ef372),
     limits: new SeededRandom(seed ^ 0x5bd1e995),
+    messages: new SeededRandom(seed ^ 0x1f83d9ab),
     returns: new SeededRandom(seed ^ 0x2545f491),
   };
 }

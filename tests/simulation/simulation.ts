@@ -24,6 +24,7 @@ import {
 } from "./scenario.ts";
 import { randomSources } from "./seeded_random.ts";
 import { Supervisor } from "./supervisor.ts";
+import { Talk } from "./talk.ts";
 import { Violated } from "./timeline.ts";
 import { Topology } from "./topology.ts";
 import { Workload } from "./workload.ts";
@@ -67,6 +68,7 @@ export class Simulation {
   readonly #name: ChangingName;
   readonly #supervisor: Supervisor;
   readonly #workload: Workload;
+  readonly #talk: Talk;
   readonly #faults: FaultInjector;
   readonly #recovery: Recovery;
   readonly #politeRestart: PoliteRestart;
@@ -84,7 +86,9 @@ export class Simulation {
       topology,
       name,
       onEvent: (process, event) => this.#onEvent(process, event),
+      onStarted: (process) => this.#talk.join(process),
     });
+    this.#talk = new Talk(run, checker.heard);
     const workload = new Workload(run, { checker, version: () => supervisor.version });
     this.#run = run;
     this.#checker = checker;
@@ -120,6 +124,7 @@ export class Simulation {
       await this.#calm();
       recoveryMs = await this.#recover();
       returnMs = await this.#politeRestart.run();
+      await this.#talk.checkDelivery();
       await this.#end();
     } catch (error) {
       if (!(error instanceof Violated)) this.#run.record.fail(undefined, `${(error as Error).stack}`);
@@ -218,6 +223,7 @@ export class Simulation {
   /** Ends all processes gracefully; nothing may be left of them. */
   async #end(): Promise<void> {
     const { scenario, processes, network, runtime, timeline, record } = this.#run;
+    this.#talk.end();
     for (const process of processes.alive) process.leave();
     await timeline.pass(4 * scenario.config.gossipRequestTimeout + 1_000);
     const left = processes.alive.filter(({ hasStopped }) => !hasStopped).map(({ id }) => id);

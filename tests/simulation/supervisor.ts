@@ -28,6 +28,8 @@ export interface SupervisorOptions {
   readonly name: ChangingName;
   /** Called at once with every event of a process. */
   readonly onEvent: (process: Process, event: HearsayEvent) => void;
+  /** Called with every process right after its start. */
+  readonly onStarted: (process: Process) => void;
 }
 
 /** Runs at most one process on each machine. */
@@ -145,6 +147,7 @@ export class Supervisor {
     processes.add(process);
     process.gossiper.setState(CHECKED_KEY, this.#version);
     void process.start();
+    this.#options.onStarted(process);
     if (scenario.discovery === "topology") this.#options.topology.add(process);
     return lateForMs;
   }

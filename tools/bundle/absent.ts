@@ -32,7 +32,7 @@ export class DialLimits {
 
 /** In place of `gossiper/explanations.ts`: processes explain, because their operators ask. */
 export class Explanations {
-  readonly decisions = { record(): void {} };
+  readonly decisions = { onRefusal(): void {}, onSuspect(): void {} };
 
   explain(): never {
     throw new TypeError("A page explains nothing. Call `explain` of a process, or run `hearsay explain`.");
@@ -49,6 +49,16 @@ export class Metering {}
 /** In place of `gossiper/metering.ts`: a page has no meters. */
 export function meterExchange(exchange: () => Promise<void>): Promise<void> {
   return exchange();
+}
+
+/** In place of `gossiper/metering.ts`: a page has no meters. */
+export function meterRound(round: () => Promise<void>): Promise<void> {
+  return round();
+}
+
+/** In place of `gossiper/metering.ts`: a page has no meters. */
+export function meterDeparture<T>(leave: () => Promise<T>): Promise<T> {
+  return leave();
 }
 
 /** In place of `gossiper/readers.ts`: no connection leads to a page, so it serves no reader. */

@@ -9,7 +9,14 @@ import { sourceFiles } from "../source_files.ts";
 import { type Mutant, mutantsOf } from "./mutants_of.ts";
 
 /** The folders with mutants. */
-export const FOLDERS: readonly string[] = ["adapters", "discovery/memory", "engine", "gossiper", "protocol"];
+export const FOLDERS: readonly string[] = [
+  "adapters",
+  "discovery/memory",
+  "engine",
+  "gossiper",
+  "messages",
+  "protocol",
+];
 
 /** All mutants of the folders, in the order of the files. */
 export async function readMutants(root: string): Promise<Mutant[]> {

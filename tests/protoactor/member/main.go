@@ -24,6 +24,7 @@ import (
 	"github.com/asynkron/protoactor-go/remote"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
@@ -53,6 +54,8 @@ type member struct {
 	output *os.File
 	mutex  sync.Mutex
 	purged map[string]bool
+	// The wrapped strings and JSON values that came over the event stream so far.
+	heard []any
 }
 
 func main() {
@@ -96,6 +99,7 @@ func main() {
 	config := cluster.Configure(*name, provider, disthash.New(), remote.Configure("127.0.0.1", *port),
 		cluster.WithHeartbeatExpiration(*expiration))
 	self := &member{Cluster: cluster.New(system, config), output: output, purged: map[string]bool{}}
+	system.EventStream.Subscribe(self.hear)
 	self.StartMember()
 	if *purges {
 		self.purgeUnlisted()
@@ -145,6 +149,16 @@ func (m *member) do(asked command) any {
 		sort.Strings(blocked)
 		hash := fmt.Sprint(m.MemberList.Members().TopologyHash())
 		return map[string]any{"members": ids, "blocked": blocked, "topologyHash": hash, "purged": m.purgedKeys()}
+	case "broadcast":
+		value, err := valueOf(asked)
+		if err == nil {
+			m.MemberList.BroadcastEvent(value, false)
+		}
+		return outcome(err)
+	case "heard":
+		m.mutex.Lock()
+		defer m.mutex.Unlock()
+		return map[string]any{"heard": m.heard}
 	case "list":
 		m.MemberList.UpdateClusterTopology(asked.Members)
 		return outcome(nil)
@@ -153,6 +167,21 @@ func (m *member) do(asked command) any {
 		return outcome(nil)
 	default:
 		return outcome(fmt.Errorf("unknown op %q", asked.Op))
+	}
+}
+
+// Records the events of broadcasts: those that other members of this kind send, and packed ones.
+func (m *member) hear(event any) {
+	if packed, ok := event.(*anypb.Any); ok {
+		event, _ = packed.UnmarshalNew()
+	}
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	switch value := event.(type) {
+	case *structpb.Value:
+		m.heard = append(m.heard, value.AsInterface())
+	case *wrapperspb.StringValue:
+		m.heard = append(m.heard, value.Value)
 	}
 }
 

@@ -12,6 +12,7 @@ import { CheckContext, type InvariantCheckerOptions } from "./check_context.ts";
 import { EventChecks } from "./event_checks.ts";
 import { Lifetimes } from "./lifetimes.ts";
 import { isState } from "./expected_state.ts";
+import { HeardMessages } from "./heard_messages.ts";
 import { MessageChecks } from "./message_checks.ts";
 import { StateChecks } from "./state_checks.ts";
 
@@ -19,6 +20,8 @@ import { StateChecks } from "./state_checks.ts";
 export class InvariantChecker {
   /** The checks of values that expire. */
   readonly lifetimes: Lifetimes;
+  /** The checks of received messages. */
+  readonly heard: HeardMessages;
   readonly #context: CheckContext;
   readonly #awaited: AwaitedValues;
   readonly #events: EventChecks;
@@ -27,6 +30,7 @@ export class InvariantChecker {
 
   constructor(options: InvariantCheckerOptions) {
     this.#context = new CheckContext(options);
+    this.heard = new HeardMessages(this.#context);
     this.#awaited = new AwaitedValues(this.#context);
     this.lifetimes = new Lifetimes(this.#context);
     this.#events = new EventChecks(this.#context, this.#awaited, this.lifetimes);

@@ -11,6 +11,11 @@ import type { CheckContext } from "./check_context.ts";
 /** One message in seven is parsed: to parse all would take most of the run. */
 const OPENED_MESSAGES = 7;
 
+/** The types with state. */
+const WITH_STATE: ReadonlySet<string> = new Set(["gossip", "push", "reply"]);
+/** The types that go to active members only. */
+const TO_ACTIVE: ReadonlySet<string> = new Set([...WITH_STATE, "answer", "message", "question"]);
+
 /** Checks messages when they are sent. */
 export class MessageChecks {
   readonly #context: CheckContext;
@@ -28,10 +33,11 @@ export class MessageChecks {
     const maxBytes = Math.min(sender?.maxMessageBytes ?? Infinity, processes.largestMessageAt(to));
     if (bytes > maxBytes) this.#context.fail(sender, `it sends ${bytes} bytes; the limit is ${maxBytes}`);
     const type = /^\{"type":"(\w+)"/.exec(text)?.[1];
-    if (type !== "gossip" && type !== "push" && type !== "reply") return;
+    if (!TO_ACTIVE.has(type ?? "")) return;
     if (sender && receiver && this.#context.of(sender).blockedForMs(receiver.id) >= underWayMs) {
       this.#context.fail(sender, `it sent a ${type} to ${receiver.id} long after it blocked that`);
     }
+    if (!WITH_STATE.has(type!)) return;
     if (this.#messages++ % OPENED_MESSAGES === 0) this.#checkContent(sender, text);
   }
 

@@ -79,7 +79,9 @@ Deno.test("connection: a message of an unknown type is delivered, since the sess
   socket.receive('{"type":"whisper"}');
   assertEquals(socket.closes, []);
   return connection.readable.getReader().read()
-    .then(({ value }) => assertEquals(value, { type: "unknown", name: "whisper" }));
+    .then(({ value }) =>
+      assertEquals(value, { type: "unknown", name: "whisper", fields: { type: "whisper" } })
+    );
 });
 
 Deno.test("connection: a close reason is cut to the 123 bytes of a frame, between characters (P6)", async () => {

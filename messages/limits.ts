@@ -1,0 +1,59 @@
+/**
+ * The limits of messages. Each protects a receiver, or the heartbeats and the state on the same connection.
+ *
+ * @module
+ */
+
+/** The capability in `hello` of a member that takes messages. */
+export const CAPABILITY = "messages";
+
+/**
+ * The largest message is this part of `maxMessageBytes`. 16: 64 KiB by default, so that a heartbeat behind one waits for
+ * half a second at 1 Mbit/s. Lower: longer waits.
+ */
+export const SIZE_DIVISOR = 16;
+/** The largest message with any `maxMessageBytes`, in bytes. 64 KiB: half of the window. */
+export const MAX_MESSAGE_BYTES: number = 64 * 1_024;
+/** The longest topic, in bytes of UTF-8: as a member's id. */
+export const MAX_TOPIC_BYTES = 256;
+
+/** The most messages on the way to a peer, of which it has not said that it took them. 16: below the 64 of its inbox. */
+export const WINDOW_MESSAGES = 16;
+/** The most bytes on the way to a peer. 128 KiB: two messages of the largest default size. */
+export const WINDOW_BYTES: number = 128 * 1_024;
+/** After so many messages the peer is asked which it took. 4: a quarter of the window, so that the window seldom fills. */
+export const CONFIRMED_MESSAGES = 4;
+/** After so many bytes the peer is asked which messages it took. */
+export const CONFIRMED_BYTES: number = 32 * 1_024;
+/** A peer that says nothing for so many request timeouts is sent to again: what it said was lost. */
+export const WINDOW_TIMEOUTS = 4;
+
+/** The most unsent messages to one peer; later ones are skipped as `congested`. */
+export const MAX_UNSENT = 256;
+/** The most bytes of unsent messages to one peer. */
+export const MAX_UNSENT_BYTES: number = 1_024 * 1_024;
+/** The part of a peer's message rate for messages. A quarter: pushes take a half, and rounds need the rest. */
+export const RATE_DIVISOR = 4;
+
+/** The most dials at once for messages to members without a connection. */
+export const MAX_DIALS = 8;
+/** The default time to send a message to all, or to gather answers, in request timeouts. 4: as for a dial. */
+export const DEFAULT_TIMEOUTS = 4;
+/** The longest time for it, in milliseconds: an answering member keeps a question for so long. */
+export const MAX_TIMEOUT_MS = 600_000;
+
+/** The most broadcasts and questions of this member that are not settled. */
+export const MAX_CALLS = 256;
+/** The most questions that this member answers at once. */
+export const MAX_QUESTIONS = 64;
+/** The most of them from one peer, so that no peer takes the place of all. */
+export const MAX_QUESTIONS_OF_PEER = 16;
+/** The longest reason of a failed answer, in characters. */
+export const MAX_REASON = 256;
+
+/** The most unread messages of one subscription; later ones are dropped. */
+export const MAX_UNREAD = 1_024;
+/** The most bytes of memory for the unread messages of one subscription, approximately. */
+export const MAX_UNREAD_BYTES: number = 4 * 1_024 * 1_024;
+/** The most subscriptions of one member. */
+export const MAX_SUBSCRIPTIONS = 1_024;
