@@ -6,6 +6,7 @@
 
 import type { Entry } from "../engine/types.ts";
 import type { EngineView } from "../engine/view.ts";
+import { isPlainObject } from "../options/configuration.ts";
 import { assertOptions, type Rules } from "../options/rules.ts";
 import type { PrefixOptions, WaitOptions } from "./contract.ts";
 import { WAIT } from "./call_options.ts";
@@ -23,10 +24,15 @@ export interface Watched {
 /** The prefix itself is checked as a key. */
 const WATCH_PREFIX: Rules<PrefixOptions> = { ...WAIT, prefix: () => [] };
 
+/** A JavaScript caller may pass anything. */
+function isPrefix(given: unknown): given is PrefixOptions {
+  return isPlainObject(given);
+}
+
 /** Returns the keys of a watch, as the user gives them. */
 export function watched(key: string | PrefixOptions, options: WaitOptions = {}): Watched {
   assertOptions(options, WAIT);
-  if (typeof key === "object") {
+  if (isPrefix(key)) {
     assertOptions(key, WATCH_PREFIX);
     const { prefix, signal = options.signal } = key;
     // Every key begins with an empty text, which is no key itself.
