@@ -98,7 +98,8 @@ export class BarrierTimeout extends HearsayError {
  *
  * It is no transaction. It resolves at each member by itself: another one may run into its time limit, fail, or be cut
  * off at that moment. A failed member is not waited for; a member that joins right afterwards was not waited for either.
- * Without another member there is no barrier to pass: the wait ends at its time limit.
+ * Before the first contact the wait ends at its time limit. After all others left or failed, it passes at once: give `members`
+ * if that must not happen.
  *
  * @throws {BarrierTimeout} when the time is up, with the ids of the missing members.
  * @throws {ConfigurationError} if an option is missing, unknown or invalid.

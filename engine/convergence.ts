@@ -47,7 +47,7 @@ export class ConvergenceTracker {
     this.#peers.delete(peerId);
   }
 
-  /** Records states of an active peer; returns true if they changed. */
+  /** Records names of a peer's state; returns true if one changed. */
   set(
     peerId: string,
     change: {

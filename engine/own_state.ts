@@ -89,7 +89,7 @@ export class OwnState {
   set(key: string, copy: OwnValue, now: Instant): number {
     const entry = { key, number: this.#state.version + 1, type: TYPE.value as string, ...copy };
     // The member's own records are small, and must be published even if the user's state is at its limit.
-    if (!isReservedKey(key)) this.#checkSize(entry);
+    if (!isOwnRecord(key)) this.#checkSize(entry);
     this.#store.put(this.#state, [entry], now);
     return entry.number;
   }
@@ -175,7 +175,7 @@ export class OwnState {
   }
 }
 
-function isReservedKey(key: string): boolean {
+function isOwnRecord(key: string): boolean {
   return key === HEARTBEAT_KEY || key === TOPOLOGY_KEY || key === GRACEFULLY_LEFT_KEY || key === MEMBER_KEY ||
     key === SIGNING_KEY;
 }

@@ -285,7 +285,7 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * Sets a key of this member, to be sent with the next gossip. The value is copied. An equal value counts as a
+   * Sets a key of this member; by default it is sent to peers at once. The value is copied. An equal value counts as a
    * change. Throws a `HearsayError` and changes nothing: code `invalid_key` for a key that is empty, over 1,024 bytes
    * or the gossiper's own; `invalid_value` for a value that JSON cannot carry (with the path to it); `too_large` if the
    * value, the member's state or its number of keys exceeds a limit (`maxMessageBytes`, `maxStateBytes`,

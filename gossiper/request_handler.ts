@@ -366,7 +366,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
    * True if a peer must begin a later incarnation before anything of it is merged: if members sign, or if its later
    * incarnation has left. Otherwise the reply alone carries the later incarnation.
    */
-  #isOver(peerId: string): boolean {
+  #isOutlived(peerId: string): boolean {
     const { view } = this.#engineHost;
     const signs = this.#options.signatures !== undefined;
     return view.isOutlived(peerId) && (signs || view.blockedMember(peerId)?.reason === "left");
@@ -382,7 +382,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     const { view } = this.#engineHost;
     if (this.#options.isStopping()) return "stopping";
     if (view.isFenced) return "fenced";
-    if (this.#isOver(peerId)) return "outlived";
+    if (this.#isOutlived(peerId)) return "outlived";
     if (view.blockedMember(peerId)) return "blocked";
     return this.#knows(peerId) ? undefined : "unknown";
   }

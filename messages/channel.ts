@@ -22,14 +22,14 @@ import {
   WINDOW_MESSAGES,
   WINDOW_TIMEOUTS,
 } from "./limits.ts";
-import { type Content, messageOf, type Numbered, takenOf } from "./wire.ts";
+import { type Content, type Numbered, takenOf, wireMessage } from "./wire.ts";
 
 /** The room that number and flag take in a message, in bytes. */
 const HEAD_BYTES = 64;
 /** A dialer sends a ping beside a message of this size and more, in bytes; the peer counts both. */
 const PINGED_BYTES = 1_024;
 
-/** The largest message between two members, in bytes, with their `maxMessageBytes`. */
+/** The largest message to a peer, in bytes, by the `maxMessageBytes` of both sides. */
 export function maxBytesOf(theirs: number | undefined, ours: number): number {
   return Math.min(MAX_MESSAGE_BYTES, Math.min(theirs ?? Infinity, ours) / SIZE_DIVISOR);
 }
@@ -194,7 +194,7 @@ export class Channel {
     const messages = this.#unasked.messages + 1;
     const confirm = messages >= CONFIRMED_MESSAGES || this.#unasked.bytes + bytes >= CONFIRMED_BYTES;
     this.#unasked = confirm ? { messages: 0, bytes: 0 } : { messages, bytes: this.#unasked.bytes + bytes };
-    return messageOf(first.content, { number, confirm });
+    return wireMessage(first.content, { number, confirm });
   }
 
   /** Removes a message whose time is up. */

@@ -8,7 +8,7 @@
 export const CAPABILITY = "messages";
 
 /**
- * The largest message is this part of `maxMessageBytes`. 16: 64 KiB by default, so that a heartbeat behind one waits for
+ * `maxMessageBytes` divided by this is the largest message. 16: 64 KiB by default, so that a heartbeat behind one waits for
  * half a second at 1 Mbit/s. Lower: longer waits.
  */
 export const SIZE_DIVISOR = 16;

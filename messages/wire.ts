@@ -136,7 +136,7 @@ export function topicContent(topic: string, json: string): Content {
   return { type: "message", text: `"topic":${JSON.stringify(topic)},"payload":${json}}` };
 }
 
-/** The content of a question. */
+/** The content of a question; `within` is the asker's time limit in milliseconds. */
 export function questionContent(
   { id, topic, within, json }: {
     readonly id: number;
@@ -161,7 +161,7 @@ export function refusalContent(id: number, error: AnswerRefusal, reason?: string
 }
 
 /** The whole message. */
-export function messageOf({ type, text }: Content, { number, confirm }: Numbered): UnknownMessage {
+export function wireMessage({ type, text }: Content, { number, confirm }: Numbered): UnknownMessage {
   const asks = confirm ? `"confirm":true,` : "";
   return { type: "unknown", name: type, text: `{"type":"${type}","number":${number},${asks}${text}` };
 }

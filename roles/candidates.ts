@@ -44,11 +44,11 @@ export interface Candidate extends Ranked {
   readonly report: Report;
 }
 
-/** The value of a role's key: the set of candidates that its member agreed to last. */
+/** The value of a role's key: the set of candidates that its member reported last. */
 export interface Report {
   /** The number of the report. Each later report of a member has a higher one. */
   readonly epoch: number;
-  /** The hash of the candidates; empty before the first agreement. */
+  /** The hash of the candidates; empty before the first report. */
   readonly view: string;
 }
 
@@ -79,7 +79,7 @@ export function viewOf(node: RoleNode, key: string, filter: CandidateFilter): Vi
   for (const { id, status, member, isSelf, incarnation } of node.members) {
     if (member === undefined || (status !== "alive" && status !== "suspected")) continue;
     const report = readReport(reports.get(id)?.value);
-    const { weight, zone } = placeOf(member.kinds);
+    const { weight, zone } = weightAndZoneOf(member.kinds);
     if (report === undefined || weight === 0 || !isWanted(member.kinds, filter)) continue;
     candidates.push({ id, weight, zone, isSelf, isSuspected: status === "suspected", report });
     // A restarted process does not remember its reports, so it is another candidate.
@@ -91,7 +91,8 @@ export function viewOf(node: RoleNode, key: string, filter: CandidateFilter): Vi
 
 /** True if a member with these kinds is a candidate, when it takes part. */
 export function isWanted(kinds: readonly string[], { of, zone }: CandidateFilter): boolean {
-  return (of === undefined || kinds.includes(of)) && (zone === undefined || placeOf(kinds).zone === zone);
+  return (of === undefined || kinds.includes(of)) &&
+    (zone === undefined || weightAndZoneOf(kinds).zone === zone);
 }
 
 /** The highest epoch in any report, those of departed members too. */
@@ -113,7 +114,7 @@ export function readReport(given: unknown): Report | undefined {
 }
 
 /** The weight and the zone in a member's kinds: `weight:2`, `zone:eu-1`. */
-export function placeOf(
+export function weightAndZoneOf(
   kinds: readonly string[],
 ): { readonly weight: number; readonly zone: string | undefined } {
   const after = (prefix: string) => kinds.find((kind) => kind.startsWith(prefix))?.slice(prefix.length);

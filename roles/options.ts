@@ -11,7 +11,7 @@ import { assertNone, optionsOf, rule, type Rules, RUNTIME, SIGNAL } from "../opt
 export interface RoleOptions {
   /**
    * The fewest candidates that must be alive, from 1 to 10,000. With fewer, the answer is unknown. Give more than half
-   * of all candidates: then only one side of a partition has a leader, and epochs never repeat. Lower: both sides may have
+   * of all candidates: then only one side of a partition has a leader, and no epoch repeats while any candidate runs. Lower: both sides may have
    * one. Higher: fewer candidates may fail before there is no leader.
    */
   readonly atLeast: number;

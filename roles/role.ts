@@ -9,7 +9,7 @@ import { HearsayError } from "../common/errors.ts";
 import { realRuntime } from "../common/runtime.ts";
 import type { WaitOptions } from "../gossiper/contract.ts";
 import { Agreement, type UnknownReason } from "./agreement.ts";
-import { isWanted, placeOf, type RoleNode } from "./candidates.ts";
+import { isWanted, type RoleNode, weightAndZoneOf } from "./candidates.ts";
 import { HEARD_WITHIN_MS, type RoleOptions, SETTLE_MS } from "./options.ts";
 import { ownersOf } from "./rendezvous.ts";
 
@@ -82,7 +82,7 @@ export class Role {
       heardWithin,
       runtime,
       signal,
-      takesPart: isWanted(kinds, { of, zone }) && placeOf(kinds).weight > 0,
+      takesPart: isWanted(kinds, { of, zone }) && weightAndZoneOf(kinds).weight > 0,
       lastEpoch: use.epoch,
       onChange: () => this.#publish(),
     });

@@ -19,7 +19,7 @@ export const STALLED_MS = 30_000;
 /** The pause before a browser opens its stream again, in milliseconds. */
 const RETRY_MS = 2_000;
 
-/** The parts of a {@linkcode Streams}. */
+/** Options of {@linkcode Streams}. */
 export interface StreamsOptions {
   readonly runtime: Runtime;
   /** Ends all streams. */

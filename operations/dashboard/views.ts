@@ -17,7 +17,7 @@ import { MAX_HASHED_MEMBERS, MAX_HASHED_VIEWS } from "./limits.ts";
 export interface KnownView {
   /** The active members; `null` if they are not known. */
   readonly active: readonly number[] | null;
-  /** The members that it blocks. */
+  /** The blocked members. */
   readonly blocked: readonly number[];
 }
 

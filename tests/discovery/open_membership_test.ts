@@ -113,7 +113,7 @@ Deno.test("handshake discovery: a seed in another form than its member's own add
   assertEquals(greetings.length, 2);
 });
 
-Deno.test("handshake discovery: a name is dialed only while no member is met at its addresses", async () => {
+Deno.test("openMembership: dials a name only while no member was met at its addresses", async () => {
   await using cluster = new TestCluster(["a", "b", "c"], { fixed: false });
   const greetings: string[] = [];
   const name = "memory://name:1";

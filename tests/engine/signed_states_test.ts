@@ -233,7 +233,7 @@ Deno.test("disseminate: sends signed state again where the peer reports that it 
   assertEquals(b.view.versionOf("a")?.number ?? 0, 0);
 });
 
-Deno.test("disseminate: sends the whole signed state after a deletion was forgotten (E8)", () => {
+Deno.test("disseminate: sends the whole signed state after a tombstone was dropped (E8)", () => {
   const clock = new TestClock();
   const { a, sign, sent } = makeSigningPair(clock, { tombstoneRetention: 1_000 });
   set(a, "k", 1, clock);

@@ -262,7 +262,7 @@ function makeWithUpToDateGo(clock: TestClock): Engine {
   return engine;
 }
 
-Deno.test("unversioned peer: one that purges members unknown to it is sent all again when the topology changes", () => {
+Deno.test("unversioned peer: gets all state again when the topology changes, because it may have purged some", () => {
   const clock = new TestClock();
   const a = makeWithUpToDateGo(clock);
   note(a, a.setTopology({ members: ["a", "b", "g", "c"], blocked: [] }, clock.now));

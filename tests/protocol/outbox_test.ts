@@ -27,7 +27,7 @@ Deno.test("outbox: a deferred message is made when the reader takes it, and has 
   assertEquals((await reader.read()).value, ack(2));
 });
 
-Deno.test("outbox: a deferred message that waits is not made", async () => {
+Deno.test("outbox: no deferred message is made before its turn", async () => {
   const { outbox } = makeOutbox();
   let made = 0;
   outbox.push(() => ack(++made));

@@ -1,5 +1,5 @@
 import { assertEquals } from "../../deps/std_assert.ts";
-import { placeOf, readReport, type View, viewOf } from "../../roles/candidates.ts";
+import { readReport, type View, viewOf, weightAndZoneOf } from "../../roles/candidates.ts";
 import { type Owners, owners } from "../../roles/mod.ts";
 import { ScriptedNode, SETTLE } from "./harness.ts";
 
@@ -171,7 +171,7 @@ Deno.test("agreement: a member whose state is full reports the error, and agrees
   await failures.cancel();
 });
 
-Deno.test("agreement: a set that could not be reported is not agreed, though the others reported it", async () => {
+Deno.test("agreement: a member that failed to report a set does not agree to it, though others did", async () => {
   const { node, role } = await agreedNode();
   const add = async (id: string) => {
     node.others.set(id, "alive");
@@ -247,11 +247,11 @@ Deno.test("readReport: ignores values that no role has set", () => {
   for (const each of wrong) assertEquals(readReport(each), undefined, JSON.stringify(each));
 });
 
-Deno.test("placeOf: reads the weight and the zone of the kinds, and takes 1 for a weight out of range", () => {
-  assertEquals(placeOf([]), { weight: 1, zone: undefined });
-  assertEquals(placeOf(["worker", "weight:2.5", "zone:eu-1"]), { weight: 2.5, zone: "eu-1" });
-  assertEquals(placeOf(["weight:0"]).weight, 0);
+Deno.test("weightAndZoneOf: reads the weight and the zone of the kinds, and takes 1 for a weight out of range", () => {
+  assertEquals(weightAndZoneOf([]), { weight: 1, zone: undefined });
+  assertEquals(weightAndZoneOf(["worker", "weight:2.5", "zone:eu-1"]), { weight: 2.5, zone: "eu-1" });
+  assertEquals(weightAndZoneOf(["weight:0"]).weight, 0);
   for (const weight of ["-1", "1001", "x", "", "1e3", "NaN"]) {
-    assertEquals(placeOf([`weight:${weight}`]).weight, 1);
+    assertEquals(weightAndZoneOf([`weight:${weight}`]).weight, 1);
   }
 });

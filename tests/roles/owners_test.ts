@@ -118,7 +118,7 @@ Deno.test("owners: the watch of an ended role gives each key once, as unknown", 
   assertEquals(await Array.fromAsync(role.watch(["x"])), last.slice(0, 1));
 });
 
-Deno.test("owners: refuses replicas, keys and lists of keys with the rule and the value", async () => {
+Deno.test("owners: an error about replicas or keys has the rule and the value", async () => {
   await using cluster = new TestCluster([], { fixed: false });
   const member = await startMember(cluster, "a");
   const text = "`owners.replicas` must be an integer from 1 to 16; got 0.";

@@ -36,7 +36,7 @@ Deno.test("ownersOf: a weight of 3 gets three times the share of 1, within 10 %"
   assert(Math.abs(shares["a"]! - 1_800) < 180, JSON.stringify(shares));
 });
 
-Deno.test("ownersOf: a candidate that goes moves its own keys alone, and one that comes only takes some", () => {
+Deno.test("ownersOf: a departed candidate's keys move, and no others; a new candidate only gains keys", () => {
   const four = candidates(["a", "b", "c", "d"]);
   const three = four.filter(({ id }) => id !== "b");
   for (const key of KEYS) {

@@ -45,7 +45,7 @@ export function dialUrl(address: string, path: string): URL {
   return url;
 }
 
-/** The address behind the `#` of a URL with a name: the name is dialed there, with its certificate. */
+/** The IP address after the `#` of a URL. It is dialed; the certificate is that of the URL's name. */
 export function addressIn({ hash }: URL): string | undefined {
   const address = hash.slice(1);
   const isAddress = /^[\d.]+$|^\[[\da-f:.]+\]$/i.test(address) && isHost(address);

@@ -14,6 +14,9 @@ const EARLY_MS = 1_050;
 /** Rounds, each with the length of one request, from the end of a value to the end of its reads. */
 const LATE_ROUNDS = 4;
 
+/** The most members on the way of a value whose message waited in a broken link. An age does not grow on the way. */
+const HOPS = 4;
+
 /** The ends of one value: that of its first set, and that of its latest renewal. */
 interface Ends {
   readonly firstMs: number;
@@ -66,13 +69,18 @@ export class Lifetimes {
 
   #check(process: Process): void {
     const { nowMs, gossipInterval, gossipRequestTimeout, underWayMs } = this.#context.options;
-    const lateMs = underWayMs + LATE_ROUNDS * (gossipInterval + gossipRequestTimeout) + this.#suspendedMs;
+    const lateMs = HOPS * underWayMs + LATE_ROUNDS * (gossipInterval + gossipRequestTimeout) +
+      this.#suspendedMs;
     for (const { id, entries } of process.gossiper.snapshot().members) {
       for (const { key, value } of entries) {
         if (!isBrief(key)) continue;
         const ends = this.#ends.get(nameOf(id, key, JSON.stringify(value)));
         if (ends && nowMs() <= ends.lastMs + lateMs) continue;
-        this.#context.fail(process, `it reads ${key} of ${id} long after its end`);
+        const afterMs = ends === undefined ? "?" : nowMs() - ends.lastMs;
+        this.#context.fail(
+          process,
+          `it reads ${key} of ${id} ${afterMs} ms after its end (${lateMs} allowed)`,
+        );
       }
     }
   }
