@@ -81,7 +81,7 @@ export class Gossiper implements GossiperLike {
     });
     insightOf = (gossiper) => {
       const [host, config, running] = [gossiper.#engineHost, gossiper.#config, gossiper.#running];
-      return { host, cluster: gossiper.#cluster.name, config, running };
+      return { host, cluster: gossiper.#cluster.name, config, running, topology: gossiper.#topology };
     };
   }
 
