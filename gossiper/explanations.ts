@@ -186,7 +186,9 @@ export class Explanations {
         return "A newer heartbeat, a handshake, or a dial that is not refused ends the suspicion. Else it is blocked " +
           `as \`crashed\` after ${seconds(CONFIRM_AFTER_MS)}.`;
       case "failed": {
-        if (engineHost.view.blockedMember(id)!.reason === "topology") return "The discovery ends the block.";
+        if (engineHost.view.blockedMember(id)!.reason === "topology") {
+          return "The discovery, or `unblock`, ends the block.";
+        }
         return `A newer heartbeat or a handshake ends the block; it is asked every ${
           seconds(settings.blockedProbeInterval)
         }.`;
@@ -204,7 +206,7 @@ const BLOCKED: { readonly [reason in BlockReason]: string } = {
   expired:
     "It sent no newer heartbeat for `heartbeatExpiration`, or a peer passed its state on as that of a failed member.",
   left: "It left in good order.",
-  topology: "The discovery blocks it.",
+  topology: "The discovery, or `block`, blocks it.",
 };
 
 function since(history: readonly Decision[], status: Explanation["status"]): number | null {

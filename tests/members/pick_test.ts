@@ -73,7 +73,7 @@ Deno.test("pickMember: by least load, picks the less loaded of two, and never th
   const counts = { a: 9, b: 1, c: 5 };
   await using cluster = await carts(["a", "b", "c"], { counts });
   const least = { kind: "cart", by: "least load" } as const;
-  // Of the three pairs, b has the lower load in two, c in one, a in none.
+  // There are three pairs: b has the lower load in two of them, c in one, a in none.
   const picked = tally(picks(cluster, "c", least, 3_000));
   assertEquals(Object.keys(picked), ["b", "c"]);
   assert(picked["b"]! > 1_900 && picked["b"]! < 2_100, JSON.stringify(picked));
