@@ -8,7 +8,7 @@ import type { Footprint } from "../engine/view.ts";
 import type { GossipUpdate } from "../engine/events.ts";
 import type { BlockedMember, JsonValue, Phase } from "../engine/types.ts";
 import type { Cluster, Member } from "../contracts/cluster.ts";
-import type { GossiperConfig, PartialConfig } from "../options/configuration.ts";
+import { paced, type PacedConfig, type PartialConfig } from "../options/configuration.ts";
 import {
   type ConsensusCallbacks,
   ConsensusChecks,
@@ -58,7 +58,7 @@ export let insightOf: (gossiper: Gossiper) => Insight;
  * consensus. A stopped gossiper cannot start again; make a new one for a new incarnation.
  */
 export class Gossiper implements GossiperLike {
-  readonly #config: GossiperConfig;
+  readonly #config: PacedConfig;
   readonly #cluster: Cluster;
   readonly #engineHost: EngineHost;
   readonly #topology: Topology;
@@ -92,7 +92,7 @@ export class Gossiper implements GossiperLike {
    * @throws {ConfigurationError} with every invalid setting and every invalid part of the cluster.
    */
   constructor(config: PartialConfig, cluster: Cluster) {
-    this.#config = validated(config, cluster);
+    this.#config = paced(validated(config, cluster));
     this.#cluster = { ...cluster, self: Object.freeze({ ...cluster.self, kinds: [...cluster.self.kinds] }) };
     this.#topology = new Topology(this.#cluster.self);
     this.#engineHost = new EngineHost({

@@ -17,6 +17,8 @@ export interface MembershipSettings {
   readonly gossipInterval: number;
   readonly gossipRequestTimeout: number;
   readonly heartbeatExpiration: number;
+  /** True if silence blocks no member. */
+  readonly neverExpires?: boolean;
   readonly blockedProbeInterval: number;
   readonly departedRetention: number;
   readonly maxMembers: number;
@@ -231,7 +233,8 @@ export class Membership {
 
   /** Must be called once an interval: blocks silent members and members that left, and forgets departed ones. */
   tick(now: Instant): void {
-    for (const id of this.#detector.advance(now.monotonicMs, this.#settings.heartbeatExpiration)) {
+    const { heartbeatExpiration, neverExpires } = this.#settings;
+    for (const id of this.#detector.advance(now.monotonicMs, neverExpires ? Infinity : heartbeatExpiration)) {
       this.block(id, "expired", now);
     }
     for (const id of this.#leavers) if (!this.blocks.has(id)) this.block(id, "left", now);
