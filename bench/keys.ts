@@ -19,7 +19,8 @@ import { measure } from "./measure.ts";
 import { duration, type Report } from "./report.ts";
 import { KEYS, memberId, memberIds, memberState } from "./states.ts";
 
-const MEMBERS = 1_000;
+/** The number of members in a filled gossiper. */
+export const MEMBERS = 1_000;
 const NAME = "key-1";
 
 /** Measures reads of 1,000 members. */
@@ -64,9 +65,9 @@ export async function benchKeys(report: Report): Promise<void> {
   ]);
 }
 
-/** A gossiper with the state of all members; it is not started. */
-function filled(network: MemoryNetwork): Gossiper {
-  const records = memberIds(MEMBERS).map((id) => ({ id, host: "m", port: 1, kinds: [] }));
+/** A gossiper with the state of all members, each with these kinds; it is not started. */
+export function filled(network: MemoryNetwork, kinds: readonly string[] = []): Gossiper {
+  const records = memberIds(MEMBERS).map((id) => ({ id, host: "m", port: 1, kinds }));
   const gossiper = new Gossiper({ maxMembers: 2 * MEMBERS }, {
     self: records[0]!,
     name: "bench",

@@ -2,14 +2,15 @@
  * `deno task bench`: the cost of the gossiper's parts. Times depend on the machine, so the claims are ratios of subjects
  * measured in turn in one run. Exits with 1 if a claim fails.
  *
- * `--only NAME` runs one part and may be repeated: `delta`, `merge`, `codec`, `keys`, `request`, `rivals`, `signatures`,
- * `steady`, `one-of-many`, or `steady-large`, which runs only by name.
+ * `--only NAME` runs one part and may be repeated: `delta`, `merge`, `codec`, `keys`, `members`, `request`, `rivals`,
+ * `signatures`, `steady`, `one-of-many`, or `steady-large`, which runs only by name.
  *
  * @module
  */
 
 import { benchCodec } from "./codec.ts";
 import { benchDelta } from "./delta.ts";
+import { benchMembers } from "./members.ts";
 import { benchMerge } from "./merge.ts";
 import { benchOneOfMany } from "./one_of_many.ts";
 import { benchKeys } from "./keys.ts";
@@ -24,6 +25,7 @@ const PARTS = new Map<string, (report: Report) => Promise<void>>([
   ["merge", benchMerge],
   ["codec", benchCodec],
   ["keys", benchKeys],
+  ["members", benchMembers],
   ["request", benchRequest],
   ["rivals", benchRivals],
   ["signatures", benchSignatures],

@@ -129,9 +129,18 @@ export class Engine {
     });
   }
 
+  /**
+   * Blocks a member by hand; `blocked` is false if it was before.
+   *
+   * @throws {RangeError} if too many are blocked by hand. Nothing is changed then.
+   */
+  block(id: string, now: Instant): WithEvents<{ blocked: boolean }> {
+    return this.#transaction(now, () => ({ blocked: this.#parts.membership.blockByHand(id, now) }));
+  }
+
   /** Ends a member's block; a member that left is blocked again at the next interval. */
   unblock(id: string, now: Instant): WithEvents<{ freed: boolean }> {
-    return this.#transaction(now, () => ({ freed: this.#parts.membership.free(id, now) }));
+    return this.#transaction(now, () => ({ freed: this.#parts.membership.unblock(id, now) }));
   }
 
   /**

@@ -172,7 +172,7 @@ export interface SummaryPart {
 
 /**
  * The reason of a block. `crashed`: the member's connections broke, and its address refuses new ones. `expired`: its
- * heartbeats stopped. `left`: it left gracefully. `topology`: a `ClusterTopology` blocks it.
+ * heartbeats stopped. `left`: it left gracefully. `topology`: a `ClusterTopology` or `block(id)` blocks it.
  */
 export type BlockReason = "crashed" | "expired" | "left" | "topology";
 

@@ -163,6 +163,8 @@ export interface GossiperLike extends AsyncDisposable {
   ): ConsensusHandle;
   /** Removes a consensus check; returns `false` if there was none. */
   removeConsensusCheck(id: string): boolean;
+  /** Blocks an id at this member until `unblock`; returns `false` if it was blocked so before. */
+  block(id: string): boolean;
   /** Unblocks a member; returns `false` if it was not blocked. */
   unblock(id: string): boolean;
   /** Resolves once every active peer is known to hold all that this member holds. */

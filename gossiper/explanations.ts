@@ -20,6 +20,7 @@ import type { EventStream } from "../contracts/event_stream.ts";
 import { SeenChanges } from "./seen_changes.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { memberOf, type Viewed } from "./views.ts";
+import type { PacedConfig } from "../options/configuration.ts";
 
 /** The dependencies of {@linkcode Explanations}. */
 export interface ExplanationsOptions {
@@ -27,7 +28,7 @@ export interface ExplanationsOptions {
   readonly eventStream: EventStream;
   readonly viewed: () => Viewed;
   readonly isConnected: (id: string) => boolean;
-  readonly settings: { readonly heartbeatExpiration: number; readonly blockedProbeInterval: number };
+  readonly settings: Pick<PacedConfig, "heartbeatExpiration" | "neverExpires" | "blockedProbeInterval">;
 }
 
 /** The decisions that lead to a status. */
@@ -175,18 +176,20 @@ export class Explanations {
 
   #end(id: string, status: Explanation["status"]): string {
     const { engineHost, settings } = this.#options;
-    const expiration = seconds(settings.heartbeatExpiration);
     switch (status) {
       case "alive":
-        return `It fails without a newer heartbeat for ${expiration}, or ${
-          seconds(CONFIRM_AFTER_MS)
-        } after its ` +
-          "connection broke and its address refuses.";
+        return `It fails ${
+          settings.neverExpires
+            ? ""
+            : `without a newer heartbeat for ${seconds(settings.heartbeatExpiration)}, or `
+        }${seconds(CONFIRM_AFTER_MS)} after its connection broke and its address refuses.`;
       case "suspected":
         return "A newer heartbeat, a handshake, or a dial that is not refused ends the suspicion. Else it is blocked " +
           `as \`crashed\` after ${seconds(CONFIRM_AFTER_MS)}.`;
       case "failed": {
-        if (engineHost.view.blockedMember(id)!.reason === "topology") return "The discovery ends the block.";
+        if (engineHost.view.blockedMember(id)!.reason === "topology") {
+          return "The discovery, or `unblock`, ends the block.";
+        }
         return `A newer heartbeat or a handshake ends the block; it is asked every ${
           seconds(settings.blockedProbeInterval)
         }.`;
@@ -204,7 +207,7 @@ const BLOCKED: { readonly [reason in BlockReason]: string } = {
   expired:
     "It sent no newer heartbeat for `heartbeatExpiration`, or a peer passed its state on as that of a failed member.",
   left: "It left in good order.",
-  topology: "The discovery blocks it.",
+  topology: "The discovery, or `block`, blocks it.",
 };
 
 function since(history: readonly Decision[], status: Explanation["status"]): number | null {

@@ -8,7 +8,7 @@ import type { Footprint } from "../engine/view.ts";
 import type { GossipUpdate } from "../engine/events.ts";
 import type { BlockedMember, JsonValue, Phase } from "../engine/types.ts";
 import type { Cluster, Member } from "../contracts/cluster.ts";
-import type { GossiperConfig, PartialConfig } from "../options/configuration.ts";
+import { paced, type PacedConfig, type PartialConfig } from "../options/configuration.ts";
 import {
   type ConsensusCallbacks,
   ConsensusChecks,
@@ -29,6 +29,7 @@ import type {
 import { acknowledged } from "./acknowledgements.ts";
 import { Explanations } from "./explanations.ts";
 import type { Explanation, Spreading } from "../contracts/explanation.ts";
+import { blockByHand, expectMembers } from "./blocks.ts";
 import { EngineHost } from "./engine_host.ts";
 import { type FlushResult, NOTHING_SENT } from "./departure.ts";
 import { HearsayError } from "../common/errors.ts";
@@ -57,7 +58,7 @@ export let insightOf: (gossiper: Gossiper) => Insight;
  * consensus. A stopped gossiper cannot start again; make a new one for a new incarnation.
  */
 export class Gossiper implements GossiperLike {
-  readonly #config: GossiperConfig;
+  readonly #config: PacedConfig;
   readonly #cluster: Cluster;
   readonly #engineHost: EngineHost;
   readonly #topology: Topology;
@@ -81,7 +82,7 @@ export class Gossiper implements GossiperLike {
     });
     insightOf = (gossiper) => {
       const [host, config, running] = [gossiper.#engineHost, gossiper.#config, gossiper.#running];
-      return { host, cluster: gossiper.#cluster.name, config, running };
+      return { host, cluster: gossiper.#cluster.name, config, running, topology: gossiper.#topology };
     };
   }
 
@@ -91,7 +92,7 @@ export class Gossiper implements GossiperLike {
    * @throws {ConfigurationError} with every invalid setting and every invalid part of the cluster.
    */
   constructor(config: PartialConfig, cluster: Cluster) {
-    this.#config = validated(config, cluster);
+    this.#config = paced(validated(config, cluster));
     this.#cluster = { ...cluster, self: Object.freeze({ ...cluster.self, kinds: [...cluster.self.kinds] }) };
     this.#topology = new Topology(this.#cluster.self);
     this.#engineHost = new EngineHost({
@@ -114,7 +115,7 @@ export class Gossiper implements GossiperLike {
       isConnected: (id) => this.#running?.isConnected(id) ?? false,
       settings: this.#config,
     });
-    if (cluster.discovery?.members) this.#expectMembers(cluster.discovery.members);
+    expectMembers(this.#engineHost, { topology: this.#topology, cluster: this.#cluster });
     this.#watches = new Watches(this.#engineHost);
     this.#checks = new ConsensusChecks(this.#engineHost);
     this.#memberWatches = new MemberWatches({
@@ -349,6 +350,15 @@ export class Gossiper implements GossiperLike {
     return this.#checks.remove(id);
   }
 
+  /**
+   * Blocks an id at this member until {@linkcode Gossiper.unblock}, with the reason `topology`; returns `false` if it was
+   * blocked so before. Throws for an id that is invalid or this member's own, and for more ids than `maxMembers`.
+   */
+  block(id: string): boolean {
+    this.#assertNotStopped();
+    return blockByHand(this.#engineHost, id);
+  }
+
   /** Unblocks a member; returns `false` if it was not blocked. The next round blocks one that left again. */
   unblock(id: string): boolean {
     this.#assertNotStopped();
@@ -389,13 +399,6 @@ export class Gossiper implements GossiperLike {
   seenBy(key: string): Spreading {
     assertKey(key);
     return this.#explanations.seenBy(key);
-  }
-
-  /** With a fixed list, consensus and `confirmed` need all listed members from the start. */
-  #expectMembers(members: readonly Member[]): void {
-    this.#topology.set([...members, this.#cluster.self]);
-    const ids = [...this.#topology.ids()];
-    this.#engineHost.do((engine, now) => engine.setTopology({ members: ids, blocked: [] }, now));
   }
 
   get #viewed() {

@@ -7,6 +7,7 @@
 import type { GossiperConfig } from "../options/configuration.ts";
 import type { EngineHost } from "./engine_host.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import type { Topology } from "./topology.ts";
 
 /** The parts of a gossiper. Not part of the public module. */
 export interface Insight {
@@ -15,6 +16,8 @@ export interface Insight {
   /** The cluster's name. */
   readonly cluster: string;
   readonly config: GossiperConfig;
+  /** The records of all members. */
+  readonly topology: Topology;
   /** `undefined` before the start. */
   readonly running: Lifecycle | undefined;
 }

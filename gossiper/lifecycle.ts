@@ -10,7 +10,7 @@ import { MEMBER_KEY, SIGNING_KEY } from "../engine/types.ts";
 import { RequestHandler } from "./request_handler.ts";
 import { jitteredDelay } from "../common/backoff.ts";
 import type { Cluster, ClusterTopology, DiscoveryContext, Member, SeedStatus } from "../contracts/cluster.ts";
-import type { GossiperConfig } from "../options/configuration.ts";
+import type { PacedConfig } from "../options/configuration.ts";
 import type { EngineHost } from "./engine_host.ts";
 import type { Decisions } from "./decisions.ts";
 import type { Refusal } from "../protocol/message.ts";
@@ -32,7 +32,7 @@ import type { Watches } from "./watch.ts";
 
 /** The dependencies of a {@linkcode Lifecycle}. */
 export interface LifecycleOptions {
-  readonly config: GossiperConfig;
+  readonly config: PacedConfig;
   readonly cluster: Cluster;
   readonly engineHost: EngineHost;
   readonly topology: Topology;

@@ -25,7 +25,9 @@ import {
   type SettingDifference,
   settingDifferences,
   type SharedSettings,
+  sharedSettings,
 } from "../protocol/shared_settings.ts";
+import type { PacedConfig } from "../options/configuration.ts";
 import { ReportOnce } from "../common/report_once.ts";
 import type { Session } from "../protocol/session.ts";
 import type { GossipContent, SessionHost } from "../protocol/session_host.ts";
@@ -44,7 +46,7 @@ export interface RequestHandlerOptions {
   readonly cluster: string;
   /** This member's public key; `undefined` if it does not sign. */
   readonly publicKey: string | undefined;
-  readonly settings: SharedSettings;
+  readonly settings: SharedSettings & Pick<PacedConfig, "neverExpires">;
   /** True if a handshake adds an unknown member. */
   readonly openMembership: boolean;
   /** True once this member refuses requests because it leaves (R9.3). */
@@ -343,14 +345,12 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
   }
 
   get #sharedSettings(): SharedSettings {
-    const { gossipInterval, heartbeatExpiration, maxKeysPerMember, maxMessageBytes, maxStateBytes } =
-      this.#options.settings;
-    return { gossipInterval, heartbeatExpiration, maxKeysPerMember, maxMessageBytes, maxStateBytes };
+    return sharedSettings(this.#options.settings);
   }
 
   /** Emits an event for each setting that differs, once for each peer and pair of values. */
   #compareSettings(peerId: string, theirs: SharedSettings): readonly SettingDifference[] {
-    const differences = settingDifferences(this.#options.settings, theirs);
+    const differences = settingDifferences(this.#sharedSettings, theirs);
     for (const difference of differences) {
       if (!this.#differences.claim(peerId, describeDifference(difference))) continue;
       this.#engineHost.publish({ type: "SettingsDiffer", peerId, ...difference });

@@ -15,7 +15,7 @@ import {
   type Member,
   NOWHERE,
 } from "../contracts/cluster.ts";
-import type { GossiperConfig } from "../options/configuration.ts";
+import { type GossiperConfig, paced } from "../options/configuration.ts";
 import { EventStream } from "../contracts/event_stream.ts";
 import { idOfKey } from "../contracts/signing.ts";
 import { TIMEOUTS_PER_DIAL } from "../gossiper/connection_pool.ts";
@@ -115,7 +115,7 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
   const authentication = options.authentication &&
     await authenticationOf(options.authentication, { cluster, id, runtime, signing });
   const listen = listenOf(options);
-  const { heartbeatExpiration, maxMessageBytes } = config;
+  const { heartbeatExpiration, maxMessageBytes } = paced(config);
   const platform = await platformOf({ maxMessageBytes, ...(listen && { listen }) });
   const door = doorOf(options, { config, eventStream });
   const transport = openTransport(options, { config, eventStream, authentication, listen, platform, door });

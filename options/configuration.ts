@@ -46,11 +46,12 @@ export interface GossiperConfig {
    */
   readonly gossipMaxSend: number;
   /**
-   * The time without a new heartbeat after which a member is blocked. 100 ms to a day; default
+   * The time without a new heartbeat after which a member is blocked. 100 ms to a day, or `Infinity` for never; default
    * 20,000 ms; at least twice `gossipInterval` and `gossipRequestTimeout` together.
    *
    * Lower: failures are detected sooner, but a pause or a few lost messages block live members. Higher: dead members
-   * get gossip, and count in consensus, for longer.
+   * get gossip, and count in consensus, for longer. `Infinity`: until they leave, crash (`detectCrashes`) or are blocked
+   * by hand or by the topology.
    */
   readonly heartbeatExpiration: number;
   /**
@@ -227,6 +228,30 @@ export const DEFAULT_CONFIG: GossiperConfig = Object.freeze({
  */
 export function configure(given: PartialConfig = {}): GossiperConfig {
   return configureFrom([{ values: given }]);
+}
+
+/** Settings as the parts of a running member use them. */
+export interface PacedConfig extends GossiperConfig {
+  /** True without expiration. `heartbeatExpiration` is then the pace of heartbeats alone, and blocks no member. */
+  readonly neverExpires?: boolean;
+}
+
+/** The rounds of a `heartbeatExpiration` that only paces. 66: as many as with the defaults. */
+const PACED_ROUNDS = 66;
+
+/**
+ * Replaces a `heartbeatExpiration` of `Infinity` by a finite pace: how often counts are relayed, when a connection is
+ * tested, and when a member counts as isolated still depend on it.
+ */
+export function paced(config: GossiperConfig): PacedConfig {
+  if (config.heartbeatExpiration !== Infinity) return config;
+  const { gossipInterval, gossipRequestTimeout } = config;
+  const heartbeatExpiration = Math.max(
+    DEFAULT_CONFIG.heartbeatExpiration,
+    PACED_ROUNDS * gossipInterval,
+    2 * (gossipInterval + gossipRequestTimeout),
+  );
+  return Object.freeze({ ...config, heartbeatExpiration, neverExpires: true });
 }
 
 /** Settings from one source. */

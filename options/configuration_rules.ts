@@ -25,7 +25,7 @@ const RULES: { readonly [field in keyof GossiperConfig]: Rule } = {
   gossipRequestTimeout: { kind: "whole", min: 10, max: 600_000, unit: "milliseconds" },
   gossipFanOut: { kind: "whole", min: 1, max: 1_000, unit: "peers" },
   gossipMaxSend: { kind: "whole", min: 1, max: 10_000, unit: "member states" },
-  heartbeatExpiration: { kind: "whole", min: 100, max: DAY, unit: "milliseconds" },
+  heartbeatExpiration: { kind: "endless", min: 100, max: DAY, unit: "milliseconds" },
   detectCrashes: { kind: "flag" },
   spread: { kind: "word", words: ["immediate", "interval"] },
   gossipActorName: { kind: "segment", max: 64 },
@@ -110,7 +110,8 @@ const LEAST: readonly LeastRule[] = [
   {
     field: "departedRetention",
     depends: ["heartbeatExpiration"],
-    least: (config) => config.heartbeatExpiration,
+    // Without expiration no member notices a silent one, sooner or later.
+    least: ({ heartbeatExpiration: each }) => each === Infinity ? 0 : each,
     is: "heartbeatExpiration",
     otherwise: "some members would forget a member before others notice its failure",
   },

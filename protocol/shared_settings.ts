@@ -18,6 +18,25 @@ export interface SharedSettings {
   readonly maxStateBytes: number;
 }
 
+/** The `heartbeatExpiration` of a member that blocks no other for silence: JSON has no `Infinity`. */
+export const NEVER: number = Number.MAX_SAFE_INTEGER;
+
+/** Picks the settings for a handshake. */
+export function sharedSettings(
+  { gossipInterval, heartbeatExpiration, neverExpires, maxKeysPerMember, maxMessageBytes, maxStateBytes }:
+    & SharedSettings
+    & { readonly neverExpires?: boolean },
+): SharedSettings {
+  const expiration = neverExpires ? NEVER : heartbeatExpiration;
+  return {
+    gossipInterval,
+    heartbeatExpiration: expiration,
+    maxKeysPerMember,
+    maxMessageBytes,
+    maxStateBytes,
+  };
+}
+
 /** A setting that differs between two members in a way that matters. */
 export interface SettingDifference {
   /** Its name. */

@@ -28,6 +28,7 @@ const ROOMS = [
   "keys",
   "adapters",
   "roles",
+  "members",
   "browser",
   "protoactor",
   "cli",
@@ -41,6 +42,7 @@ const OPTIONAL: readonly string[] = [
   "keys",
   "adapters",
   "roles",
+  "members",
   "messages",
   "browser",
   "protoactor",
@@ -59,6 +61,7 @@ const APART: ReadonlyMap<string, readonly string[]> = new Map([
   ["keys", [...ROOMS.slice(0, ROOMS.indexOf("transport")), "consensus"]],
   ["adapters", ROOMS.slice(0, ROOMS.indexOf("operations"))],
   ["roles", ROOMS.slice(0, ROOMS.indexOf("operations"))],
+  ["members", ROOMS.slice(0, ROOMS.indexOf("transport"))],
   ["browser", ROOMS.slice(0, ROOMS.indexOf("operations"))],
   ["protoactor", ROOMS.slice(0, ROOMS.indexOf("operations"))],
 ]);

@@ -17,6 +17,8 @@ export interface MembershipSettings {
   readonly gossipInterval: number;
   readonly gossipRequestTimeout: number;
   readonly heartbeatExpiration: number;
+  /** True if silence blocks no member. */
+  readonly neverExpires?: boolean;
   readonly blockedProbeInterval: number;
   readonly departedRetention: number;
   readonly maxMembers: number;
@@ -46,6 +48,8 @@ export class Membership {
   readonly #detector: FailureDetector;
   #topology = new Set<string>();
   #topologyBlocked = new Set<string>();
+  /** Blocked by this member's own program, until it unblocks them. */
+  readonly #blockedByHand = new Set<string>();
   /** Members with the key `left` in their state. */
   readonly #leavers = new Set<string>();
 
@@ -108,7 +112,7 @@ export class Membership {
     for (const id of before) {
       if (this.#topology.has(id)) continue;
       // Only the block of a forgotten member was left, and it ends with its place in the topology.
-      if (this.departures.rememberedVersion(id) && !this.#topologyBlocked.has(id)) this.blocks.free(id);
+      if (this.departures.rememberedVersion(id) && !this.#isBlockedForGood(id)) this.blocks.free(id);
       this.#updateActive(id, now);
     }
     for (const id of this.#topology) {
@@ -123,7 +127,7 @@ export class Membership {
       this.#updateActive(id, now);
     }
     for (const id of blockedBefore) {
-      if (!this.#topologyBlocked.has(id) && this.blocks.reason(id) === "topology") this.free(id, now);
+      if (!this.#isBlockedForGood(id) && this.blocks.reason(id) === "topology") this.free(id, now);
     }
     for (const id of this.#topologyBlocked) {
       if (!blockedBefore.has(id)) this.block(id, "topology", now);
@@ -155,6 +159,31 @@ export class Membership {
     if (!this.blocks.block(id, reason, now, options)) return;
     this.#updateActive(id, now);
     this.#emit({ type: "MemberBlocked", memberId: id, reason });
+  }
+
+  /**
+   * Blocks a member until {@linkcode Membership.unblock}, as a topology does: no proof of life frees it. Returns false if it
+   * was blocked by hand before.
+   *
+   * @throws {RangeError} if `maxMembers` are blocked by hand. Nothing is changed then.
+   */
+  blockByHand(id: string, now: Instant): boolean {
+    if (this.#blockedByHand.has(id)) return false;
+    const { maxMembers } = this.#settings;
+    if (this.#blockedByHand.size >= maxMembers) {
+      throw new RangeError(
+        `At most ${maxMembers} ids (maxMembers) can be blocked by hand. Nothing was changed.`,
+      );
+    }
+    this.#blockedByHand.add(id);
+    this.block(id, "topology", now);
+    return true;
+  }
+
+  /** Ends a member's block, also one by hand; returns false if there was none. */
+  unblock(id: string, now: Instant): boolean {
+    this.#blockedByHand.delete(id);
+    return this.free(id, now);
   }
 
   /** Ends a member's block; returns false if there was none. */
@@ -204,7 +233,8 @@ export class Membership {
 
   /** Must be called once an interval: blocks silent members and members that left, and forgets departed ones. */
   tick(now: Instant): void {
-    for (const id of this.#detector.advance(now.monotonicMs, this.#settings.heartbeatExpiration)) {
+    const { heartbeatExpiration, neverExpires } = this.#settings;
+    for (const id of this.#detector.advance(now.monotonicMs, neverExpires ? Infinity : heartbeatExpiration)) {
       this.block(id, "expired", now);
     }
     for (const id of this.#leavers) if (!this.blocks.has(id)) this.block(id, "left", now);
@@ -259,6 +289,11 @@ export class Membership {
     }
   }
 
+  /** True if the block outlasts the member: by the topology, or by hand. */
+  #isBlockedForGood(id: string): boolean {
+    return this.#topologyBlocked.has(id) || this.#blockedByHand.has(id);
+  }
+
   #forget(id: string): void {
     const member = this.#store.log.get(id);
     if (member) {
@@ -269,7 +304,7 @@ export class Membership {
     this.#leavers.delete(id);
     this.#store.held.forget(id);
     // In the topology the block outlasts the state: without it the dead member would count as active again.
-    if (!this.#topology.has(id) && !this.#topologyBlocked.has(id)) this.blocks.free(id);
+    if (!this.#topology.has(id) && !this.#isBlockedForGood(id)) this.blocks.free(id);
     this.#emit({ type: "MemberForgotten", memberId: id });
   }
 }

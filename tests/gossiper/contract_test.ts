@@ -9,6 +9,7 @@ Deno.test("Gossiper: implements the whole interface (R1.1)", async () => {
   assertInstanceOf(gossiper, Gossiper);
   // The type makes the compiler report every member that is added to the interface.
   const kinds: Record<keyof GossiperLike, string> = {
+    block: "function",
     blockedMembers: "object",
     closed: "object",
     converged: "function",

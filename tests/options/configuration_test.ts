@@ -3,6 +3,7 @@ import {
   ConfigurationError,
   configure,
   DEFAULT_CONFIG,
+  paced,
   type PartialConfig,
   presetFor,
 } from "../../options/configuration.ts";
@@ -57,6 +58,9 @@ Deno.test("configuration: is a copy: a later change of the options has no effect
 Deno.test("configuration: an undefined setting gets the default (R12.1)", () => {
   assertEquals(configure({ gossipFanOut: undefined } as unknown as PartialConfig), DEFAULT_CONFIG);
 });
+
+/** The settings that may be `Infinity`. */
+const ENDLESS: readonly string[] = ["blockedProbeInterval", "heartbeatExpiration"];
 
 /** The first and the last valid value of every numeric setting, with the other settings that these need. */
 const LIMITS: readonly [keyof typeof DEFAULT_CONFIG, number, number, PartialConfig?][] = [
@@ -122,7 +126,7 @@ for (const [field, least, most, besides = {}] of LIMITS) {
       [() => least, "a function"],
       [Symbol("x"), "Symbol(x)"],
     ];
-    if (field !== "blockedProbeInterval") wrong.push([Infinity, "Infinity"]);
+    if (!ENDLESS.includes(field)) wrong.push([Infinity, "Infinity"]);
     for (const [value, text] of wrong) {
       const problems = problemsOf({ ...besides, [field]: value });
       assertEquals(problems.map(({ field, problem, given }) => [field, problem, given]), [
@@ -149,6 +153,25 @@ Deno.test("configuration: gossipActorName must be one segment of a URL path (R12
     assertEquals(problem?.field, "gossipActorName");
     assertStringIncludes(problem?.problem ?? "", "must be one segment of a URL path");
   }
+});
+
+Deno.test("configuration: heartbeatExpiration may be Infinity, with any departedRetention (R12.3)", () => {
+  const config = configure({ heartbeatExpiration: Infinity, departedRetention: 100 });
+  assertEquals(config.heartbeatExpiration, Infinity);
+});
+
+Deno.test("paced: replaces an expiration of Infinity by the default, or by 66 longer intervals, and keeps all others", () => {
+  const paceOf = (settings: PartialConfig) => {
+    const { heartbeatExpiration, neverExpires } = paced(configure(settings));
+    return [heartbeatExpiration, neverExpires];
+  };
+  assertEquals(paceOf({ heartbeatExpiration: Infinity }), [20_000, true]);
+  assertEquals(paceOf({ heartbeatExpiration: Infinity, gossipInterval: 1_000 }), [66_000, true]);
+  assertEquals(
+    paceOf({ heartbeatExpiration: Infinity, gossipRequestTimeout: 60_000 }),
+    [120_600, true],
+  );
+  assertEquals(paceOf({ heartbeatExpiration: 5_000 }), [5_000, undefined]);
 });
 
 Deno.test("configuration: heartbeatExpiration must be at least twice the sum of interval and request timeout (R12.3)", () => {

@@ -50,6 +50,7 @@ Deno.test("imports: go only downwards through the rooms, and not between neighbo
     "operations/x.ts": ['import { a } from "../mod.ts";', 'import { a } from "../protoactor/a.ts";'],
     "consensus/x.ts": ['import { a } from "../keys/a.ts";', 'import { a } from "../node/a.ts";'],
     "keys/x.ts": ['import { a } from "../node/a.ts";', 'import { a } from "../transport/a.ts";'],
+    "members/x.ts": ['import { a } from "../node/a.ts";', 'import { a } from "../transport/a.ts";'],
     "roles/x.ts": ['import { a } from "../operations/a.ts";', 'import { a } from "../mod.ts";'],
     "mod.ts": [
       'export { a } from "./deps/a.ts";',
@@ -58,6 +59,7 @@ Deno.test("imports: go only downwards through the rooms, and not between neighbo
       'export { a } from "./keys/a.ts";',
       'export { a } from "./adapters/a.ts";',
       'export { a } from "./roles/a.ts";',
+      'export { a } from "./members/a.ts";',
       'export { a } from "./protoactor/a.ts";',
     ],
     "deps/x.ts": ['export { a } from "../engine/a.ts";'],
