@@ -11,12 +11,12 @@ import { CLOSE } from "../../common/errors.ts";
 import { decode, encode } from "../../protocol/codec.ts";
 import {
   answerContent,
-  messageOf,
   questionContent,
   readWire,
   takenOf,
   topicContent,
   type Wire,
+  wireMessage,
 } from "../../messages/wire.ts";
 import type { UnknownMessage } from "../../protocol/message.ts";
 import { PRODUCT } from "../../tools/house_rules.ts";
@@ -99,9 +99,9 @@ Deno.test("PROTOCOL.md: its tables have the reasons of blocks, the reserved keys
 function writtenAgain(wire: Wire): UnknownMessage {
   if (wire.type === "taken") return takenOf(wire.number);
   const json = JSON.stringify(wire.payload);
-  if (wire.type === "message") return messageOf(topicContent(wire.topic, json), wire);
-  if (wire.type === "answer") return messageOf(answerContent(wire.id, json), wire);
-  return messageOf(questionContent({ ...wire, json }), wire);
+  if (wire.type === "message") return wireMessage(topicContent(wire.topic, json), wire);
+  if (wire.type === "answer") return wireMessage(answerContent(wire.id, json), wire);
+  return wireMessage(questionContent({ ...wire, json }), wire);
 }
 
 Deno.test("PROTOCOL.md: every type of message has an example, which the code reads and writes with the same fields", async () => {
