@@ -6,11 +6,14 @@
 
 import { type JsonValue, type SentEntry, TYPE } from "../../engine/types.ts";
 import { type ReadAny, readAny } from "../../protocol/any_value.ts";
+import { GO_MAP, goMapValue } from "../../maps/go_map.ts";
 import { JsonPath } from "../../protocol/check.ts";
 import {
   type Any,
+  GOSSIP_MAP,
   HEARTBEAT,
   LIST_VALUE,
+  type MapItem,
   type ProtoField,
   type ProtoMember,
   type ProtoTopology,
@@ -53,6 +56,21 @@ export function anyOf(entry: SentEntry): Any {
     default:
       return { typeUrl: PREFIX + TYPE.value, value: valueBytes(entry.value!) };
   }
+}
+
+/** Encodes a map for a Go member: there it is one value. */
+export function mapAnyOf(items: readonly MapItem[]): Any {
+  return { typeUrl: PREFIX + GO_MAP, value: GOSSIP_MAP.encode({ items }) };
+}
+
+/** Adds a decoder of maps, unless there is one. A map within a map stays `{ typeUrl, bytes }`: its depth has no limit. */
+export function withMaps(decoders: Decoders): Decoders {
+  const items = (bytes: Uint8Array): [string, JsonValue][] =>
+    GOSSIP_MAP.decode(bytes).items.flatMap(({ key, value }) => {
+      const item = value ? readBinaryAny(value, decoders).value : undefined;
+      return item === undefined ? [] : [[key, item]];
+    });
+  return { [GO_MAP]: (bytes) => goMapValue(Object.fromEntries(items(bytes))), ...decoders };
 }
 
 /** Reads a binary value. One that cannot be decoded is kept, and sent on, as its bytes. */

@@ -186,6 +186,7 @@ for (const [much, compilerOptions] of Object.entries(COMPILER_OPTIONS)) {
         "discovery/etcd/etcd.ts",
         "discovery/kubernetes/kubernetes.ts",
         "discovery/memory/memory.ts",
+        "maps/mod.ts",
         "messages/broadcast_channel.ts",
         "messages/mod.ts",
         "operations/mod.ts",
