@@ -36,9 +36,8 @@ export function assertMapName(key: unknown): asserts key is string {
   );
 }
 
-/** The key of an entry of a map, in the state. */
+/** The key of an entry of a map, in the state. The key of the map was checked by {@linkcode assertMapName}. */
 export function composedKey({ key, mapKey }: MapKeys): string {
-  assertMapName(key);
   // A JavaScript caller may pass anything.
   const given: unknown = mapKey;
   if (typeof given !== "string" || !given.isWellFormed()) {

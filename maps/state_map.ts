@@ -169,9 +169,7 @@ export class StateMap<V = JsonValue> {
   latest(mapKey: string, options: ViewOptions = {}): MemberEntry<V> | undefined {
     let latest: MemberEntry<V> | undefined;
     for (const [memberId, entry] of this.state(mapKey, options)) {
-      const at = entry.localTimestampUnixMilliseconds;
-      const lastAt = latest?.localTimestampUnixMilliseconds ?? -Infinity;
-      if (at < lastAt || at === lastAt && memberId < latest!.memberId) continue;
+      if (latest && isBefore({ memberId, ...entry }, latest)) continue;
       latest = { memberId, ...entry };
     }
     return latest && Object.freeze(latest);
@@ -234,4 +232,10 @@ function sumOf(values: ReadonlyMap<string, GossipKeyValue<unknown>>): number {
   let sum = 0;
   for (const { value } of values.values()) if (typeof value === "number") sum += value;
   return sum;
+}
+
+function isBefore(one: MemberEntry<unknown>, other: MemberEntry<unknown>): boolean {
+  const elapsedMs = one.localTimestampUnixMilliseconds - other.localTimestampUnixMilliseconds;
+  // mutant move-bound 2: no two entries have one id.
+  return elapsedMs < 0 || elapsedMs === 0 && one.memberId < other.memberId;
 }

@@ -207,7 +207,7 @@ export class GoConnection implements Connection {
     for (const state of states) {
       this.#side.ask(state, (answer) => {
         if (answer) members.push(...readState(answer, this.#options.decoders));
-        if (--unanswered > 0 || this.#isOver) return;
+        if (--unanswered > 0) return;
         this.#say({ type: "reply", id, delta: deltaOf(members), liveness: NOTHING_HEARD, holds: new Map() });
       });
     }

@@ -65,12 +65,18 @@ export function mapAnyOf(items: readonly MapItem[]): Any {
 
 /** Adds a decoder of maps, unless there is one. A map within a map stays `{ typeUrl, bytes }`: its depth has no limit. */
 export function withMaps(decoders: Decoders): Decoders {
-  const items = (bytes: Uint8Array): [string, JsonValue][] =>
-    GOSSIP_MAP.decode(bytes).items.flatMap(({ key, value }) => {
-      const item = value ? readBinaryAny(value, decoders).value : undefined;
-      return item === undefined ? [] : [[key, item]];
-    });
-  return { [GO_MAP]: (bytes) => goMapValue(Object.fromEntries(items(bytes))), ...decoders };
+  const items = (bytes: Uint8Array) =>
+    Object.fromEntries(GOSSIP_MAP.decode(bytes).items.flatMap((item) => readItem(item, decoders)));
+  return { [GO_MAP]: (bytes) => goMapValue(items(bytes)), ...decoders };
+}
+
+function readItem({ key, value }: MapItem, decoders: Decoders): [string, JsonValue][] {
+  try {
+    return [[key, readBinaryAny(value!, decoders).value!]];
+  } catch {
+    // It has no value, or even the name of its type is invalid.
+    return [];
+  }
 }
 
 /** Reads a binary value. One that cannot be decoded is kept, and sent on, as its bytes. */

@@ -119,6 +119,17 @@ Deno.test("maps: sum, sums and union are over all members, or over those alive",
   assertEquals(error.problems.map(({ field }) => field), ["among"]);
 });
 
+Deno.test("maps: a suspected member is among those alive, for it still takes part", () => {
+  const entry = { value: 1, sequenceNumber: 1, localTimestampUnixMilliseconds: 1 };
+  const ids = ["alive", "failed", "left", "suspected"];
+  const node = {
+    members: ids.map((status) => ({ id: status, status })),
+    getState: (key: string) => new Map(key === "stock" ? [] : ids.map((id) => [id, entry])),
+  };
+  const map = mapOf(node as unknown as MapNode, "stock");
+  assertEquals([...map.state("tea", { among: "alive" }).keys()], ["alive", "suspected"]);
+});
+
 Deno.test("maps: latest is the entry that was set or merged here last, and the higher id of two at once", async () => {
   const { cluster, maps: [a, b] } = await mapsAt<number>(["a", "b"]);
   await using _ = cluster;
@@ -131,6 +142,7 @@ Deno.test("maps: latest is the entry that was set or merged here last, and the h
   assertEquals([memberId, value, sequenceNumber], ["a", 1, a!.state("tea").get("a")!.sequenceNumber]);
   await cluster.runUntil(() => b!.latest("tea")?.memberId === "a");
   assertEquals(a!.latest("none"), undefined);
+  assert(Object.isFrozen(a!.latest("tea")));
   const at = { value: 1, sequenceNumber: 1, localTimestampUnixMilliseconds: 5 };
   for (const ids of [["x", "y"], ["y", "x"]]) {
     const node = { getState: (key: string) => new Map(key === "stock" ? [] : ids.map((id) => [id, at])) };
@@ -188,6 +200,7 @@ Deno.test("maps: the map of a member of protoactor-go, one value, is read and wa
   const go = cluster.of("b").gossiper;
   const updates = collected(map!.watch());
   map!.set("tea", 1);
+  go.setState("other", goMapValue({ coffee: 1 }));
   go.setState("stock", goMapValue({ tea: 2, milk: [1], __proto__x: null }));
   await cluster.runUntil(() => map!.entries("b").size === 3);
   assertEquals(valuesOf(map!.state("tea")), { a: 1, b: 2 });
@@ -197,6 +210,7 @@ Deno.test("maps: the map of a member of protoactor-go, one value, is read and wa
   await cluster.runUntil(() => map!.sum("tea") === 6);
   go.setState("stock", "no map");
   await cluster.runUntil(() => map!.entries("b").size === 0);
+  go.deleteState("stock");
   await cluster.advance(100);
   assertEquals(
     updates.map(({ memberId, mapKey, value, deleted }) => [memberId, mapKey, value, deleted]),
@@ -219,6 +233,7 @@ Deno.test("maps: watch ends with its signal, and when the member leaves", async 
   const ending = new AbortController();
   const one = Array.fromAsync(map!.watch({ signal: ending.signal }));
   const other = Array.fromAsync(map!.watch());
+  const unread = map!.watch().getReader();
   map!.set("tea", 1);
   await cluster.advance(10);
   ending.abort();
@@ -227,4 +242,5 @@ Deno.test("maps: watch ends with its signal, and when the member leaves", async 
   await cluster.advance(10);
   await cluster.stop("a");
   assertEquals((await other).map(({ value }) => value), [1, 2]);
+  assertEquals((await unread.read()).done, true, "what was not read by then is dropped");
 });
