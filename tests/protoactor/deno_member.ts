@@ -108,6 +108,11 @@ const COMMANDS: Readonly<Record<string, (command: Command) => object | Promise<o
     setMapState(node, key, mapKey, value);
     return { ok: true };
   },
+  /** Sets so many entries of a map. */
+  fillMap: ({ key, value }) => {
+    for (let at = 0; at < (value as number); at++) setMapState(node, key, `client ${at}`, at);
+    return { ok: true };
+  },
   removeMap: ({ key, mapKey }) => ({ ok: removeMapState(node, key, mapKey) }),
   ownMap: ({ key }) => {
     const items = getMapKeys(node, key).map((mapKey) => [mapKey, getMapState(node, key, mapKey)]);

@@ -315,6 +315,27 @@ live(
 );
 
 live(
+  "mixed cluster: a map of 20,000 entries reaches a Go member, and then one change of it (P3)",
+  async (goProgram) => {
+    await using cast = new Processes({ goProgram, size: 2 });
+    const [go, deno] = await Promise.all([cast.go(), cast.deno()]);
+    await allList([go, deno]);
+    const items = async () => ((await go.state("clients"))[deno.id]?.value ?? {}) as Record<string, unknown>;
+    await deno.ask({ op: "fillMap", key: "clients", value: 20_000 });
+    const filledMs = await eventually("the Go member has all entries", async () => {
+      const { length } = Object.keys(await items());
+      return length === 20_000 || length;
+    });
+    await deno.ask({ op: "removeMap", key: "clients", mapKey: "client 7" });
+    const changedMs = await eventually("it has one entry less", async () => !("client 7" in await items()));
+    console.log(
+      `map of 20,000 entries: at the Go member after ${filledMs | 0} ms, a change after ${changedMs | 0} ms`,
+    );
+    assertEquals(Object.keys(await items()).length, 19_999);
+  },
+);
+
+live(
   "mixed cluster: members find each other through etcd, read each other's values, and learn of departures and crashes",
   async (goProgram) => {
     await using etcd = await EtcdServer.start();
