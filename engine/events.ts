@@ -53,7 +53,8 @@ export interface ConflictDetected {
   /**
    * `value`: one number has two values. `identity`: peers know later incarnations of this member again and again, as if
    * another process had its id; emitted at most once in `heartbeatExpiration`. `digest`: a full comparison did not make
-   * the states equal. `limit`: a state was refused, because it would exceed its limit or the room beside other states.
+   * the states equal. `limit`: a state was refused, because it would exceed its limit or the room beside other states; with
+   * a key, a map was not sent to members of protoactor-go.
    */
   readonly reason: "value" | "identity" | "digest" | "limit";
   /** The key. */

@@ -18,6 +18,7 @@ import { realRuntime, type Runtime } from "../common/runtime.ts";
 import { configuredWith } from "../gossiper/validation.ts";
 import { CLUSTER_NAME, KINDS } from "../options/member_rules.ts";
 import { newId } from "../common/new_id.ts";
+import { mapsOf } from "./maps.ts";
 import { openEvents } from "./events.ts";
 import { insecureProblems, isOpenToAll, openToAll } from "../node/join_security.ts";
 import { warn } from "../common/log.ts";
@@ -54,7 +55,8 @@ export interface JoinProtoactorOptions {
   /**
    * Decoders of values that Go members set, by the full name of the protobuf type. Without a decoder, a value
    * of another type than `google.protobuf.Value` is `{ typeUrl, bytes }`, with the bytes in base64. Decoders
-   * do not change the value that is sent to other members.
+   * do not change the value that is sent to other members. There is one of `cluster.GossipMap`, so that
+   * `@hearsay/gossip/maps` reads it.
    */
   readonly decoders?: Decoders;
   /** Returns the number of actors of each kind; called for each heartbeat. */
@@ -142,6 +144,7 @@ export async function joinProtoactor(options: JoinProtoactorOptions): Promise<Pr
       ...(actorStatistics && { actorStatistics }),
     };
     const node = new Gossiper(config, cluster);
+    transport.maps = mapsOf(node);
     openEvents(node, { transport, decoders: decoders ?? {} });
     await node.start(signal ? { signal } : {});
     return node;

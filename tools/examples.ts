@@ -17,6 +17,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   browser: "a service whose pages are members",
   consensus: "members that act only once all agree",
   shards: "a job runner whose twelve shards move when a member dies",
+  rate_limiter: "members that limit requests together, for several terminals",
   service: "a service as it is deployed: keys, TLS, readiness",
   protoactor: "a member of protoactor-go and one of Hearsay; needs Go",
 };

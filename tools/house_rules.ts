@@ -26,6 +26,7 @@ const ROOMS = [
   "operations",
   "consensus",
   "keys",
+  "maps",
   "adapters",
   "roles",
   "members",
@@ -40,6 +41,7 @@ const OPTIONAL: readonly string[] = [
   "operations",
   "consensus",
   "keys",
+  "maps",
   "adapters",
   "roles",
   "members",
@@ -59,11 +61,12 @@ const APART: ReadonlyMap<string, readonly string[]> = new Map([
   ),
   ["consensus", ROOMS.slice(0, ROOMS.indexOf("transport"))],
   ["keys", [...ROOMS.slice(0, ROOMS.indexOf("transport")), "consensus"]],
+  ["maps", ROOMS.slice(0, ROOMS.indexOf("transport"))],
   ["adapters", ROOMS.slice(0, ROOMS.indexOf("operations"))],
   ["roles", ROOMS.slice(0, ROOMS.indexOf("operations"))],
   ["members", ROOMS.slice(0, ROOMS.indexOf("transport"))],
   ["browser", ROOMS.slice(0, ROOMS.indexOf("operations"))],
-  ["protoactor", ROOMS.slice(0, ROOMS.indexOf("operations"))],
+  ["protoactor", [...ROOMS.slice(0, ROOMS.indexOf("operations")), "maps"]],
 ]);
 /** Rooms and `mod.ts`, each with the rooms that it may import. */
 const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([

@@ -14,6 +14,7 @@ const LONG: readonly string[] = [
   "tests/consensus/speed_test.ts",
   "tests/engine/chaos_test.ts",
   "tests/engine/state/many_keys_test.ts",
+  "tests/maps/rate_limiter_test.ts",
   "tests/operations/dashboard/browser_test.ts",
   "tests/process",
   "tests/protoactor",

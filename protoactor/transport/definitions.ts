@@ -73,6 +73,9 @@ message GossipKeyValue {
   int64 local_timestamp_unix_milliseconds = 5;
 }
 
+message GossipMap { repeated MapItem items = 1; }
+message MapItem { string key = 1; Any value = 2; }
+
 message MemberHeartbeat { ActorStatistics actor_statistics = 1; }
 message ActorStatistics { repeated CountEntry actor_count = 1; }
 message CountEntry { string key = 1; int64 value = 2; }
@@ -127,6 +130,12 @@ export interface Pid {
   readonly address: string;
   readonly id: string;
   readonly requestId?: number;
+}
+
+/** One entry of a `cluster.GossipMap`. */
+export interface MapItem {
+  readonly key: string;
+  readonly value?: Any | null;
 }
 
 /** One message in a batch. */
@@ -248,6 +257,8 @@ export const DEAD_LETTER_RESPONSE: Codec<{ readonly target: Pid }> = codec("Dead
 export const GOSSIP_REQUEST: Codec<GossipRequest> = codec("GossipRequest");
 /** `cluster.GossipResponse`. */
 export const GOSSIP_RESPONSE: Codec<{ readonly state?: GossipState | null }> = codec("GossipResponse");
+/** `cluster.GossipMap`. */
+export const GOSSIP_MAP: Codec<{ readonly items: readonly MapItem[] }> = codec("GossipMap");
 /** `cluster.MemberHeartbeat`. */
 export const HEARTBEAT: Codec<ProtoHeartbeat> = codec("MemberHeartbeat");
 /** `cluster.ClusterTopology`. */

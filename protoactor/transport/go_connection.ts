@@ -22,8 +22,10 @@ import {
 import { refuse } from "../../protocol/refusal.ts";
 import { endsWithProofOfLife } from "../../engine/membership/block_list.ts";
 import { NO_INCARNATION } from "../../engine/incarnation.ts";
+import type { MemberDelta, MemberDeltas } from "../../engine/types.ts";
 import type { GossipState } from "./definitions.ts";
 import type { GoBatch, GoInbox } from "./go_inbox.ts";
+import { type MapSource, mapStates, withoutMaps } from "./maps.ts";
 import { deltaOf, NO_DIGEST, readState, stateOf } from "./state.ts";
 import type { Decoders } from "./values.ts";
 
@@ -54,6 +56,8 @@ export interface GoConnectionOptions {
   readonly theyDialed: boolean;
   readonly cluster: string;
   readonly decoders: Decoders;
+  /** The maps of Hearsay members; `undefined` if they are not translated. */
+  readonly maps?: () => MapSource | undefined;
 }
 
 /** A {@linkcode Connection} to a Go member. */
@@ -144,8 +148,7 @@ export class GoConnection implements Connection {
       case "gossip":
         return this.#passOn(message);
       case "push":
-        // The next round brings anything that the response could.
-        return this.#side.ask(stateOf(message.delta), () => {});
+        return this.#push(message.delta);
       case "reply":
         return this.#taken(message.id);
       case "error":
@@ -186,12 +189,28 @@ export class GoConnection implements Connection {
     });
   }
 
+  /**
+   * Sends a push without maps. One is sent whole for each change of an entry, so it waits for the next round, which brings
+   * anything else that the response could.
+   */
+  #push(delta: MemberDeltas): void {
+    const sent = stateOf(this.#options.maps?.() ? withoutMaps(delta) : delta);
+    if (sent.members.length > 0) this.#side.ask(sent, () => {});
+  }
+
+  /** Sends gossip, its maps in requests of their own. Only the answers to all of them acknowledge it. */
   #passOn({ id, delta }: Gossip): void {
-    this.#side.ask(stateOf(delta), (state) => {
-      if (this.#isOver) return;
-      const members = state ? readState(state, this.#options.decoders) : [];
-      this.#say({ type: "reply", id, delta: deltaOf(members), liveness: NOTHING_HEARD, holds: new Map() });
-    });
+    const maps = this.#options.maps?.();
+    const states = maps ? [...mapStates(delta, maps), stateOf(withoutMaps(delta))] : [stateOf(delta)];
+    const members: MemberDelta[] = [];
+    let unanswered = states.length;
+    for (const state of states) {
+      this.#side.ask(state, (answer) => {
+        if (answer) members.push(...readState(answer, this.#options.decoders));
+        if (--unanswered > 0) return;
+        this.#say({ type: "reply", id, delta: deltaOf(members), liveness: NOTHING_HEARD, holds: new Map() });
+      });
+    }
   }
 
   #taken(id: string): void {

@@ -21,6 +21,7 @@ import {
 import { GoConnection, type GoSide } from "./go_connection.ts";
 import { type GoBatch, GoInbox } from "./go_inbox.ts";
 import type { Letter } from "./letters.ts";
+import type { MapSource } from "./maps.ts";
 import { Outbound } from "./outbound.ts";
 import { readState } from "./state.ts";
 import type { Decoders } from "./values.ts";
@@ -54,6 +55,8 @@ export interface LinkContext {
   /** Aborted when the transport closes. */
   readonly signal: AbortSignal;
   open(address: string): Call;
+  /** The maps of Hearsay members; `undefined` if they are not translated. */
+  maps(): MapSource | undefined;
   /** Returns a new, unique actor name for a request's sender. */
   nextName(): string;
   /** Passes a connection to the gossiper; false if it accepts no more. */
@@ -255,8 +258,8 @@ export class GoLink implements GoSide {
   }
 
   #make({ theyDialed }: { readonly theyDialed: boolean }): GoConnection {
-    const { cluster, decoders } = this.#context;
-    const connection = new GoConnection(this, { theyDialed, cluster, decoders });
+    const { cluster, decoders, maps } = this.#context;
+    const connection = new GoConnection(this, { theyDialed, cluster, decoders, maps });
     this.#connections.add(connection);
     return connection;
   }

@@ -31,7 +31,8 @@ import {
 import { Refusals, type RefusedClient, whyForeignPage, whyStranger } from "../../transport/strangers.ts";
 import type { ListenFailure } from "../../transport/listening.ts";
 import { Outbound } from "./outbound.ts";
-import type { Decoders } from "./values.ts";
+import type { MapSource } from "./maps.ts";
+import { type Decoders, withMaps } from "./values.ts";
 
 /** The kind of every Hearsay member in a cluster of protoactor. It has no actors to activate. */
 export const HEARSAY_KIND = "hearsay.v2";
@@ -93,9 +94,10 @@ export class ProtoactorTransport implements Transport {
   readonly self: Member;
   /** Called for an event that a process sent to the event stream of this member. Must not throw. */
   onEvent: ((systemId: string, type: string, body: Uint8Array) => void) | undefined;
+  /** @ignore */
+  maps: MapSource | undefined;
   readonly #options: ProtoactorTransportOptions;
   readonly #runtime: Runtime;
-  readonly #decoders: Decoders;
   readonly #context: LinkContext;
   readonly #links = new Map<string, GoLink>();
   readonly #connections = new Set<HearsayConnection>();
@@ -115,7 +117,6 @@ export class ProtoactorTransport implements Transport {
     this.#options = options;
     this.#server = server;
     this.#runtime = options.runtime ?? realRuntime;
-    this.#decoders = options.decoders ?? {};
     this.self = {
       id,
       ...(advertise ?? { host: hostname, port: server.port }),
@@ -136,9 +137,10 @@ export class ProtoactorTransport implements Transport {
       actorName: options.gossipActorName ?? "gossip",
       maxMessageBytes,
       connectTimeout: options.connectTimeout ?? 500,
-      decoders: this.#decoders,
+      decoders: withMaps(options.decoders ?? {}),
       signal: this.#closing.signal,
       open: (address) => calls.open(address, limitsOf(options)),
+      maps: () => this.maps,
       nextName: () => `${NAME_PREFIX}${++this.#names}`,
       offer: (connection) => this.#offer(connection),
     };
@@ -208,8 +210,7 @@ export class ProtoactorTransport implements Transport {
         `The address must be hearsay://host:port or protoactor://host:port; got ${address}. Nothing was dialed.`,
       );
     }
-    const { connectTimeout } = this.#context;
-    using deadline = deadlineAfter(this.#runtime, connectTimeout, `Connecting to ${address}`, {
+    using deadline = deadlineAfter(this.#runtime, this.#context.connectTimeout, `Connecting to ${address}`, {
       signal: AbortSignal.any([options.signal, this.#closing.signal]),
     });
     const { signal } = deadline;
@@ -373,7 +374,7 @@ export class ProtoactorTransport implements Transport {
       runtime: this.#runtime,
       maxMessageBytes: this.#options.maxMessageBytes,
       closeTimeout: this.#options.closeTimeout ?? 250,
-      decoders: this.#decoders,
+      decoders: this.#context.decoders,
       onOver: (over) => this.#connections.delete(over),
     });
     this.#connections.add(connection);

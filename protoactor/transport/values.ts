@@ -6,11 +6,14 @@
 
 import { type JsonValue, type SentEntry, TYPE } from "../../engine/types.ts";
 import { type ReadAny, readAny } from "../../protocol/any_value.ts";
+import { GO_MAP, goMapValue } from "../../maps/go_map.ts";
 import { JsonPath } from "../../protocol/check.ts";
 import {
   type Any,
+  GOSSIP_MAP,
   HEARTBEAT,
   LIST_VALUE,
+  type MapItem,
   type ProtoField,
   type ProtoMember,
   type ProtoTopology,
@@ -52,6 +55,27 @@ export function anyOf(entry: SentEntry): Any {
     }
     default:
       return { typeUrl: PREFIX + TYPE.value, value: valueBytes(entry.value!) };
+  }
+}
+
+/** Encodes a map for a Go member: there it is one value. */
+export function mapAnyOf(items: readonly MapItem[]): Any {
+  return { typeUrl: PREFIX + GO_MAP, value: GOSSIP_MAP.encode({ items }) };
+}
+
+/** Adds a decoder of maps, unless there is one. A map within a map stays `{ typeUrl, bytes }`: its depth has no limit. */
+export function withMaps(decoders: Decoders): Decoders {
+  const items = (bytes: Uint8Array) =>
+    Object.fromEntries(GOSSIP_MAP.decode(bytes).items.flatMap((item) => readItem(item, decoders)));
+  return { [GO_MAP]: (bytes) => goMapValue(items(bytes)), ...decoders };
+}
+
+function readItem({ key, value }: MapItem, decoders: Decoders): [string, JsonValue][] {
+  try {
+    return [[key, readBinaryAny(value!, decoders).value!]];
+  } catch {
+    // It has no value, or even the name of its type is invalid.
+    return [];
   }
 }
 

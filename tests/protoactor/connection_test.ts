@@ -6,6 +6,7 @@ import type { Message } from "../../protocol/message.ts";
 import type { GossipState, Pid } from "../../protoactor/transport/definitions.ts";
 import { GoConnection, type GoSide } from "../../protoactor/transport/go_connection.ts";
 import { GoInbox } from "../../protoactor/transport/go_inbox.ts";
+import type { MapSource } from "../../protoactor/transport/maps.ts";
 import { deltaOf, stateOf } from "../../protoactor/transport/state.ts";
 
 const OPTIONS = { cluster: "orders", maxMessageBytes: 65_536, decoders: {} };
@@ -54,9 +55,9 @@ class FakeSide implements GoSide {
 }
 
 /** The gossiper's end of a connection to the member. */
-function connect(theyDialed: boolean) {
+function connect(theyDialed: boolean, maps?: MapSource) {
   const side = new FakeSide();
-  const connection = new GoConnection(side, { theyDialed, ...OPTIONS });
+  const connection = new GoConnection(side, { theyDialed, ...OPTIONS, maps: () => maps });
   const reader = connection.readable.getReader();
   const writer = connection.writable.getWriter();
   const received: Message[] = [];
@@ -241,4 +242,31 @@ Deno.test("Go connection: a heartbeat is not sent on, because a Go member has he
   const { side, received, send } = connect(false);
   await send({ type: "heartbeat", liveness: { count: 7, vector: { stride: 1, counts: "abcdA" } } });
   assertEquals([side.asked, received], [[], []]);
+});
+
+Deno.test("Go connection: a map is sent whole with a round, before the request that acknowledges it, and not with a push", async () => {
+  const incarnation = makeIncarnation(1_700_000_000_000, 0.5);
+  const timestampMs = 1;
+  const entry = { key: "stock␟tea", number: 1, type: TYPE.value, value: 3, json: "3", timestampMs };
+  const { side, received, send } = connect(false, {
+    stateOf: () => ({ number: 1, entries: [entry] }),
+    onTooLarge: () => {},
+  });
+  const keysAsked = () =>
+    side.asked.map(({ members }) => members.flatMap(({ value }) => value!.values.map(({ key }) => key)));
+  const plain = { ...entry, key: "plain", number: 2 };
+  const members = [{ id: "a", incarnation, after: 0, reset: false, entries: [entry, plain] }];
+  await send({ type: "push", delta: { members: [{ ...members[0]!, entries: [entry] }] }, relay: true });
+  assertEquals(side.asked, []);
+  await send({ type: "push", delta: { members }, relay: true });
+  assertEquals(keysAsked(), [["plain"]]);
+  await send({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "a", delta: deltaOf(members) });
+  assertEquals(keysAsked(), [["plain"], ["stock"], ["plain"]]);
+  side.answerNext();
+  side.answerNext();
+  await settle();
+  assertEquals(received, []);
+  side.answerNext();
+  await settle();
+  assertEquals(typesOf(received), ["reply d2"]);
 });

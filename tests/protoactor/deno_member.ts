@@ -7,6 +7,7 @@
 
 import { TextLineStream } from "../../deps/std_streams.ts";
 import { autoManaged, protoactorEtcd } from "../../protoactor/discovery.ts";
+import { getMapKeys, getMapState, mapOf, removeMapState, setMapState } from "../../maps/mod.ts";
 import type { DiscoveryContext } from "../../contracts/cluster.ts";
 import {
   broadcastEvent,
@@ -32,6 +33,8 @@ export interface DenoMemberOptions {
 interface Command {
   readonly op: string;
   readonly key: string;
+  /** The key within a map. */
+  readonly mapKey: string;
   readonly value: unknown;
   readonly members: readonly Member[];
 }
@@ -100,6 +103,29 @@ const COMMANDS: Readonly<Record<string, (command: Command) => object | Promise<o
   list: ({ members }) => {
     manual.list(members);
     return { ok: true };
+  },
+  setMap: ({ key, mapKey, value }) => {
+    setMapState(node, key, mapKey, value);
+    return { ok: true };
+  },
+  /** Sets so many entries of a map. */
+  fillMap: ({ key, value }) => {
+    for (let at = 0; at < (value as number); at++) setMapState(node, key, `client ${at}`, at);
+    return { ok: true };
+  },
+  removeMap: ({ key, mapKey }) => ({ ok: removeMapState(node, key, mapKey) }),
+  ownMap: ({ key }) => {
+    const items = getMapKeys(node, key).map((mapKey) => [mapKey, getMapState(node, key, mapKey)]);
+    return { items: Object.fromEntries(items) };
+  },
+  /** The maps of all members. */
+  maps: ({ key }) => {
+    const map = mapOf(node, key);
+    const maps = node.members.map(({ id }) => {
+      const items = [...map.entries(id)].map(([mapKey, { value }]) => [mapKey, value]);
+      return [id, { value: Object.fromEntries(items) }];
+    });
+    return { state: Object.fromEntries(maps) };
   },
   delete: ({ key }) => ({ ok: node.deleteState(key) }),
   get: ({ key }) => {

@@ -265,6 +265,76 @@ live(
   },
 );
 
+/** Waits until a member has these maps of all members under a key. */
+async function readsMaps(
+  reader: MemberProcess,
+  key: string,
+  expected: ReadonlyMap<MemberProcess, Readonly<Record<string, unknown>>>,
+): Promise<void> {
+  for (const [writer, items] of expected) {
+    await eventually(`${reader.kind} reads the map of ${writer.kind}`, async () => {
+      const { state } = await reader.ask({ op: reader.kind === "go" ? "get" : "maps", key });
+      const found = (state as Readonly<Record<string, { readonly value?: unknown }>>)[writer.id]?.value;
+      const text = (each: unknown) => Deno.inspect(each, { sorted: true, depth: 9 });
+      return text(found) === text(items) || found;
+    });
+  }
+}
+
+live(
+  "mixed cluster: maps of Go and Hearsay members are set, changed and removed entry by entry, and read by both (P3)",
+  async (goProgram) => {
+    await using cast = new Processes({ goProgram, size: 4 });
+    const members = await Promise.all([cast.go(), cast.go(), cast.deno(), cast.deno()]);
+    await allList(members);
+    const maps = new Map<MemberProcess, Record<string, unknown>>();
+    for (const [at, member] of members.entries()) {
+      await member.ask({ op: "setMap", key: "stock", mapKey: "tea", value: at });
+      await member.ask({ op: "setMap", key: "stock", mapKey: "grüße ␟", value: { of: member.kind } });
+      maps.set(member, { tea: at, "grüße ␟": { of: member.kind } });
+    }
+    await members[0].ask({ op: "setMap", key: "stock", mapKey: "text", text: "from Go" });
+    maps.get(members[0])!.text = "from Go";
+    for (const reader of members) await readsMaps(reader, "stock", maps);
+    for (const member of members) {
+      assertEquals((await member.ask({ op: "ownMap", key: "stock" })).items, maps.get(member));
+      await member.ask({ op: "setMap", key: "stock", mapKey: "milk", value: 1 });
+      await member.ask({ op: "removeMap", key: "stock", mapKey: "tea" });
+      maps.get(member)!.milk = 1;
+      delete maps.get(member)!.tea;
+    }
+    for (const reader of members) await readsMaps(reader, "stock", maps);
+    for (const member of members) {
+      for (const mapKey of Object.keys(maps.get(member)!)) {
+        await member.ask({ op: "removeMap", key: "stock", mapKey });
+      }
+      maps.set(member, {});
+    }
+    for (const reader of members) await readsMaps(reader, "stock", maps);
+  },
+);
+
+live(
+  "mixed cluster: a map of 20,000 entries reaches a Go member, and then one change of it (P3)",
+  async (goProgram) => {
+    await using cast = new Processes({ goProgram, size: 2 });
+    const [go, deno] = await Promise.all([cast.go(), cast.deno()]);
+    await allList([go, deno]);
+    const items = async () => ((await go.state("clients"))[deno.id]?.value ?? {}) as Record<string, unknown>;
+    await deno.ask({ op: "fillMap", key: "clients", value: 20_000 });
+    const filledMs = await eventually("the Go member has all entries", async () => {
+      const { length } = Object.keys(await items());
+      return length === 20_000 || length;
+    });
+    await deno.ask({ op: "removeMap", key: "clients", mapKey: "client 7" });
+    const changedMs = await eventually("it has one entry less", async () => !("client 7" in await items()));
+    console.log(
+      `map of 20,000 entries: at the Go member after ${filledMs | 0} ms, a change after ${changedMs | 0} ms`,
+    );
+    assertEquals(Object.keys(await items()).length, 19_999);
+  },
+);
+
 live(
   "mixed cluster: members find each other through etcd, read each other's values, and learn of departures and crashes",
   async (goProgram) => {

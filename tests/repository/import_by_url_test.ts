@@ -187,6 +187,7 @@ for (const [much, compilerOptions] of Object.entries(COMPILER_OPTIONS)) {
         "discovery/kubernetes/kubernetes.ts",
         "discovery/memory/memory.ts",
         "members/mod.ts",
+        "maps/mod.ts",
         "messages/broadcast_channel.ts",
         "messages/mod.ts",
         "operations/mod.ts",

@@ -42,6 +42,31 @@ Deno.test("protoactor: Hearsay members converge after partitions longer than hea
   }
 });
 
+Deno.test("protoactor: after faults both kinds of members have equal maps of Hearsay members (P3)", async () => {
+  let [filled, received] = [0, 0];
+  for (let seed = 401; seed < 401 + SEEDS; seed++) {
+    await using cluster = await MixedCluster.started({ seed, hearsay: 2, go: 2 });
+    await cluster.injectFaults(12_000);
+    cluster.calm();
+    await cluster.rest(15_000);
+    for (const owner of cluster.hearsay) {
+      const { id } = owner.gossiper;
+      const own = cluster.mapAtHearsay(owner.gossiper, id);
+      if (Object.keys(own).length > 0) filled++;
+      for (const { gossiper } of cluster.hearsay) assertEquals(cluster.mapAtHearsay(gossiper, id), own);
+      for (const go of cluster.go) assertEquals(cluster.mapAt(go, id) ?? {}, own, `seed ${seed}: ${go.id}`);
+    }
+    // A Go member sends a map once, even if the letter is lost; but Hearsay members have the same one.
+    for (const { id } of cluster.go) {
+      const [one, other] = cluster.hearsay.map(({ gossiper }) => cluster.mapAtHearsay(gossiper, id));
+      assertEquals(one, other, `seed ${seed}: ${id}`);
+      if (Object.keys(one!).length > 0) received++;
+    }
+  }
+  assertGreater(filled, SEEDS);
+  assertGreater(received, SEEDS);
+});
+
 Deno.test("protoactor: a value of a Hearsay member reaches every Go member at 50 % loss", async () => {
   for (let seed = 101; seed <= 106; seed++) {
     await using cluster = await MixedCluster.started({ seed, hearsay: 2, go: 3 });

@@ -14,6 +14,7 @@ export const FOLDERS: readonly string[] = [
   "discovery/memory",
   "engine",
   "gossiper",
+  "maps",
   "messages",
   "protocol",
 ];

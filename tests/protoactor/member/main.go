@@ -31,10 +31,12 @@ import (
 
 // One line of the standard input.
 type command struct {
-	Op    string          `json:"op"`
-	Key   string          `json:"key"`
-	Value json.RawMessage `json:"value"`
-	Text  *string         `json:"text"`
+	Op  string `json:"op"`
+	Key string `json:"key"`
+	// The key within a map.
+	MapKey string          `json:"mapKey"`
+	Value  json.RawMessage `json:"value"`
+	Text   *string         `json:"text"`
 	// The new list of members, with -manual.
 	Members cluster.Members `json:"members"`
 }
@@ -139,6 +141,21 @@ func (m *member) do(asked command) any {
 			entries[id] = entryOf(held)
 		}
 		return map[string]any{"state": entries}
+	case "setMap":
+		value, err := valueOf(asked)
+		if err == nil {
+			m.Gossip.SetMapState(asked.Key, asked.MapKey, value)
+		}
+		return outcome(err)
+	case "removeMap":
+		m.Gossip.RemoveMapState(asked.Key, asked.MapKey)
+		return outcome(nil)
+	case "ownMap":
+		items := map[string]any{}
+		for _, key := range m.Gossip.GetMapKeys(asked.Key) {
+			items[key] = itemOf(m.Gossip.GetMapState(asked.Key, key))
+		}
+		return map[string]any{"items": items}
 	case "members":
 		ids := []string{}
 		for _, each := range m.MemberList.Members().Members() {
@@ -206,6 +223,12 @@ func entryOf(held *cluster.GossipKeyValue) entry {
 		told.Value = value.AsInterface()
 	case *wrapperspb.StringValue:
 		told.Text = &value.Value
+	case *cluster.GossipMap:
+		items := map[string]any{}
+		for key, item := range value.Items {
+			items[key] = itemOf(item)
+		}
+		told.Value = items
 	default:
 		told.Bytes = base64.StdEncoding.EncodeToString(held.Value.Value)
 	}
@@ -213,6 +236,18 @@ func entryOf(held *cluster.GossipKeyValue) entry {
 		told.Type = held.Value.TypeUrl
 	}
 	return told
+}
+
+// An entry of a map: a JSON value or a wrapped string; nil for anything else.
+func itemOf(item *anypb.Any) any {
+	message, _ := item.UnmarshalNew()
+	switch value := message.(type) {
+	case *structpb.Value:
+		return value.AsInterface()
+	case *wrapperspb.StringValue:
+		return value.Value
+	}
+	return nil
 }
 
 func outcome(err error) any {

@@ -7,20 +7,25 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import { fixedMembers } from "../../../discovery/fixed.ts";
 import { isUnversioned } from "../../../engine/incarnation.ts";
-import { HEARTBEAT_KEY } from "../../../engine/types.ts";
+import { HEARTBEAT_KEY, type SentEntry } from "../../../engine/types.ts";
 import type { Member } from "../../../contracts/cluster.ts";
+import { mapKeysOf } from "../../../maps/composed_key.ts";
+import { goItemsOf, type Items } from "../../../maps/go_map.ts";
+import { mapOf } from "../../../maps/mod.ts";
 import { configure } from "../../../options/configuration.ts";
 import { EventStream } from "../../../contracts/event_stream.ts";
 import { Gossiper } from "../../../gossiper/gossiper.ts";
 import { numberInLife } from "../../../protoactor/transport/numbers.ts";
 import { HEARSAY_KIND, ProtoactorTransport } from "../../../protoactor/transport/transport.ts";
-import { anyOf } from "../../../protoactor/transport/values.ts";
+import { mapsOf } from "../../../protoactor/maps.ts";
+import { anyOf, mapAnyOf, readBinaryAny, withMaps } from "../../../protoactor/transport/values.ts";
 import { VirtualRuntime } from "../../../testing/virtual_runtime.ts";
 import { CallNetwork } from "./call_network.ts";
 import { bigOf, type Listed, ModelGoMember } from "./model_go_member.ts";
 
 const STEP_MS = 150;
-const KEYS = ["k0", "k1", "k2"];
+/** The last two are entries of a map. */
+const KEYS = ["k0", "k1", "k2", "map␟x", "map␟y"];
 
 /** One Hearsay member of the cluster. */
 export interface HearsayMember {
@@ -113,9 +118,29 @@ export class MixedCluster implements AsyncDisposable {
     const at = Math.floor(this.runtime.random() * (this.hearsay.length + this.go.length));
     const member = this.hearsay[at]?.gossiper;
     const entry = { key, number: 1, type: "google.protobuf.Value", value, json: `${value}` };
-    if (!member) return this.go[at - this.hearsay.length]!.set(key, anyOf(entry));
+    if (!member) return this.#setAt(this.go[at - this.hearsay.length]!, entry);
     if (this.#chance(0.1)) member.deleteState(key);
     else member.setState(key, value);
+  }
+
+  /** A Go member has a map as one value. */
+  #setAt(member: ModelGoMember, entry: SentEntry): void {
+    const keys = mapKeysOf(entry.key);
+    const value = anyOf(entry);
+    if (keys) member.set(keys.key, mapAnyOf([{ key: keys.mapKey, value }]));
+    else member.set(entry.key, value);
+  }
+
+  /** The map of a member at a Go member. */
+  mapAt(member: ModelGoMember, id: string): Items | undefined {
+    const any = member.held(id, "map")?.value;
+    return any && goItemsOf(readBinaryAny(any, withMaps({})).value);
+  }
+
+  /** The map of a member at a Hearsay member, empty if it has none. */
+  mapAtHearsay(gossiper: Gossiper, id: string): Items {
+    const entries = mapOf(gossiper, "map").entries(id);
+    return Object.fromEntries(Array.from(entries, ([mapKey, { value }]) => [mapKey, value]));
   }
 
   /** State of a Hearsay member without heartbeats, as text: equal texts mean equal state. */
@@ -157,7 +182,7 @@ export class MixedCluster implements AsyncDisposable {
           const number = isUnversioned(incarnation!)
             ? BigInt(sequenceNumber)
             : bigOf(numberInLife(incarnation!, sequenceNumber));
-          const held = holder.held(id, key)?.number ?? 0n;
+          const held = holder.held(id, mapKeysOf(key)?.key ?? key)?.number ?? 0n;
           assertEquals(held >= number, true, `${holder.id} lacks ${key} of ${id}: ${held} < ${number}`);
         }
       }
@@ -184,6 +209,7 @@ export class MixedCluster implements AsyncDisposable {
       discovery,
       runtime,
     });
+    transport.maps = mapsOf(gossiper);
     await gossiper.start();
     this.hearsay.push({ gossiper, transport, stream });
   }
