@@ -53,9 +53,9 @@ export class Requests {
     return this.#underWay !== undefined;
   }
 
-  /** True if this is the request under way. */
-  isUnderWay(request: Request): boolean {
-    return this.#underWay === request;
+  /** True if the time limit of a request has passed. */
+  isLate(request: Request): boolean {
+    return this.#late.get(request.id) === request;
   }
 
   /** Begins a request; throws with code `busy` while another is under way. */
@@ -126,7 +126,7 @@ export class Requests {
 
   /** Marks a request as late; returns false if it is no longer under way. */
   expire(request: Request): boolean {
-    if (!this.isUnderWay(request)) return false;
+    if (this.#underWay !== request) return false;
     this.#late.set(request.id, request);
     this.#release();
     return true;

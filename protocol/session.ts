@@ -219,8 +219,9 @@ export class Session {
     const request = this.#requests.begin(question);
     this.#usedMs = this.#options.runtime.monotonicMs();
     const sent = make(request.id);
-    // A request that expires unsent is dropped: no code waits for its answer, and the peer may be blocked by now.
-    this.#outbox.push(() => this.#requests.isUnderWay(request) ? sent : undefined);
+    // A request that expires unsent is dropped: no code waits for its answer, and the peer may be blocked by now. At the
+    // end of the session unsent ones still go: one of them may be the departure.
+    this.#outbox.push(() => this.#requests.isLate(request) ? undefined : sent);
     try {
       return await abortable(request.answer.promise, signal);
     } catch (error) {

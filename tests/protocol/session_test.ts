@@ -202,6 +202,16 @@ Deno.test("session: a request that expires before the peer takes it is never sen
   session.over(undefined);
 });
 
+Deno.test("session: an unsent request is still sent when the session ends: it may be the departure (R9.2)", async () => {
+  const { session, reader } = await openSession();
+  const content = { delta: deltaOf([]), sent: [], holds: new Map(), liveness: { count: 1 } };
+  const asked = session.gossip(content as never, new AbortController());
+  session.end(CLOSE.done, "over");
+  await assertRejects(() => asked);
+  assertEquals((await reader.read()).value?.type, "gossip");
+  session.over(undefined);
+});
+
 Deno.test("session: heartbeats that a peer does not read are dropped, within the bound of the outbox", async () => {
   const { session, reader } = await openSession();
   for (let count = 1; count <= 100; count++) session.heartbeat({ count });
