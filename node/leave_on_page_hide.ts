@@ -22,9 +22,9 @@ const OPTIONS = optionsOf<LeaveOnPageHideOptions>({ onReturn: FUNCTION });
 /**
  * How long a page that goes away holds on to its connections, in milliseconds. Chromium resets a connection that has unread
  * data, and a reset takes what the peer has not read yet: without this, one departure in a hundred was lost to a busy peer.
- * Longer: each departure delays the next page by as much.
+ * With 50 a busy machine still lost some. Longer: each departure delays the next page by as much.
  */
-const LINGER_MS = 50;
+const LINGER_MS = 100;
 /** More turns than the streams of a connection take to write a message. */
 const TURNS = 100;
 
