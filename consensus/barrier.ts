@@ -14,7 +14,7 @@ import { assertOwnKey } from "../gossiper/validation.ts";
 import {
   assertNone,
   brokenBy,
-  rule,
+  integer,
   type Rules,
   RUNTIME,
   SIGNAL,
@@ -60,12 +60,7 @@ const MAX_TIMEOUT = 2 ** 31 - 1;
 const OPTIONS: Rules<BarrierOptions> = {
   key: TEXT,
   step: wholeNumber({ least: 0 }),
-  timeout: rule(
-    (given) => Number.isInteger(given) && (given as number) >= 1 && (given as number) <= MAX_TIMEOUT,
-    {
-      allowed: `a whole number of milliseconds from 1 to ${MAX_TIMEOUT}`,
-    },
-  ),
+  timeout: integer({ least: 1, most: MAX_TIMEOUT, unit: "milliseconds" }),
   members: wholeNumber({ least: 1, unit: "members" }),
   runtime: RUNTIME,
   signal: SIGNAL,

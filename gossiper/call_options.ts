@@ -5,7 +5,7 @@
  */
 
 import { MAX_EXPIRES_AFTER } from "../options/member_rules.ts";
-import { rule, type Rules, SIGNAL, wholeNumber } from "../options/rules.ts";
+import { integer, rule, type Rules, SIGNAL, wholeNumber } from "../options/rules.ts";
 import type { MembersOptions, SetStateOptions, WaitOptions } from "./contract.ts";
 
 /** The options of a call that waits, or of a stream. */
@@ -17,7 +17,7 @@ export const WHEN_MEMBERS: Rules<MembersOptions> = {
 };
 /** The options of `setState`. */
 export const EXPIRY: Rules<Pick<SetStateOptions, "expiresAfter">> = {
-  expiresAfter: wholeNumber({ least: 1, most: MAX_EXPIRES_AFTER, unit: "milliseconds" }),
+  expiresAfter: integer({ least: 1, most: MAX_EXPIRES_AFTER, unit: "milliseconds" }),
 };
 /** The options of `setStateRequest`. */
 export const SET_STATE: Rules<SetStateOptions> = {

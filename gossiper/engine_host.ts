@@ -84,7 +84,7 @@ export class EngineHost {
 
   /**
    * Calls the engine and publishes the events that it returns. An error of the engine means a broken invariant,
-   * except a `RangeError` with `mayRefuse`.
+   * except a `RangeError` with `mayRefuse`: a limit, thrown as a `HearsayError` of code `too_large`.
    */
   do<T extends { readonly events: readonly EngineEvent[] }>(
     call: (engine: Engine, now: Instant) => T,
@@ -99,7 +99,10 @@ export class EngineHost {
     try {
       caused = call(this.engine, this.now());
     } catch (error) {
-      if (!(options.mayRefuse && error instanceof RangeError)) this.#onFatal(error);
+      if (options.mayRefuse && error instanceof RangeError) {
+        throw new HearsayError("too_large", error.message, { cause: error });
+      }
+      this.#onFatal(error);
       throw error;
     } finally {
       this.#isInside = false;

@@ -29,7 +29,8 @@ import type {
 import { acknowledged } from "./acknowledgements.ts";
 import { Explanations } from "./explanations.ts";
 import type { Explanation, Spreading } from "../contracts/explanation.ts";
-import { blockByHand, expectMembers } from "./blocks.ts";
+import { blockByHand } from "./blocks.ts";
+import { expectMembers } from "./fixed_members.ts";
 import { EngineHost } from "./engine_host.ts";
 import { type FlushResult, NOTHING_SENT } from "./departure.ts";
 import { HearsayError } from "../common/errors.ts";

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { HearsayError } from "../common/errors.ts";
 import type { SetStateOptions } from "./contract.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { assertOwnKey, copied } from "./validation.ts";
@@ -19,10 +18,5 @@ export function setOwn(
 ): number {
   assertOwnKey(key);
   const copy = { ...copied(key, value), ...(expiresAfter !== undefined && { expiresAfter }) };
-  try {
-    return engineHost.do((engine, now) => engine.set(key, copy, now), { mayRefuse: true }).number;
-  } catch (error) {
-    if (error instanceof RangeError) throw new HearsayError("too_large", error.message, { cause: error });
-    throw error;
-  }
+  return engineHost.do((engine, now) => engine.set(key, copy, now), { mayRefuse: true }).number;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { flatMapped } from "../common/flat_mapped.ts";
 import type { GossipUpdate } from "../engine/events.ts";
 import type { JsonValue } from "../engine/types.ts";
 import type { Checked } from "./checked_value.ts";
@@ -16,27 +17,15 @@ export function typedUpdates<Output>(
   updates: ReadableStream<GossipUpdate>,
   check: (memberId: string, value: JsonValue) => Checked<Output>,
 ): ReadableStream<GossipUpdate<Output>> {
-  const reader = updates.getReader();
   /** The members of which the reader has a value. */
   const read = new Set<string>();
-  const typed = (update: GossipUpdate): GossipUpdate<Output> | undefined => {
+  return flatMapped(updates, (update): GossipUpdate<Output>[] => {
     const { memberId, value } = update;
     const checked = value === undefined ? undefined : check(memberId, value);
     if (checked?.fits) {
       read.add(memberId);
-      return { ...update, value: checked.value };
+      return [{ ...update, value: checked.value }];
     }
-    return read.delete(memberId) ? { ...update, value: undefined, deleted: true } : undefined;
-  };
-  return new ReadableStream<GossipUpdate<Output>>({
-    async pull(controller) {
-      for (;;) {
-        const { done, value: update } = await reader.read();
-        if (done) return controller.close();
-        const item = typed(update);
-        if (item) return controller.enqueue(item);
-      }
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
+    return read.delete(memberId) ? [{ ...update, value: undefined, deleted: true }] : [];
+  });
 }

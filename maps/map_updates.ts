@@ -4,6 +4,7 @@
  * @module
  */
 
+import { flatMapped } from "../common/flat_mapped.ts";
 import type { GossipUpdate } from "../engine/events.ts";
 import type { JsonValue } from "../engine/types.ts";
 import { mapKeysOf } from "./composed_key.ts";
@@ -30,30 +31,16 @@ export function mapUpdates(
   updates: ReadableStream<GossipUpdate>,
   key: string,
 ): ReadableStream<MapUpdate> {
-  const reader = updates.getReader();
   /** The last map of each member of protoactor-go. */
   const goMaps = new Map<string, Items>();
-  let unread: Iterator<MapUpdate> = [].values();
-  const read = (update: GossipUpdate): Iterable<MapUpdate> => {
+  return flatMapped(updates, (update): Iterable<MapUpdate> => {
     if (update.key !== key) return entryUpdate(update, key);
     const before = goMaps.get(update.memberId) ?? {};
     const after = goItemsOf(update.value);
     if (after) goMaps.set(update.memberId, after);
     else goMaps.delete(update.memberId);
     return changes(update, { before, after: after ?? {} });
-  };
-  return new ReadableStream<MapUpdate>({
-    async pull(controller) {
-      for (;;) {
-        const item = unread.next();
-        if (!item.done) return controller.enqueue(item.value);
-        const { done, value } = await reader.read();
-        if (done) return controller.close();
-        unread = read(value)[Symbol.iterator]();
-      }
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
+  });
 }
 
 function entryUpdate(update: GossipUpdate, key: string): MapUpdate[] {

@@ -7,14 +7,11 @@
 import { copyJson, type JsonCopy, JsonValueError, utf8Length } from "../engine/json.ts";
 import { errorText } from "../common/error_text.ts";
 import { HearsayError } from "../common/errors.ts";
-import { assertNone, describe, FLAG, listOf, rule, type Rules, SIGNAL, TEXT } from "../options/rules.ts";
+import { assertNone, describe, FLAG, integer, listOf, type Rules, SIGNAL, TEXT } from "../options/rules.ts";
 import type { Ask, AskOptions, Audience, BroadcastOptions } from "./contract.ts";
 import { MAX_TIMEOUT_MS, MAX_TOPIC_BYTES } from "./limits.ts";
 
-const TIMEOUT = rule(
-  (given) => Number.isInteger(given) && (given as number) >= 1 && (given as number) <= MAX_TIMEOUT_MS,
-  { allowed: `a whole number of milliseconds from 1 to ${MAX_TIMEOUT_MS}` },
-);
+const TIMEOUT = integer({ least: 1, most: MAX_TIMEOUT_MS, unit: "milliseconds" });
 /** The options of `broadcast` and `ask`. */
 export const CALL: Rules<BroadcastOptions & AskOptions> = {
   includeSelf: FLAG,

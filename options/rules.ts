@@ -124,18 +124,21 @@ export const SECRET: Rule = rule((given) => typeof given === "string", {
 });
 
 /** A whole number, of a unit if it has one. */
-export function wholeNumber(
-  { least, most = Infinity, unit }: {
-    readonly least: number;
-    readonly most?: number;
-    readonly unit?: string;
-  },
-): Rule {
-  const isWithin = (given: unknown) => Number(given) >= least && Number(given) <= most;
-  return rule((given) => Number.isSafeInteger(given) && isWithin(given), {
-    allowed: `a whole number ${unit === undefined ? "" : `of ${unit} `}of at least ${least}` +
-      (most === Infinity ? "" : `, at most ${most}`),
+export function wholeNumber({ least, unit }: { readonly least: number; readonly unit?: string }): Rule {
+  return rule((given) => Number.isSafeInteger(given) && (given as number) >= least, {
+    allowed: `a whole number ${unit === undefined ? "" : `of ${unit} `}of at least ${least}`,
   });
+}
+
+/** An integer of a range; `unit` is the end of the sentence, after the range. */
+export function integer(
+  { least, most, unit }: { readonly least: number; readonly most: number; readonly unit?: string },
+): Rule {
+  const [from, to] = [least, most].map((bound) => bound.toLocaleString("en-US"));
+  return rule(
+    (given) => Number.isSafeInteger(given) && (given as number) >= least && (given as number) <= most,
+    { allowed: `an integer from ${from} to ${to}${unit === undefined ? "" : ` ${unit}`}` },
+  );
 }
 
 /** A port to dial. */

@@ -12,7 +12,7 @@ import { assertDeno } from "../common/needs_deno.ts";
 import { deadlineAfter, realRuntime, type Runtime, sleep } from "../common/runtime.ts";
 import { ETCD_RULES, EtcdClient, type EtcdOptions, type OwnedKey } from "../discovery/etcd/client.ts";
 import type { WaitOptions } from "../gossiper/contract.ts";
-import { assertNone, assertOptions, optionsOf, rule, RUNTIME, SIGNAL, TEXT } from "../options/rules.ts";
+import { assertNone, assertOptions, integer, optionsOf, RUNTIME, SIGNAL, TEXT } from "../options/rules.ts";
 import { Lease } from "./etcd_lease.ts";
 
 export type { EtcdOptions } from "../discovery/etcd/client.ts";
@@ -72,15 +72,11 @@ export interface EtcdLeader extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-const milliseconds = rule(
-  (given) => Number.isSafeInteger(given) && (given as number) >= 2_000 && (given as number) <= 86_400_000,
-  { allowed: "an integer from 2,000 to 86,400,000 milliseconds" },
-);
 const OPTIONS = optionsOf<EtcdLeaderOptions>({
   ...ETCD_RULES,
   name: TEXT,
   id: TEXT,
-  ttl: milliseconds,
+  ttl: integer({ least: 2_000, most: 86_400_000, unit: "milliseconds" }),
   prefix: TEXT,
   signal: SIGNAL,
   runtime: RUNTIME,

@@ -5,7 +5,7 @@
  */
 
 import type { Runtime } from "../common/runtime.ts";
-import { assertNone, optionsOf, rule, type Rules, RUNTIME, SIGNAL } from "../options/rules.ts";
+import { assertNone, integer, optionsOf, rule, type Rules, RUNTIME, SIGNAL } from "../options/rules.ts";
 
 /** Options of {@linkcode leader} and {@linkcode owners}. All members of one role must give the same ones. */
 export interface RoleOptions {
@@ -54,30 +54,21 @@ export const HEARD_WITHIN_MS = 2_500;
 /** The longest `settle` and `heardWithin`: an hour without a leader is a mistake in the unit. */
 const MAX_MS = 3_600_000;
 
-/** A rule for integers of a range. */
-function integer({ least, most, unit }: { least: number; most: number; unit: string }) {
-  const words = `an integer from ${least} to ${most.toLocaleString("en-US")}${unit}`;
-  return rule(
-    (given) => Number.isSafeInteger(given) && (given as number) >= least && (given as number) <= most,
-    { allowed: words },
-  );
-}
-
 const WORD = rule((given) => typeof given === "string" && /^.{1,100}$/s.test(given), {
   allowed: "a text of 1 to 100 characters",
 });
 
 const ROLE: Rules<RoleOptions> = {
-  atLeast: integer({ least: 1, most: 10_000, unit: " candidates, such as more than half of them" }),
+  atLeast: integer({ least: 1, most: 10_000, unit: "candidates, such as more than half of them" }),
   of: WORD,
   zone: WORD,
-  settle: integer({ least: 0, most: MAX_MS, unit: " milliseconds" }),
-  heardWithin: integer({ least: 500, most: MAX_MS, unit: " milliseconds" }),
+  settle: integer({ least: 0, most: MAX_MS, unit: "milliseconds" }),
+  heardWithin: integer({ least: 500, most: MAX_MS, unit: "milliseconds" }),
   name: WORD,
   signal: SIGNAL,
   runtime: RUNTIME,
 };
-const OWNERS: Rules<OwnersOptions> = { ...ROLE, replicas: integer({ least: 1, most: 16, unit: "" }) };
+const OWNERS: Rules<OwnersOptions> = { ...ROLE, replicas: integer({ least: 1, most: 16 }) };
 
 const LEADER_OPTIONS = optionsOf<RoleOptions>(ROLE, ["atLeast"]);
 const OWNERS_OPTIONS = optionsOf<OwnersOptions>(OWNERS, ["atLeast"]);

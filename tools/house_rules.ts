@@ -62,10 +62,10 @@ const APART: ReadonlyMap<string, readonly string[]> = new Map([
   ["consensus", ROOMS.slice(0, ROOMS.indexOf("transport"))],
   ["keys", [...ROOMS.slice(0, ROOMS.indexOf("transport")), "consensus"]],
   ["maps", ROOMS.slice(0, ROOMS.indexOf("transport"))],
-  ["adapters", ROOMS.slice(0, ROOMS.indexOf("operations"))],
-  ["roles", ROOMS.slice(0, ROOMS.indexOf("operations"))],
+  ...["adapters", "roles", "browser"].map((room) =>
+    [room, ROOMS.slice(0, ROOMS.indexOf("operations"))] as const
+  ),
   ["members", ROOMS.slice(0, ROOMS.indexOf("transport"))],
-  ["browser", ROOMS.slice(0, ROOMS.indexOf("operations"))],
   ["protoactor", [...ROOMS.slice(0, ROOMS.indexOf("operations")), "maps"]],
 ]);
 /** Rooms and `mod.ts`, each with the rooms that it may import. */

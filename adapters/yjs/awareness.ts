@@ -28,7 +28,7 @@ import { messageOf } from "../../common/error_text.ts";
 import { realRuntime, type Runtime } from "../../common/runtime.ts";
 import type { GossipUpdate } from "../../engine/events.ts";
 import type { MemberView, WaitOptions } from "../../gossiper/contract.ts";
-import { assertNone, FUNCTION, optionsOf, rule, RUNTIME, TEXT } from "../../options/rules.ts";
+import { assertNone, FUNCTION, integer, optionsOf, rule, RUNTIME, TEXT } from "../../options/rules.ts";
 import { LocalState } from "./local_state.ts";
 import { RemoteStates } from "./remote_states.ts";
 
@@ -113,21 +113,14 @@ export interface ShareAwarenessOptions<A extends AwarenessLike> {
   readonly runtime?: Runtime;
 }
 
-function within(least: number, most: number) {
-  return rule(
-    (given) => Number.isInteger(given) && (given as number) >= least && (given as number) <= most,
-    { allowed: `an integer from ${least} to ${most}` },
-  );
-}
-
 const OPTIONS = optionsOf<ShareAwarenessOptions<AwarenessLike>>({
   protocol: rule((given) => {
     const { applyAwarenessUpdate, removeAwarenessStates } = Object(given);
     return typeof applyAwarenessUpdate === "function" && typeof removeAwarenessStates === "function";
   }, { allowed: "the module `y-protocols/awareness`" }),
   key: TEXT,
-  maxPerSecond: within(1, 1_000),
-  maxBytes: within(64, 1_048_576),
+  maxPerSecond: integer({ least: 1, most: 1_000 }),
+  maxBytes: integer({ least: 64, most: 1_048_576 }),
   onError: FUNCTION,
   runtime: RUNTIME,
 }, ["protocol"]);

@@ -26,7 +26,7 @@ import { realRuntime, type Runtime } from "../../common/runtime.ts";
 import type { Discovery, Member } from "../../contracts/cluster.ts";
 import { DISCOVERY } from "../../contracts/discovery_rule.ts";
 import { CLUSTER_NAME } from "../../options/member_rules.ts";
-import { assertNone, optionsOf, rule, RUNTIME, TEXT } from "../../options/rules.ts";
+import { assertNone, integer, optionsOf, rule, RUNTIME, TEXT } from "../../options/rules.ts";
 import { anyOf } from "../any_of.ts";
 import { duration } from "../checks.ts";
 import { Recollection } from "./recollection.ts";
@@ -60,10 +60,7 @@ export interface MemoryOptions {
 
 const OPTIONS = optionsOf<MemoryOptions>({
   cluster: CLUSTER_NAME,
-  maxPeers: rule(
-    (given) => Number.isInteger(given) && (given as number) >= 1 && (given as number) <= MAX_PEERS,
-    { allowed: `an integer from 1 to ${MAX_PEERS}` },
-  ),
+  maxPeers: integer({ least: 1, most: MAX_PEERS }),
   maxAge: duration({ leastMs: 1_000 }),
   writeInterval: duration({ leastMs: 100 }),
   runtime: RUNTIME,

@@ -30,6 +30,16 @@ function tick(clock: TestClock, ...engines: readonly Engine[]): void {
   for (const engine of engines) note(engine, engine.tick(clock.now));
 }
 
+/** An engine that these others have in their topology too. It has shaken hands with none of them. */
+function newcomer(id: string, others: readonly Engine[], clock: TestClock): Engine {
+  const engine = makeEngine(id, clock);
+  const members = [...others[0]!.view.activeIds(), id];
+  for (const each of [...others, engine]) {
+    note(each, each.setTopology({ members, blocked: [] }, clock.now));
+  }
+  return engine;
+}
+
 /** The updates of a key, in short. */
 function updates(engine: Engine, key: string): readonly string[] {
   return eventsOf(engine).of("GossipUpdate").filter((each) => each.key === key)
@@ -93,10 +103,7 @@ Deno.test("expiry: a renewal begins a new time, and a set without a time keeps t
 Deno.test("expiry: a renewal leaves out the value for a peer that has it, also through a relay (E16)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
-  const c = makeEngine("c", clock);
-  for (const engine of [a, b, c]) {
-    note(engine, engine.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
-  }
+  const c = newcomer("c", [a, b], clock);
   handshake(b, c, clock);
   const long = "x".repeat(1_000);
   const renew = () => note(a, a.set("k", { ...copyJson(long), expiresAfter: LIFETIME }, clock.now));
@@ -116,10 +123,7 @@ Deno.test("expiry: a renewal leaves out the value for a peer that has it, also t
   }
   assertEquals(updates(c, "k").length, 4);
   // A newcomer gets the value.
-  const d = makeEngine("d", clock);
-  for (const engine of [c, d]) {
-    note(engine, engine.setTopology({ members: ["a", "b", "c", "d"], blocked: [] }, clock.now));
-  }
+  const d = newcomer("d", [c], clock);
   handshake(c, d, clock);
   settle([c, d], { clock });
   assertEquals([valueOf(d, "a", "k"), d.view.digest], [long, c.view.digest]);
@@ -166,10 +170,7 @@ Deno.test("expiry: a shorter time in a later set counts (E16)", () => {
 Deno.test("expiry: a relay sends the age, so that a newcomer ends the value when the others do (E16)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
-  const c = makeEngine("c", clock);
-  for (const engine of [b, c]) {
-    note(engine, engine.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
-  }
+  const c = newcomer("c", [b], clock);
   setFor(a, "k", 1, clock);
   settle([a, b], { clock });
   clock.advance(6_000);
@@ -187,10 +188,7 @@ Deno.test("expiry: a relay sends the age, so that a newcomer ends the value when
 Deno.test("expiry: a newcomer never reads a value whose time was over before (E16)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
-  const c = makeEngine("c", clock);
-  for (const engine of [b, c]) {
-    note(engine, engine.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
-  }
+  const c = newcomer("c", [b], clock);
   setFor(a, "k", 1, clock);
   settle([a, b], { clock });
   clock.advance(LIFETIME + 1);

@@ -85,7 +85,7 @@ Deno.test("dashboard explain: refuses a name that is missing, too long, or shown
     assertEquals(status, 404);
     assertStringIncludes(text, "is shown under this text now.");
   }
-  assertEquals((await explained(show, "nobody")).status, "unknown");
+  assertEquals((await explained(show, "ghost")).status, "unknown");
   assertEquals((await seen(show, "nothing")).number, null);
 });
 
