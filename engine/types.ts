@@ -43,8 +43,8 @@ export interface SentEntry {
   readonly expiresAfter?: number;
   /** In a message: the part of this time that has passed already at the sender, in milliseconds. */
   readonly ageMs?: number;
-  /** In a message: true for a renewal whose receiver has the value already, so that the value is left out. */
-  readonly isRenewal?: boolean;
+  /** In a message, in place of the value: the number of the entry of this key that has the same value. */
+  readonly renews?: number;
 }
 
 /** True if an entry is the record of a delete. */

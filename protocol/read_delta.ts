@@ -219,19 +219,25 @@ function readEntry(key: string, raw: unknown, place: JsonPath): SentEntry {
   }
   if (fields.value === undefined || fields.value === null) {
     const tombstone = { key, number, type: "", value: undefined, json: "" };
-    return fields.renewal === true
-      ? { ...tombstone, isRenewal: true, ...readLifetime(fields, place) }
-      : tombstone;
+    return fields.renews === undefined ? tombstone : { ...tombstone, ...readRenewal(fields, number, place) };
   }
   const { type, value, json } = readAny(fields.value, place.field("value"));
   return { key, number, type, value, json, ...readExpiry(fields, place) };
 }
 
 /** A renewal must have a lifetime: without one it would be read as a deletion. */
-function readLifetime(fields: Fields, place: JsonPath): Pick<SentEntry, "expiresAfter" | "ageMs"> {
+function readRenewal(
+  fields: Fields,
+  number: number,
+  place: JsonPath,
+): Pick<SentEntry, "renews" | "expiresAfter" | "ageMs"> {
   const { expiresAfterMilliseconds: lifetime } = fields;
+  const renews = wholeOf(fields.renews, 1);
+  if (renews === undefined || renews >= number) {
+    fail(place.field("renews"), `a whole number below its sequenceNumber, ${number}`, fields.renews);
+  }
   if (lifetime === undefined) fail(place.field("expiresAfterMilliseconds"), "given with a renewal", lifetime);
-  return readExpiry(fields, place);
+  return { renews, ...readExpiry(fields, place) };
 }
 
 /** Reads the lifetime of a value, and the part of it that has passed at the sender (rule E16). */

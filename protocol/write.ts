@@ -96,7 +96,7 @@ function entriesText(member: MemberDelta): string {
 
 function entryText(entry: SentEntry & { readonly timestampMs?: number }): string {
   let text = `{"sequenceNumber":"${entry.number}"`;
-  if (entry.isRenewal) text += `,"renewal":true`;
+  if (entry.renews !== undefined) text += `,"renews":"${entry.renews}"`;
   else if (!isTombstone(entry)) text += `,"value":${anyText(entry)}`;
   if (entry.expiresAfter !== undefined) {
     text += `,"expiresAfterMilliseconds":${entry.expiresAfter}`;

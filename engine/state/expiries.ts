@@ -65,7 +65,7 @@ function slotOf(timeMs: number): number {
 
 /**
  * The deltas with the present age of each expiring entry, so that the receiver needs no clock of the sender. By
- * `isKnown` a value is left out if the receiver is known to have the change of that serial, which brought it.
+ * `isKnown` a value is left out if the receiver is known to have the change of that serial, with the same value.
  */
 export function withAges<T extends MemberDelta>(
   deltas: readonly T[],
@@ -94,19 +94,25 @@ export function withEntryAges(
     if (!(entry instanceof ExpiringEntry)) return entry;
     const ageMs = Math.max(0, entry.expiresAfter - (entry.dueMs - nowMs));
     const sent = { ...entry.toJSON(), ageMs };
-    if (entry.valueSerial === entry.serial || !isKnown(entry.valueSerial)) return sent;
-    return { ...sent, type: "", value: undefined, json: "", isRenewal: true };
+    if (entry.renewsSerial === 0 || !isKnown(entry.renewsSerial)) return sent;
+    return { ...sent, type: "", value: undefined, json: "", renews: entry.renewsNumber };
   });
 }
 
 /** The delta with the values of its renewals; undefined if this member does not have one of them. */
 export function withValues(delta: MemberDelta, held: MemberState | undefined): MemberDelta | undefined {
-  if (!delta.entries.some(({ isRenewal }) => isRenewal)) return delta;
+  if (!delta.entries.some(({ renews }) => renews !== undefined)) return delta;
   const entries: SentEntry[] = [];
-  for (const entry of delta.entries) {
-    const before = entry.isRenewal ? held?.live(entry.key) : undefined;
-    if (entry.isRenewal && !before) return undefined;
-    entries.push(before ? { ...entry, type: before.type, value: before.value, json: before.json } : entry);
+  for (const { renews, ...entry } of delta.entries) {
+    // Nothing at or below the version is merged again.
+    if (renews === undefined || entry.number <= (held?.version ?? 0)) {
+      entries.push(entry);
+      continue;
+    }
+    // A copy at the same version may have come in parts, without each value that the sender has had.
+    const before = held?.live(entry.key);
+    if (before?.number !== renews) return undefined;
+    entries.push({ ...entry, type: before.type, value: before.value, json: before.json });
   }
   return { ...delta, entries };
 }

@@ -56,8 +56,9 @@ export class ExpiringEntry extends StoredEntry {
   override readonly expiresAfter: number;
   /** The end of its time on this member's monotonic clock. */
   readonly dueMs: number;
-  /** The serial of the change that brought the value here; the later ones were renewals. */
-  readonly valueSerial: number;
+  /** The number and the serial of the entry before it if that has the same value; else 0. */
+  readonly renewsNumber: number;
+  readonly renewsSerial: number;
   /** True once its time is over here: reads skip it. */
   isExpired = false;
 
@@ -73,7 +74,8 @@ export class ExpiringEntry extends StoredEntry {
       before.type === entry.type;
     this.expiresAfter = entry.expiresAfter;
     this.dueMs = options.dueMs;
-    this.valueSerial = isRenewal ? before.valueSerial : options.serial;
+    this.renewsNumber = isRenewal ? before.number : 0;
+    this.renewsSerial = isRenewal ? before.serial : 0;
   }
 
   override toJSON(): Entry {

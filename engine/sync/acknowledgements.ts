@@ -10,7 +10,7 @@ import type { Store } from "../state/store.ts";
 import type { KnownVersion, KnownVersions, MemberDelta, MemberDeltas } from "../types.ts";
 import type { AgreeingPeers } from "./agreeing_peers.ts";
 import type { PeerMemories, PeerMemory } from "./peer_memory.ts";
-import { NOT_REFUSED, type PendingMember } from "./pending_members.ts";
+import { mustBeginAgain, NOT_REFUSED, type PendingMember } from "./pending_members.ts";
 import { type SentSpan, spanOf } from "./span.ts";
 
 /** The times of the backoff for refused members, in milliseconds. */
@@ -83,8 +83,7 @@ export class Acknowledgements {
         // The peer may have more than this part. Another message brings it.
         const end = each.end ?? last;
         this.#recordAck(peer, each.id, {
-          incarnation,
-          number: last,
+          ...{ incarnation, after: each.after, number: last },
           reset: each.reset && last === end,
           end: last,
           floor: 0,
@@ -105,7 +104,7 @@ export class Acknowledgements {
     const { incarnation } = member;
     // A peer that gets no gossip has no repair under way.
     const gap = pending.gap === true && this.#store.active.has(peer.id);
-    const defaults = { reset: false, floor: member.floor, ...NOT_REFUSED };
+    const defaults = { reset: false, resetEnd: member.version, ...NOT_REFUSED };
     this.#memories.addPending(peer, member.id, { ...defaults, ...pending, incarnation, gap });
   }
 
@@ -146,7 +145,7 @@ export class Acknowledgements {
   #recordAck(
     peer: PeerMemory,
     id: string,
-    version: KnownVersion & Pick<SentSpan, "end" | "reset" | "floor">,
+    version: KnownVersion & Pick<SentSpan, "after" | "end" | "reset" | "floor">,
   ): void {
     const member = this.#store.log.get(id);
     if (!member || member.incarnation !== version.incarnation) return;
@@ -158,14 +157,16 @@ export class Acknowledgements {
     if (!pending && !isPart) return member.recordAck(peer, version.number);
     // A late acknowledgement revokes nothing, and says nothing of what a reset is to repair.
     if (pending?.incarnation === version.incarnation) {
-      // The first parts of a reset end below the number from which the peer needs it.
-      const beginsReset = isPart && version.reset && !pending.reset && pending.after < version.floor;
+      // The first parts of a reset end below the number from which the peer needs it, or where an earlier one got to.
+      const beginsReset = isPart && version.reset && mustBeginAgain(pending, version.floor);
       const isLate = (pending.reset && !version.reset) || version.number <= pending.after;
       if (isLate && !beginsReset) return;
     }
     peer.pending.delete(id);
     if (isPart) {
-      this.addPending(peer, member, { after: version.number, reset: version.reset, floor: version.floor });
+      const { number: after, reset, end } = version;
+      const resetEnd = pending?.reset && version.after > 0 ? Math.min(pending.resetEnd, end) : end;
+      this.addPending(peer, member, { after, reset, resetEnd });
     } else if (version.number < member.version) this.addPending(peer, member, { after: version.number });
     else member.recordAck(peer, version.number);
   }

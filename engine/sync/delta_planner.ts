@@ -324,8 +324,8 @@ export class DeltaPlanner {
     const passesOn = hasPart || this.#membership.passesOn(id, nowMs);
     const isWhole = passesOn && (!this.#signs || member.signedUpTo >= member.version);
     if (!isWhole && !peer.pending.has(id)) {
-      const { incarnation, floor } = member;
-      updates.addPending(id, { incarnation, after: assumed, reset, floor, gap: false, ...NOT_REFUSED });
+      const { incarnation, version: resetEnd } = member;
+      updates.addPending(id, { incarnation, after: assumed, reset, resetEnd, gap: false, ...NOT_REFUSED });
     }
     // The peer would refuse entries without a signature over them.
     if (this.#signs && (member.signedUpTo === 0 || (after >= member.signedUpTo && !reset))) return undefined;

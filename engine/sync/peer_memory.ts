@@ -10,7 +10,7 @@ import type { Incarnation, KnownVersion } from "../types.ts";
 import { ChangeRanges } from "./change_ranges.ts";
 import { PeerComparison } from "./peer_comparison.ts";
 import { PeerTotals } from "./peer_totals.ts";
-import { type PendingMember, PendingMembers } from "./pending_members.ts";
+import { mustBeginAgain, type PendingMember, PendingMembers } from "./pending_members.ts";
 
 /**
  * The most pending members over all peers, for each of `maxMembers`. 6: in one round at the defaults three peers are
@@ -145,8 +145,8 @@ export class PeerMemory {
     const pending = this.pending.get(member.id);
     if (!pending) return { after: member.ackedVersion(this), reset: false };
     if (pending.incarnation !== member.incarnation) return { after: 0, reset: false };
-    const { after, reset, floor } = pending;
-    return { after: reset && after < member.floor && floor < member.floor ? 0 : after, reset };
+    const { after, reset } = pending;
+    return { after: reset && mustBeginAgain(pending, member.floor) ? 0 : after, reset };
   }
 
   /** A handshake. A push on the last connection may be lost. */

@@ -18,8 +18,8 @@ export interface PendingMember {
   readonly gap: boolean;
   /** True if only a reset helps; the parts of it up to `after` have arrived. */
   readonly reset: boolean;
-  /** The member's floor at the first part. Once it is higher, deletions of that part may have been dropped. */
-  readonly floor: number;
+  /** The least end of the state at any of these parts. Once the floor is higher, a key that they have may be gone. */
+  readonly resetEnd: number;
   /** How often in a row the peer accepted less of the member than it was sent. */
   readonly refusals: number;
   /** The earliest time of the monotonic clock to send the member again. */
@@ -31,6 +31,17 @@ export const NOT_REFUSED: Pick<PendingMember, "refusals" | "notBeforeMs"> = {
   refusals: 0,
   notBeforeMs: -Infinity,
 };
+
+/**
+ * True if the parts of a reset, or what came before the first of them, may contain a key whose deletion was dropped: it is
+ * at most the floor, and above the end of the state of which a part was taken.
+ */
+export function mustBeginAgain(
+  { after, reset, resetEnd }: Pick<PendingMember, "after" | "reset" | "resetEnd">,
+  floor: number,
+): boolean {
+  return after < floor && (!reset || resetEnd < floor);
+}
 
 /** Shared by all peers without pending members: an empty map for each would take more memory than all else of it. */
 const NONE: ReadonlyMap<string, PendingMember> = new Map();

@@ -18,7 +18,7 @@ export interface SentSpan extends Span {
   /** The end of this member's copy at that time. More is to be sent if `last` is below it. */
   readonly end: number;
   readonly reset: boolean;
-  /** The floor at that time, see `PendingMember`. */
+  /** The floor at that time: a peer below it needs a reset. */
   readonly floor: number;
 }
 

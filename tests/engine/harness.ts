@@ -216,11 +216,11 @@ export function unstamped<T extends MemberDeltas>(delta: T): T {
     ...delta,
     members: delta.members.map((member) => ({
       ...member,
-      entries: member.entries.map(({ key, number, type, value, json, expiresAfter, ageMs, isRenewal }) => ({
+      entries: member.entries.map(({ key, number, type, value, json, expiresAfter, ageMs, renews }) => ({
         ...{ key, number, type, value, json },
         ...(expiresAfter !== undefined && { expiresAfter }),
         ...(ageMs !== undefined && { ageMs }),
-        ...(isRenewal && { isRenewal }),
+        ...(renews !== undefined && { renews }),
       })),
     })),
   };

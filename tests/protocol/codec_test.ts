@@ -25,7 +25,8 @@ const ROUND_TRIPS: readonly (Message | Ping | Pong)[] = [
     memberDelta("d", [
       { ...entry("k", 1, 1), expiresAfter: 1 },
       { ...entry("l", 2, 1), expiresAfter: 315_360_000_000, ageMs: 2 ** 52 },
-      { ...tombstone("m", 3), isRenewal: true, expiresAfter: 5 },
+      { ...tombstone("m", 3), renews: 2, expiresAfter: 5 },
+      { ...tombstone("n", 2 ** 52), renews: 2 ** 52 - 1, expiresAfter: 315_360_000_000, ageMs: 2 ** 52 },
     ]),
     memberDelta("b", [], { after: 2 ** 52 }),
     memberDelta("c", [entry("k", 4, 1)], { after: 3, reset: true, end: 2 ** 52 }),

@@ -223,9 +223,15 @@ Deno.test("decode: reads lifetime and age of a value, and refuses invalid ones (
     );
   }
   refused(
-    gossipOf({ sequenceNumber: "1", renewal: true }),
+    gossipOf({ sequenceNumber: "2", renews: "1" }),
     `${AT}.expiresAfterMilliseconds: must be given with a renewal, was left out.`,
   );
+  for (const renews of ["0", 0, "2", 3, -1, 0.5, true, null, "x"]) {
+    refused(
+      gossipOf({ sequenceNumber: "2", renews, expiresAfterMilliseconds: 5 }),
+      `${AT}.renews: must be a whole number below its sequenceNumber, 2, `,
+    );
+  }
   // An age alone means nothing.
   assertEquals("ageMs" in read({ ageMilliseconds: 3 }), false);
 });

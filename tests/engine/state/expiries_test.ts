@@ -6,17 +6,22 @@ import { MemberState } from "../../../engine/state/member_state.ts";
 import { ExpiringEntry } from "../../../engine/state/stored_entry.ts";
 import { Random } from "../../../engine/random.ts";
 import {
+  deliver,
   entry,
   eventsOf,
   exchange,
   handshake,
+  incarnationAt,
+  makeCluster,
   makeEngine,
   makePair,
+  memberDelta,
   note,
   remove,
   set,
   settle,
   TestClock,
+  tombstone,
   valueOf,
 } from "../harness.ts";
 
@@ -116,7 +121,7 @@ Deno.test("expiry: a renewal leaves out the value for a peer that has it, also t
     for (const [from, to] of [[a, b], [b, c]] as const) {
       const { request } = exchange(from, to, { clock });
       const [sent] = request.members.find(({ id }) => id === "a")!.entries;
-      assertEquals([sent!.json.length, sent!.isRenewal], [0, true]);
+      assertEquals([sent!.json.length, sent!.renews], [0, sent!.number - 1]);
     }
     settle([a, b], { clock });
     assertEquals([valueOf(b, "a", "k"), valueOf(c, "a", "k")], [long, long]);
@@ -141,7 +146,7 @@ Deno.test("expiry: a renewal of an unknown value is not merged, and all entries 
   const { incarnation, number } = b.view.versionOf("a") as { incarnation: string; number: number };
   const renewal = {
     ...entry("k", number + 1, 1),
-    ...{ type: "", value: undefined, json: "", isRenewal: true, expiresAfter: 9 },
+    ...{ type: "", value: undefined, json: "", renews: number, expiresAfter: 9 },
   };
   const delta = {
     digest: a.view.digest,
@@ -154,6 +159,40 @@ Deno.test("expiry: a renewal of an unknown value is not merged, and all entries 
     incarnation,
     number,
   }]);
+});
+
+Deno.test("expiry: a renewal of a value that came by no part is not taken for one of an older value (E16, E7)", () => {
+  const clock = new TestClock();
+  const [a, b] = makeCluster(["a", "b", "o"], clock);
+  handshake(a, b!, clock);
+  const incarnation = incarnationAt(clock);
+  const brief = (number: number, value: string) => ({ ...entry("k", number, value), expiresAfter: LIFETIME });
+  // a has each set of o. b has the first, and the part up to 3 of a state in which `k` came later than that.
+  const sets = [brief(1, "first"), brief(2, "second"), entry("other", 3, 1)];
+  deliver(a, "o", memberDelta("o", incarnation, sets), clock);
+  deliver(b!, "o", memberDelta("o", incarnation, [sets[0]!]), clock);
+  deliver(b!, "o", memberDelta("o", incarnation, [sets[2]!], { after: 1 }), clock);
+  exchange(a, b!, { clock });
+  assertEquals([valueOf(a, "o", "k"), valueOf(b!, "o", "k")], ["second", "first"]);
+  deliver(a, "o", memberDelta("o", incarnation, [brief(4, "second")], { after: 3 }), clock);
+  assertEquals(exchange(a, b!, { clock }).request.members[0]!.entries.map(({ renews }) => renews), [2]);
+  assertEquals(valueOf(b!, "o", "k"), "first");
+  exchange(a, b!, { clock });
+  assertEquals([valueOf(b!, "o", "k"), b!.view.digest], ["second", a.view.digest]);
+  assertEquals(updates(b!, "k"), ["first", "second"]);
+});
+
+Deno.test("expiry: a renewal that comes late, after the key was deleted, asks for nothing (E16)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "o", "p"], clock);
+  const incarnation = incarnationAt(clock);
+  const brief = { ...entry("k", 1, 1), expiresAfter: LIFETIME };
+  const renewal = { ...tombstone("k", 2), renews: 1, expiresAfter: LIFETIME };
+  deliver(a, "o", memberDelta("o", incarnation, [brief]), clock);
+  deliver(a, "o", memberDelta("o", incarnation, [renewal], { after: 1 }), clock);
+  deliver(a, "o", memberDelta("o", incarnation, [tombstone("k", 3)], { after: 2 }), clock);
+  const versions = deliver(a, "p", memberDelta("o", incarnation, [renewal], { after: 1 }), clock);
+  assertEquals([versions.get("o"), valueOf(a, "o", "k")], [undefined, undefined]);
 });
 
 Deno.test("expiry: a shorter time in a later set counts (E16)", () => {

@@ -7,7 +7,7 @@ const WAITS: PendingMember = {
   incarnation: INCARNATION,
   after: 0,
   gap: false,
-  floor: 0,
+  resetEnd: 0,
   reset: false,
   ...NOT_REFUSED,
 };

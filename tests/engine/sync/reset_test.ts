@@ -1,4 +1,4 @@
-import { assertEquals } from "../../../deps/std_assert.ts";
+import { assertEquals, assertGreater } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { makeIncarnation } from "../../../engine/incarnation.ts";
 import {
@@ -332,4 +332,66 @@ Deno.test("applyIncoming: a part of a reset ends no repair of its sender, which 
   deliver(a, "b", memberDelta("c", incarnation, [entry("x", 1, 1)], { reset: true, end: 2 }), clock);
   const sent = a.disseminate("b").delta.members.find(({ id }) => id === "c");
   assertEquals([sent?.reset, sent?.after], [true, 0]);
+});
+
+const SMALL = { settings: { ...OPTIONS.settings, maxMessageBytes: 16_384 } };
+
+/** Exchanges until both members have equal states; returns the starts of the parts of the resets. */
+function partsUntilEqual(a: Engine, b: Engine, clock: TestClock, between: () => unknown): number[] {
+  const starts: number[] = [];
+  for (let round = 0; a.view.digest !== b.view.digest; round++) {
+    if (round === 40) throw new Error(`After 40 rounds the states still differ; parts from ${starts}.`);
+    const { request } = exchange(a, b, { clock });
+    starts.push(...request.members.filter(({ reset }) => reset).map(({ after }) => after));
+    between();
+  }
+  return starts;
+}
+
+/** Two members; the first needs a reset in several parts, because it dropped the deletion of a key. */
+function pairBeforeLongReset(clock: TestClock): [a: Engine, b: Engine] {
+  const [a, b] = makePair(clock, SMALL);
+  for (let key = 0; key < 60; key++) set(a, `many ${key}`, "x".repeat(600), clock);
+  set(a, "gone", 1, clock);
+  settle([a, b], { clock });
+  remove(a, "gone", clock);
+  note(a, a.tick(clock.advance(RETENTION_MS / 2)));
+  return [a, b];
+}
+
+Deno.test("reset: goes on where it was, if only deletions from before it are dropped meanwhile (E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = pairBeforeLongReset(clock);
+  remove(a, "many 0", clock);
+  remove(a, "many 1", clock);
+  set(a, "last", 1, clock);
+  note(a, a.disseminate("b"));
+  // The deletion of `gone` is dropped now, the other two after the first part.
+  note(a, a.tick(clock.advance(RETENTION_MS / 2)));
+  const starts = partsUntilEqual(a, b, clock, () => note(a, a.tick(clock.advance(RETENTION_MS / 2))));
+  assertEquals(starts, [...new Set(starts)].sort((one, other) => one - other));
+  assertGreater(starts.length, 2);
+  assertEquals(["gone", "many 0", "many 1"].map((key) => valueOf(b, "a", key)), [
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
+
+Deno.test("reset: begins again, and ends, if a deletion from after its start is dropped meanwhile (E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = pairBeforeLongReset(clock);
+  set(a, "last", 1, clock);
+  note(a, a.disseminate("b"));
+  note(a, a.tick(clock.advance(RETENTION_MS / 2)));
+  let rounds = 0;
+  const starts = partsUntilEqual(a, b, clock, () => {
+    // b has this key in the first part.
+    if (rounds++ !== 1) return;
+    remove(a, "many 0", clock);
+    set(a, "last", 2, clock);
+    note(a, a.tick(clock.advance(RETENTION_MS)));
+  });
+  assertEquals(starts.filter((after) => after === 0).length, 2);
+  assertEquals([valueOf(b, "a", "gone"), valueOf(b, "a", "many 0")], [undefined, undefined]);
 });
