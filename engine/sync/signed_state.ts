@@ -37,6 +37,8 @@ function claimAfter(before: readonly SentEntry[], delta: MemberDelta, held?: Mem
     byKey.delete(entry.key);
     byKey.set(entry.key, entry);
   }
-  const entries = [...byKey.values()].filter((entry) => !isTombstone(entry));
+  // A renewal has no value, and is no deletion: left out like one, a deleted value could be brought back under the
+  // signature of a state without it. Members that sign send no renewals, so no signature fits.
+  const entries = [...byKey.values()].filter((entry) => !isTombstone(entry) || entry.renews !== undefined);
   return { id: delta.id, incarnation: delta.incarnation, number, entries };
 }

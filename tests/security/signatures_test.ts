@@ -4,8 +4,8 @@ import { incarnationAbove } from "../../engine/incarnation.ts";
 import { MemberState } from "../../engine/state/member_state.ts";
 import { GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, type MemberDelta, TYPE } from "../../engine/types.ts";
 import type { HearsayEvent } from "../../contracts/event_stream.ts";
-import { entry } from "../engine/harness.ts";
-import { Insider } from "./attacker.ts";
+import { entry, tombstone } from "../engine/harness.ts";
+import { Insider, newIdentity } from "./attacker.ts";
 import { KEY, member, stateOf, withInsider } from "./signing_members.ts";
 import { eventually, hears, next } from "./waits.ts";
 
@@ -122,6 +122,26 @@ Deno.test("signatures: a relay need not be trusted: state that it sends unchange
   await using relay = await Insider.withHandshake(cleo.address, { key: KEY });
   relay.gossip(await stateOf(ben));
   await hears(cleo, benId, "true");
+});
+
+Deno.test("signatures: a relay brings no deleted value back: a renewal fits no signature", async () => {
+  await using ada = await member();
+  await using relay = await Insider.withHandshake(ada.address, { key: KEY });
+  // The owner's signed states reach the member through the relay alone.
+  const { wire } = relay;
+  const owner = new Insider(await newIdentity(), { wire, token: "" });
+  const { id, incarnation } = owner;
+  const value = { ...entry("k", 2, "true"), expiresAfter: 60_000 };
+  relay.gossip(await owner.forge({ id, incarnation, number: 2, entries: [value] }));
+  await hears(ada, id, "true");
+  const without = await owner.forge({ id, incarnation, number: 3, entries: [] });
+  const deleted = tombstone("k", 3);
+  const renewal = { ...deleted, renews: 2, expiresAfter: 31_536_000_000 };
+  const refused = next(ada, "SignatureRefused");
+  relay.gossip({ ...without, after: 2, reset: false, entries: [renewal] });
+  assertEquals((await refused).reason, "signature");
+  relay.gossip({ ...without, after: 2, reset: false, entries: [deleted] });
+  await eventually(() => !ada.getState("k").has(id));
 });
 
 Deno.test("signatures: false acknowledgements harm only the peer that sends them", async () => {
