@@ -99,20 +99,30 @@ export function withEntryAges(
   });
 }
 
-/** The delta with the values of its renewals; undefined if this member does not have one of them. */
-export function withValues(delta: MemberDelta, held: MemberState | undefined): MemberDelta | undefined {
+/**
+ * The delta with the values of its renewals; undefined if this member does not have one of them. It ends before the first
+ * renewal whose value, of so many characters, `mayRenew` refuses.
+ */
+export function withValues(
+  delta: MemberDelta,
+  held: MemberState | undefined,
+  mayRenew: (length: number) => boolean,
+): MemberDelta | undefined {
   if (!delta.entries.some(({ renews }) => renews !== undefined)) return delta;
   const entries: SentEntry[] = [];
   for (const { renews, ...entry } of delta.entries) {
+    const before = held?.live(entry.key);
+    const isHeld = before?.number === entry.number;
     // Nothing at or below the version is merged again.
-    if (renews === undefined || entry.number <= (held?.version ?? 0)) {
+    if (renews === undefined || (!isHeld && entry.number <= (held?.version ?? 0))) {
       entries.push(entry);
       continue;
     }
     // A copy at the same version may have come in parts, without each value that the sender has had.
-    const before = held?.live(entry.key);
-    if (before?.number !== renews) return undefined;
-    entries.push({ ...entry, type: before.type, value: before.value, json: before.json });
+    if (!isHeld && before?.number !== renews) return undefined;
+    if (!isHeld && !mayRenew(before!.json.length)) break;
+    // The text is enough: the value would be parsed.
+    entries.push({ ...entry, type: before!.type, json: before!.json });
   }
   return { ...delta, entries };
 }

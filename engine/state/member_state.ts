@@ -232,31 +232,35 @@ export class MemberState implements Link<MemberState> {
     return this.#deletions ?? NO_DELETIONS;
   }
 
-  /**
-   * All entries after a part of a reset. Undefined if no stored entry has to go, so that the part can be merged like any
-   * other delta.
-   */
-  repairedBy({ after, entries }: MemberDelta): SentEntry[] | undefined {
+  /** True if a part of a reset shows that a stored entry has to go: else it can be merged like any other delta. */
+  isWrongBy({ after, entries }: MemberDelta): boolean {
     const last = entries.at(-1)?.number ?? after;
     const delta = new Map(entries.map((entry) => [entry.key, entry]));
+    for (const entry of this.#entries.oldestFirst()) {
+      if (entry.number > last) break;
+      if (entry.number > after && !isTombstone(entry) && !isSame(entry, delta.get(entry.key))) return true;
+    }
+    return entries.some((entry) => {
+      // A held entry above the part was set later than the state of which this is a part.
+      if (isTombstone(entry) || entry.number > this.version) return false;
+      return (this.get(entry.key)?.number ?? 0) <= last && !isSame(entry, this.live(entry.key));
+    });
+  }
+
+  /** All entries after a part of a reset. Undefined if no stored entry has to go. */
+  repairedBy(delta: MemberDelta): SentEntry[] | undefined {
+    if (!this.isWrongBy(delta)) return undefined;
+    const { after, entries } = delta;
+    const last = entries.at(-1)?.number ?? after;
+    const listed = new Map(entries.map((entry) => [entry.key, entry]));
     const kept: Entry[] = [];
-    let isWrong = false;
     for (const entry of this.entries()) {
-      const inPart = delta.get(entry.key);
       if (entry.number > last) {
-        // It was set later than the state of which this is a part.
-        delta.delete(entry.key);
+        listed.delete(entry.key);
         kept.push(entry);
-      } else if (entry.number > after) {
-        isWrong ||= !isTombstone(entry) && !isSame(entry, inPart);
-      } else if (!inPart) kept.push(entry);
+      } else if (entry.number <= after && !listed.has(entry.key)) kept.push(entry);
     }
-    for (const entry of delta.values()) {
-      isWrong ||= !isTombstone(entry) && entry.number <= this.version &&
-        !isSame(entry, this.live(entry.key));
-    }
-    if (!isWrong) return undefined;
-    return [...kept, ...delta.values()].sort((one, other) => one.number - other.number);
+    return [...kept, ...listed.values()].sort((one, other) => one.number - other.number);
   }
 
   /** Puts an entry above all others, in place of the one with the same key. `dueMs` is the end of one that expires. */

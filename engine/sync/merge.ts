@@ -13,6 +13,7 @@ import type { Heartbeats } from "../liveness/heartbeats.ts";
 import type { MemberState } from "../state/member_state.ts";
 import type { Membership } from "../membership/membership.ts";
 import type { Room } from "../membership/room.ts";
+import { Allowance } from "./allowance.ts";
 import { spanOf } from "./span.ts";
 import { MEMBER_HEAP_BYTES } from "../state/heap_estimate.ts";
 import { ENVELOPE_BYTES, memberBytes, sizeWith, type StateSize } from "../state/size.ts";
@@ -35,6 +36,12 @@ import {
  */
 const MARGIN = 1.5;
 
+/**
+ * The largest state, in estimated heap bytes, that any reset may rebuild. 64 KiB: it costs no more than other messages do.
+ * Lower: a hostile peer that rebuilds a large state again and again keeps honest repairs of small ones waiting.
+ */
+const SMALL_REPAIR = 65_536;
+
 /** The message of a delta. */
 export interface MergeContext {
   readonly peerId: string;
@@ -48,6 +55,7 @@ export interface MergeSettings {
   readonly maxKeysPerMember: number;
   readonly maxStateBytes: number;
   readonly maxMessageBytes: number;
+  readonly maxHeldBytes: number;
 }
 
 /** Merges deltas of other members. */
@@ -59,6 +67,10 @@ export class Merge {
   readonly #emit: (event: EngineEvent) => void;
   readonly #signs: boolean;
   readonly #heartbeats: Heartbeats;
+  /** In characters of the values that renewals stand for. */
+  readonly #renewals: Allowance;
+  /** In estimated heap bytes of the states that resets rebuild. */
+  readonly #repairs: Allowance;
 
   constructor(
     settings: MergeSettings,
@@ -72,6 +84,10 @@ export class Merge {
     },
   ) {
     this.#settings = settings;
+    const { maxStateBytes, maxHeldBytes } = settings;
+    this.#renewals = new Allowance(maxStateBytes);
+    // The parts of an honest reset rebuild the state each.
+    this.#repairs = new Allowance(maxStateBytes, { most: maxHeldBytes });
     this.#heartbeats = context.heartbeats;
     this.#signs = context.signs;
     this.#store = context.store;
@@ -102,10 +118,13 @@ export class Merge {
     if ((mine?.version ?? 0) < sent.after) {
       return void context.versions.set(sent.id, { incarnation, number: mine?.version ?? 0 });
     }
-    const delta = withValues(sent, mine);
+    const { monotonicMs } = context.now;
+    const delta = withValues(sent, mine, (length) => this.#renewals.take(length, monotonicMs));
     // The copies differ: only a delta with all values helps.
     if (!delta) return void context.versions.set(sent.id, { incarnation, number: 0 });
     this.#mergeVersioned(delta, { held, mine, context });
+    // The peer sends the rest again, with the values: a reported member is an exception to what it has acknowledged.
+    if (delta.entries.length < sent.entries.length) this.refuse(sent, context);
   }
 
   #mergeVersioned(
@@ -273,7 +292,11 @@ export class Merge {
   /** The part of a delta that finds room: all of it, its first entries, or none. */
   #fitting(delta: MemberDelta, mine: MemberState | undefined, context: MergeContext): MemberDelta {
     const none = { ...delta, entries: [] };
-    const repaired = mine && delta.reset ? mine.repairedBy(delta) : undefined;
+    const isRepair = mine !== undefined && delta.reset && mine.isWrongBy(delta);
+    const { heapBytes = 0 } = mine?.size ?? {};
+    const { monotonicMs } = context.now;
+    if (isRepair && heapBytes > SMALL_REPAIR && !this.#repairs.take(heapBytes, monotonicMs)) return none;
+    const repaired = isRepair ? mine.repairedBy(delta) : undefined;
     const into = repaired ? undefined : mine;
     const added = repaired ?? delta.entries.filter(({ number, key }) => {
       const before = mine?.isUnversioned ? mine.get(key)?.number : mine?.version;
