@@ -131,6 +131,18 @@ export function addressOf(remote: ClientAddress | undefined): string | undefined
   return remote?.transport === "tcp" ? remote.hostname : undefined;
 }
 
+/** The network whose clients share limits: an IPv6 address counts with its /64, all of which one machine may have. */
+export function networkOf(remote: ClientAddress | undefined): string | undefined {
+  const address = addressOf(remote);
+  // An IPv4 address in IPv6 has dots.
+  if (!address?.includes(":") || address.includes(".")) return address;
+  const [head = "", tail] = address.split("::");
+  const groups = head === "" ? [] : head.split(":");
+  const after = tail ? tail.split(":") : [];
+  const zeros = Array.from({ length: tail === undefined ? 0 : 8 - groups.length - after.length }, () => "0");
+  return `${[...groups, ...zeros, ...after].slice(0, 4).join(":")}::/64`;
+}
+
 function show(text: string): string {
   return printable(JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text));
 }

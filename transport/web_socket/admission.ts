@@ -9,8 +9,8 @@ import type { Runtime } from "../../common/runtime.ts";
 import type { Admitted, Authentication, Rejection } from "../../contracts/authentication.ts";
 import { isDialersToken } from "../../security/token_check.ts";
 import {
-  addressOf,
   type ClientAddress,
+  networkOf,
   Refusals,
   type RefusedClient,
   whyForeignPage,
@@ -138,7 +138,7 @@ export class Admission {
   #refuseCrowd(remote: ClientAddress | undefined): Response | undefined {
     const { maxHandshakes, maxConnectionsPerAddress } = this.#options;
     if (this.#handshakes >= maxHandshakes) return busy("Too many upgrades are in progress.");
-    const address = addressOf(remote);
+    const address = networkOf(remote);
     if (address === undefined || (this.#byAddress.get(address) ?? 0) < maxConnectionsPerAddress) {
       return undefined;
     }
@@ -183,7 +183,7 @@ export class Admission {
     if (token.length > MAX_TOKEN_LENGTH) return this.#refuse(401, remote, "The token is too long.");
     const judge = (outcome: Admitted | Rejection) =>
       "refused" in outcome ? this.#refuse(outcome.status, remote, outcome.refused) : outcome;
-    const address = addressOf(remote);
+    const address = networkOf(remote);
     const outcome = authentication.admit(token, {
       authorities: authorities(),
       ...(address !== undefined && { address }),
@@ -210,7 +210,7 @@ export class Admission {
   #take(
     remote: ClientAddress | undefined,
   ): Omit<ConnectionSlot, "admitted"> & { readonly stopCounting: () => void } {
-    const address = addressOf(remote);
+    const address = networkOf(remote);
     this.#handshakes++;
     this.#count(address, 1);
     let isUpgrading = true;
