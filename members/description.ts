@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { JsonValue } from "../engine/types.ts";
+import type { Entry } from "../engine/types.ts";
 import { type Gossiper, insightOf } from "../gossiper/gossiper.ts";
 import { areKinds, KINDS, NAME } from "../options/member_rules.ts";
 import { assertOptions, rule, type Rules } from "../options/rules.ts";
@@ -32,8 +32,11 @@ const ZONE_PREFIX = "zone:";
 const TAGS = rule(areTags, { allowed: `a list of at most ${MAX_TAGS} texts of 1 to 256 bytes` });
 const DESCRIPTION: Rules<MemberDescription> = { tags: TAGS, zone: NAME, kinds: KINDS };
 
-/** The descriptions that were read, by the value of the entry, which never changes. */
-const READ = new WeakMap<object, MemberDescription>();
+/**
+ * The descriptions that were read, by their entry, which never changes. Its value is parsed at each use, and a peer may have
+ * set a mebibyte, so without this each choice of a member would parse all of that.
+ */
+const READ = new WeakMap<Entry, MemberDescription>();
 
 /**
  * Describes this member to all others. Each call replaces the whole description, and one without fields removes it. An equal
@@ -75,9 +78,9 @@ export interface Described {
   readonly zone: string | undefined;
 }
 
-/** Combines the kinds of a member's record with the value of its description. */
-export function described(recorded: readonly string[], value: JsonValue | undefined): Described {
-  const { kinds = recorded, tags = [], zone } = read(value);
+/** Combines the kinds of a member's record with the entry of its description. */
+export function described(recorded: readonly string[], entry: Entry | undefined): Described {
+  const { kinds = recorded, tags = [], zone } = entry ? read(entry) : {};
   return { kinds, tags, zone: zone ?? zoneAmong(kinds) };
 }
 
@@ -86,18 +89,19 @@ function zoneAmong(kinds: readonly string[]): string | undefined {
   return kind?.slice(ZONE_PREFIX.length);
 }
 
-/** Reads a value that a peer may have set: a field of another form is left out. */
-function read(value: JsonValue | undefined): MemberDescription {
-  if (typeof value !== "object" || value === null) return {};
-  const known = READ.get(value);
+/** Reads an entry that a peer may have set: a field of another form is left out. */
+function read(entry: Entry): MemberDescription {
+  const known = READ.get(entry);
   if (known) return known;
-  const { tags, zone, kinds } = value as { readonly tags?: unknown; zone?: unknown; kinds?: unknown };
+  const { tags, zone, kinds }: { readonly tags?: unknown; zone?: unknown; kinds?: unknown } = Object(
+    entry.value,
+  );
   const description: MemberDescription = {
     ...(areTags(tags) && { tags }),
     ...(NAME("zone", zone).length === 0 && { zone: zone as string }),
     ...(areKinds(kinds) && { kinds }),
   };
-  READ.set(value, description);
+  READ.set(entry, description);
   return description;
 }
 

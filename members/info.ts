@@ -81,7 +81,7 @@ export function membersInZone(node: Gossiper, zone: string): readonly MemberInfo
 
 /** Makes the info of a member. */
 export function infoOf(view: EngineView, { id, status, isSelf, member }: Seen): MemberInfo {
-  const description = described(member?.kinds ?? [], view.get(id, DESCRIPTION_KEY)?.value);
+  const description = described(member?.kinds ?? [], view.get(id, DESCRIPTION_KEY));
   const actorCounts = new Map(Object.entries(countsOf(view, id)));
   return Object.freeze({ id, status, isSelf, member, ...description, actorCounts });
 }

@@ -1,5 +1,8 @@
-import { assertEquals, assertThrows } from "../../deps/std_assert.ts";
+import { assertEquals, assertStrictEquals, assertThrows } from "../../deps/std_assert.ts";
 import { HearsayError } from "../../common/errors.ts";
+import { TYPE } from "../../engine/types.ts";
+import { insightOf } from "../../gossiper/gossiper.ts";
+import { described } from "../../members/description.ts";
 import { describeMember, memberInfo, membersInZone } from "../../members/mod.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 import { recordOf, TestCluster } from "../requirements/harness.ts";
@@ -101,4 +104,29 @@ Deno.test("memberInfo: leaves out each field of a peer's description that has an
     await cluster.runUntil(() => JSON.stringify(cluster.of("b").value("a", KEY)) === text);
     assertEquals(seenAt(cluster, "b", "a"), { ...recorded, ...expected }, text);
   }
+});
+
+Deno.test("memberInfo: reads a description once, however large a peer made it, and not at each choice of a member", async () => {
+  await using cluster = await confirmed(["a", "b"], KINDS);
+  let reads = 0;
+  const entry = {
+    ...{ key: KEY, number: 1, type: TYPE.value, json: "", timestampMs: 0 },
+    get value() {
+      reads++;
+      return { tags: ["gpu"], large: [[], []] };
+    },
+  };
+  for (let times = 0; times < 3; times++) {
+    assertEquals(described(["worker", "zone:eu"], entry), {
+      kinds: KINDS.kindsOf(),
+      tags: ["gpu"],
+      zone: "eu",
+    });
+  }
+  assertEquals(reads, 1);
+  // A stored entry is the same object at each look.
+  const { view } = insightOf(cluster.of("a").gossiper).host;
+  describeMember(cluster.of("b").gossiper, { tags: ["gpu"] });
+  await cluster.runUntil(() => view.get("b", KEY) !== undefined);
+  assertStrictEquals(view.get("b", KEY), view.get("b", KEY));
 });
