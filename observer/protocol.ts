@@ -31,6 +31,11 @@ export const HIGH_WATER_BYTES = 262_144;
 export const STALLED_MS = 15_000;
 /** The most unread events of an observer; the oldest are dropped, and their number is sent. */
 export const EVENT_CAPACITY = 256;
+/**
+ * The most heap bytes, as the member estimates them, of all values that one observer watches. 16 MiB: 50,000 members with a
+ * small value. Each subscription keeps its unread values parsed, so eight observers take at most eight times this.
+ */
+export const MAX_WATCHED_BYTES = 16_777_216;
 /** The most items of one answer; the observer asks for the next ones. 500: some 100 KiB of members. */
 export const PAGE_SIZE = 500;
 /** The largest page of values, as an estimate in UTF-16 units: a value may have a mebibyte. */

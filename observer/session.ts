@@ -22,21 +22,24 @@ import {
   MAX_REQUESTS_PER_SECOND,
   MAX_SUBSCRIPTIONS,
   MAX_WAITING_REQUESTS,
+  MAX_WATCHED_BYTES,
   OBSERVER_IDLE_MS,
   plain,
   STALLED_MS,
   type Welcome,
 } from "./protocol.ts";
-import { streamOf } from "./subscriptions.ts";
+import { streamOf, watchedBytes } from "./subscriptions.ts";
 
 /** Milliseconds between two checks of a socket for room. */
 const ROOM_POLL_MS = 50;
+/** Milliseconds between two looks at the size of the watched values of a slow observer: a look reads their texts. */
+const WEIGH_MS = 1_000;
 /** Work of this many milliseconds is followed by a rest. */
 const REST_FROM_MS = 2;
 /** The length of a rest, as a multiple of the work before it. 15: eight observers together take half of the time at most. */
 const RESTS = 15;
-/** The longest rest, in milliseconds. */
-const MAX_REST_MS = 2_000;
+/** The longest rest, in milliseconds: that of 2 s of work. Shorter: eight observers of a large state stop its member. */
+const MAX_REST_MS = 30_000;
 /** The requests that a token for reading may make, beside subscriptions to a key. */
 const FOR_READERS: ReadonlySet<string> = new Set([
   ...[
@@ -71,6 +74,12 @@ export interface Asked {
   readonly [name: string]: unknown;
 }
 
+interface Subscription {
+  readonly stop: AbortController;
+  /** The watched key; `undefined` for events. */
+  readonly key: string | undefined;
+}
+
 /** Serves one observer. */
 export class ObserverSession implements Served {
   readonly #socket: Socket;
@@ -79,9 +88,10 @@ export class ObserverSession implements Served {
   readonly #rate: TokenBucket;
   readonly #ending = new AbortController();
   readonly #waiting: Asked[] = [];
-  readonly #subscriptions = new Map<number, AbortController>();
+  readonly #subscriptions = new Map<number, Subscription>();
   #isAnswering = false;
   #heardMs: number;
+  #weighedMs = -Infinity;
 
   /** Takes over an open socket. */
   constructor(socket: Socket, options: SessionOptions) {
@@ -192,8 +202,7 @@ export class ObserverSession implements Served {
       case "subscribe":
         return this.#subscribe(asked);
       case "unsubscribe": {
-        const subscription = this.#subscriptions.get(Number(asked["subscription"]));
-        subscription?.abort();
+        this.#subscriptions.get(Number(asked["subscription"]))?.stop.abort();
         return {};
       }
       default:
@@ -212,12 +221,38 @@ export class ObserverSession implements Served {
         `An observer may have at most ${MAX_SUBSCRIPTIONS} subscriptions.`,
       );
     }
+    const { observed } = this.#options;
+    const { key } = asked;
+    if (typeof key === "string") this.#assertRoom(key);
     const stop = new AbortController();
     const signal = AbortSignal.any([stop.signal, this.#ending.signal]);
-    const stream = streamOf(asked, { observed: this.#options.observed, signal });
-    this.#subscriptions.set(id, stop);
+    const stream = streamOf(asked, { observed, signal });
+    this.#subscriptions.set(id, { stop, key: typeof key === "string" ? key : undefined });
     void this.#forward(id, stream);
     return {};
+  }
+
+  /** Each subscription to a key keeps all values of it that are unread, parsed and for itself. */
+  #assertRoom(key: string): void {
+    const keys = [key, ...this.#watchedKeys()];
+    const bytes = watchedBytes(this.#options.observed, keys);
+    if (bytes <= MAX_WATCHED_BYTES) return;
+    throw new RequestRefused(
+      "too_large",
+      `The values of the watched keys must take at most ${MAX_WATCHED_BYTES} bytes; they take ${bytes}.`,
+    );
+  }
+
+  /** True if the values that a slow observer watches have grown too large meanwhile. */
+  #hasOutgrown(): boolean {
+    const nowMs = this.#runtime.monotonicMs();
+    if (nowMs - this.#weighedMs < WEIGH_MS) return false;
+    this.#weighedMs = nowMs;
+    return watchedBytes(this.#options.observed, this.#watchedKeys()) > MAX_WATCHED_BYTES;
+  }
+
+  #watchedKeys(): string[] {
+    return [...this.#subscriptions.values()].flatMap(({ key }) => key ?? []);
   }
 
   /** Reads the next event only when there is room, so that the bounded buffer of the stream is the only one. */
@@ -242,7 +277,7 @@ export class ObserverSession implements Served {
     const { signal } = this.#ending;
     const sinceMs = this.#runtime.monotonicMs();
     while (this.#socket.bufferedAmount > HIGH_WATER_BYTES) {
-      if (this.#runtime.monotonicMs() - sinceMs > STALLED_MS) {
+      if (this.#runtime.monotonicMs() - sinceMs > STALLED_MS || this.#hasOutgrown()) {
         this.end(CLOSE.tooLarge, "The observer reads too slowly.");
       }
       await sleep(this.#runtime, ROOM_POLL_MS, { signal });

@@ -5,6 +5,8 @@
  */
 
 import type { EventType, HearsayEvent } from "../contracts/event_stream.ts";
+import { entryHeapBytes } from "../engine/state/heap_estimate.ts";
+import { insightOf } from "../gossiper/gossiper.ts";
 import { RequestRefused } from "./answers.ts";
 import type { Observed } from "./door.ts";
 import { EVENT_CAPACITY } from "./protocol.ts";
@@ -28,6 +30,14 @@ export function streamOf(asked: Asked, options: SubscriptionOptions): ReadableSt
   const { observed: { node }, signal } = options;
   if (typeof key === "string") return stamped(node.watch(key, { signal }), options);
   return stamped(node.events.subscribe(typesIn(types), { signal, capacity: EVENT_CAPACITY }), options);
+}
+
+/** About how many heap bytes the values of these keys take, a key that is listed twice counted twice. */
+export function watchedBytes({ node }: Observed, keys: readonly string[]): number {
+  const { view } = insightOf(node).host;
+  let bytes = 0;
+  for (const key of keys) for (const [, entry] of view.state(key)) bytes += entryHeapBytes(entry);
+  return bytes;
 }
 
 function typesIn(types: unknown): EventType[] | undefined {

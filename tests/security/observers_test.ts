@@ -162,6 +162,50 @@ Deno.test("observer: costly requests are followed by rests, so that gossip has t
   session.end(1000, "");
 });
 
+Deno.test("observer: a rest is fifteen times the work also after a second of it, so that eight observers stop no member", async () => {
+  await using node = await member();
+  const { socket, receive } = socketStub({});
+  const rests: number[] = [];
+  let nowMs = 0;
+  const runtime = {
+    ...realRuntime,
+    monotonicMs: () => nowMs += 1_000,
+    setTimer: (delayMs: number, callback: () => void) => {
+      // The other timer is that of the silence.
+      if (rests.push(delayMs) > 1) queueMicrotask(callback);
+      return () => {};
+    },
+  };
+  const session = sessionOf(node, socket, runtime);
+  receive({ id: 1, ask: "members" });
+  await eventually(() => rests.length > 1);
+  assert(rests[1]! >= 15_000, `${rests}`);
+  session.end(1000, "");
+});
+
+Deno.test("observer: cannot fill the memory by subscriptions to keys with large values, not even if they grow later", async () => {
+  await using node = await member();
+  const runtime = new VirtualRuntime({ seed: 1 });
+  const [sent, closedWith] = [[] as string[], [] as number[]];
+  const { socket, receive } = socketStub({ sent, closedWith });
+  sessionOf(node, socket, runtime);
+  // Some 10 MiB on the heap.
+  const large = Array.from({ length: 120_000 }, () => []);
+  node.setState("k", large);
+  receive({ id: 1, ask: "subscribe", key: "k" });
+  receive({ id: 2, ask: "subscribe", key: "k" });
+  await runtime.advance(15_000);
+  const refused = sent.map((text) => JSON.parse(text)).find(({ error }) => error);
+  assertEquals([refused.id, refused.error.code], [2, "too_large"]);
+  receive({ id: 3, ask: "subscribe", key: "other" });
+  await runtime.advance(1_000);
+  assert(sent.some((text) => text === '{"id":3,"answer":{}}'));
+  socket.bufferedAmount = 2 ** 20;
+  node.setState("other", large);
+  await runtime.advance(2_000);
+  assertEquals(closedWith, [4413]);
+});
+
 Deno.test("observer: its subprotocol opens no session of a peer, whatever it says", async () => {
   await using node = await member();
   await using client = await open(node);
