@@ -20,8 +20,8 @@ const FIELD_BYTES = 72;
 const TEXT_BYTES = 24;
 /** An entry without its texts and its value, and its list node. */
 const ENTRY_BYTES = 256;
-/** The lifetime of an entry, and its place in the queue of those that expire. */
-const EXPIRY_BYTES = 96;
+/** The lifetime of an entry, and a slot of time with no other entry in it: a peer may give each entry another time. */
+const EXPIRY_BYTES = 224;
 /** A member without its entries: its state, its list nodes, and its records elsewhere. */
 export const MEMBER_HEAP_BYTES = 1_024;
 

@@ -2,6 +2,9 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import { entryHeapBytes } from "../../../engine/state/heap_estimate.ts";
+import { Expiries } from "../../../engine/state/expiries.ts";
+import { MemberState } from "../../../engine/state/member_state.ts";
+import type { ExpiringEntry } from "../../../engine/state/stored_entry.ts";
 import { TYPE } from "../../../engine/types.ts";
 
 /** Half a mebibyte each: the costliest forms that there are, and the usual ones. */
@@ -50,6 +53,23 @@ for (const [form, json] of Object.entries(FORMS)) {
     assert(bytes <= estimate + 4_096 && estimate <= 5 * bytes, `${bytes} bytes, ${estimate} estimated`);
   });
 }
+
+Deno.test("heap estimate: entries that expire take less than is estimated, also if each has a time of its own (E15, E16)", () => {
+  const count = 20_000;
+  const before = heapUsed();
+  const member = new MemberState("b", "018bcfe56800-1f3a9c02");
+  const expiries = new Expiries();
+  for (let number = 1; number <= count; number++) {
+    const expiresAfter = 1_000_000 + 64 * number;
+    const text = { key: `k${number}`, number, type: TYPE.value, json: "1" };
+    const held = member.put({ ...text, value: 1, timestampMs: number, expiresAfter }, number, expiresAfter);
+    expiries.add(member, held as ExpiringEntry, 0);
+  }
+  const bytes = heapUsed() - before;
+  assertEquals(member.size.keys, count);
+  assert(bytes <= member.size.heapBytes, `${bytes / count} bytes, ${member.size.heapBytes / count} estimated`);
+  assertEquals(expiries.takeDue(0), []);
+});
 
 Deno.test("heap estimate: what stands in a text is no structure, whatever is escaped (E15)", () => {
   for (const text of ["[[[[", '"[', '\\"[', "\\", '\\\\"{{', '"', "a\\"]) {
