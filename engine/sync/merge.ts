@@ -42,6 +42,12 @@ const MARGIN = 1.5;
  */
 const SMALL_REPAIR = 65_536;
 
+/**
+ * Renewals may stand for `maxStateBytes` divided by this in a second. 8: a mebibyte by default, as a thousand members with
+ * a small value each need. Lower: a hostile peer takes more of the processor. Higher: more values are sent again as a whole.
+ */
+const RENEWALS_DIVISOR = 8;
+
 /** The message of a delta. */
 export interface MergeContext {
   readonly peerId: string;
@@ -85,7 +91,7 @@ export class Merge {
   ) {
     this.#settings = settings;
     const { maxStateBytes, maxHeldBytes } = settings;
-    this.#renewals = new Allowance(maxStateBytes);
+    this.#renewals = new Allowance(maxStateBytes / RENEWALS_DIVISOR);
     // The parts of an honest reset rebuild the state each.
     this.#repairs = new Allowance(maxStateBytes, { most: maxHeldBytes });
     this.#heartbeats = context.heartbeats;

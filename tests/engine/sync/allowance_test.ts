@@ -38,7 +38,7 @@ Deno.test("allowance: is refilled over time, and permits any amount only when it
 
 Deno.test("merge: a peer cannot make this member read megabytes by renewals of a few bytes: the rest comes later (E16)", () => {
   const clock = new TestClock();
-  const [a, b] = makePair(clock, { settings: { maxStateBytes: 1_000 } });
+  const [a, b] = makePair(clock, { settings: { maxStateBytes: 8_000 } });
   const { incarnation } = b.view;
   const value = "x".repeat(300);
   const set = ["k1", "k2", "k3", "k4"].map((key, index) => ({
@@ -56,9 +56,9 @@ Deno.test("merge: a peer cannot make this member read megabytes by renewals of a
   assertEquals(valueOf(a, "b", "k4"), value);
 });
 
-Deno.test("merge: renewals above the budget arrive in the end, from an honest peer (E16)", () => {
+Deno.test("merge: renewals above the allowance arrive in the end, from an honest peer (E16)", () => {
   const clock = new TestClock();
-  const [a, b] = makePair(clock, { settings: { maxStateBytes: 1_000 } });
+  const [a, b] = makePair(clock, { settings: { maxStateBytes: 8_000 } });
   const renew = () => {
     for (const key of ["k1", "k2"]) {
       note(b, b.set(key, { ...copyJson("x".repeat(400)), expiresAfter: EXPIRES_AFTER }, clock.now));
