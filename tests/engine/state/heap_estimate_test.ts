@@ -67,7 +67,10 @@ Deno.test("heap estimate: entries that expire take less than is estimated, also 
   }
   const bytes = heapUsed() - before;
   assertEquals(member.size.keys, count);
-  assert(bytes <= member.size.heapBytes, `${bytes / count} bytes, ${member.size.heapBytes / count} estimated`);
+  assert(
+    bytes <= member.size.heapBytes,
+    `${bytes / count} bytes, ${member.size.heapBytes / count} estimated`,
+  );
   assertEquals(expiries.takeDue(0), []);
 });
 
