@@ -110,19 +110,18 @@ export function withValues(
 ): MemberDelta | undefined {
   if (!delta.entries.some(({ renews }) => renews !== undefined)) return delta;
   const entries: SentEntry[] = [];
-  for (const { renews, ...entry } of delta.entries) {
-    const before = held?.live(entry.key);
-    const isHeld = before?.number === entry.number;
+  for (const entry of delta.entries) {
+    const { renews, ...rest } = entry;
+    const before = renews === undefined ? undefined : held?.live(entry.key);
     // Nothing at or below the version is merged again.
-    if (renews === undefined || (!isHeld && entry.number <= (held?.version ?? 0))) {
-      entries.push(entry);
-      continue;
-    }
-    // A copy at the same version may have come in parts, without each value that the sender has had.
-    if (!isHeld && before?.number !== renews) return undefined;
-    if (!isHeld && !mayRenew(before!.json.length)) break;
-    // The text is enough: the value would be parsed.
-    entries.push({ ...entry, type: before!.type, json: before!.json });
+    const isLate = entry.number <= (held?.version ?? 0);
+    if (before && (before.number === renews || before.number === entry.number)) {
+      if (!isLate && !mayRenew(before.json.length)) break;
+      // The text is enough: the value would be parsed.
+      entries.push({ ...rest, type: before.type, json: before.json });
+    } else if (renews === undefined) entries.push(entry);
+    // A copy at the version where the range begins may have come in parts, without each value that the sender has had.
+    else if (!isLate) return undefined;
   }
   return { ...delta, entries };
 }

@@ -128,9 +128,10 @@ export class Merge {
     const delta = withValues(sent, mine, (length) => this.#renewals.take(length, monotonicMs));
     // The copies differ: only a delta with all values helps.
     if (!delta) return void context.versions.set(sent.id, { incarnation, number: 0 });
+    const isCut = spanOf(delta).last < number && (mine?.version ?? 0) < number;
     this.#mergeVersioned(delta, { held, mine, context });
     // The peer sends the rest again, with the values: a reported member is an exception to what it has acknowledged.
-    if (delta.entries.length < sent.entries.length) this.refuse(sent, context);
+    if (isCut) this.refuse(sent, context);
   }
 
   #mergeVersioned(
