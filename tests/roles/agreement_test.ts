@@ -1,5 +1,5 @@
 import { assertEquals } from "../../deps/std_assert.ts";
-import { readReport, type View, viewOf, weightAndZoneOf } from "../../roles/candidates.ts";
+import { type CandidateSet, candidateSetOf, readReport, weightAndZoneOf } from "../../roles/candidates.ts";
 import { type Owners, owners } from "../../roles/mod.ts";
 import { ScriptedNode, SETTLE } from "./harness.ts";
 
@@ -23,8 +23,8 @@ async function settle(node: ScriptedNode): Promise<void> {
 }
 
 /** The set that this member sees. */
-function seen(node: ScriptedNode): View {
-  return viewOf(node, "roles.owners", { of: undefined, zone: undefined });
+function seen(node: ScriptedNode): CandidateSet {
+  return candidateSetOf(node, "roles.owners", { kind: undefined, zone: undefined });
 }
 
 /** Others report this member's set under its epoch. */
