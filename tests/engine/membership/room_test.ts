@@ -113,7 +113,7 @@ Deno.test("room: hearsay above maxHeldBytes is refused, and takes nothing from s
 Deno.test("room: of hearsay the largest goes for what is smaller, and does not come back for it (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxHeldBytes: 2 * MIB });
-  for (let index = 0; index < 74; index++) hearsay(a, `i${index}`, brackets(5_000), clock);
+  for (let index = 0; index < 74; index++) hearsay(a, `i${index}`, brackets(5_700), clock);
   assertLessOrEqual(a.view.room.bytes, 2 * MIB);
   const before = idsOf(a);
   const { dropped } = a.view.room;
@@ -127,7 +127,7 @@ Deno.test("room: of hearsay the largest goes for what is smaller, and does not c
   const after = a.view.room.dropped;
   // A repeated and a newer entry: each is refused, and no member loses its place.
   for (const number of [1, 2, 3]) {
-    for (const id of before) hearsay(a, id, brackets(5_000), clock, number);
+    for (const id of before) hearsay(a, id, brackets(5_700), clock, number);
   }
   assertEquals([a.view.room.dropped, idsOf(a).filter((id) => id.startsWith("h")).length], [after, 3]);
 });
