@@ -39,7 +39,7 @@ export interface IncomingOptions {
 
 /** Takes the messages of active members, each once. The sender is the member at the other end of the connection. */
 export class Incoming implements Extension {
-  readonly capability = CAPABILITY;
+  readonly capability: string = CAPABILITY;
   readonly #options: IncomingOptions;
 
   constructor(options: IncomingOptions) {
