@@ -84,6 +84,10 @@ export class Agreement {
   /** True if the next report needs a new epoch, although the set may be the last one again. */
   #needsReport = true;
   #lookedMs: number;
+  /** Names all that an answer depends on, as of the last call of `onChange`. */
+  #notified = "";
+  /** True from a change of the cluster until this member's view of the candidates follows. */
+  #isStale = false;
   #cancelLook: () => void = () => {};
   #cancelSettled: () => void = () => {};
 
@@ -108,22 +112,26 @@ export class Agreement {
 
   /** The reason to know nothing at all; `undefined` if there is none. */
   get trouble(): UnknownReason | undefined {
+    this.#refresh();
     return this.#trouble ?? (this.#hasStalled ? "stalled" : undefined);
   }
 
   /** The last agreed set, if there was one since the last trouble. */
   get agreed(): AgreedSet | undefined {
+    this.#refresh();
     return this.#agreed;
   }
 
   /** The sets seen since then. */
   get later(): readonly CandidateSet[] {
+    this.#refresh();
     return this.#later;
   }
 
   /** The ids of the candidates under suspicion. */
   get suspected(): ReadonlySet<string> {
-    return new Set(this.#seen.candidates.filter(({ isSuspected }) => isSuspected).map(({ id }) => id));
+    this.#refresh();
+    return this.#suspected();
   }
 
   /** The epoch of this member's last report. */
@@ -139,8 +147,12 @@ export class Agreement {
     this.#cancelLook();
     this.#cancelSettled();
     this.#ending.abort(new HearsayError("stopped", "The role has ended at this member."));
-    this.#options.onChange();
+    this.#notify();
     if (this.#options.takesPart && !this.#node.signal.aborted) this.#node.deleteState(this.#options.key);
+  }
+
+  #suspected(): ReadonlySet<string> {
+    return new Set(this.#seen.candidates.filter(({ isSuspected }) => isSuspected).map(({ id }) => id));
   }
 
   get #nowMs(): number {
@@ -151,8 +163,17 @@ export class Agreement {
     return this.#nowMs - this.#lookedMs > Math.max(LEAST_STALL_MS, this.#options.settle);
   }
 
+  /** Many changes come at once, as at the start: the view follows them together, and at the latest when it is read. */
   async #follow(changes: ReadableStream<unknown>): Promise<void> {
-    for await (const _ of changes) this.#update();
+    for await (const _ of changes) {
+      if (this.#isStale) continue;
+      this.#isStale = true;
+      this.#options.runtime.setTimer(0, () => this.#refresh());
+    }
+  }
+
+  #refresh(): void {
+    if (this.#isStale) this.#update();
   }
 
   async #followIsolation(): Promise<void> {
@@ -173,6 +194,7 @@ export class Agreement {
   }
 
   #update(): void {
+    this.#isStale = false;
     if (this.#trouble === "ended") return;
     const { key, runtime, settle } = this.#options;
     const seen = candidateSetOf(this.#node, key, this.#options);
@@ -190,6 +212,15 @@ export class Agreement {
       this.#remember(seen);
     }
     if (trouble === undefined && this.#nowMs - this.#changedMs >= settle) this.#settle();
+    this.#notify();
+  }
+
+  /** An answer takes time in proportion to the candidates, so they are computed after a change alone. */
+  #notify(): void {
+    const later = this.#later.map(({ hash }) => hash);
+    const notified = JSON.stringify([this.#trouble, this.#agreed?.epoch, later, [...this.#suspected()]]);
+    if (notified === this.#notified) return;
+    this.#notified = notified;
     this.#options.onChange();
   }
 

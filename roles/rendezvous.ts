@@ -14,6 +14,11 @@ export interface Ranked {
   readonly zone: string | undefined;
 }
 
+interface Scored {
+  readonly candidate: Ranked;
+  readonly score: number;
+}
+
 /** The ids of the owners of a key, best first. Each zone gets a second owner only after all zones have one. */
 export function ownersOf<T extends Ranked>(
   key: string,
@@ -21,8 +26,12 @@ export function ownersOf<T extends Ranked>(
   { replicas }: { readonly replicas: number },
 ): readonly string[] {
   const scored = candidates.map((candidate) => ({ candidate, score: scoreOf(key, candidate) }));
-  scored.sort((one, other) => other.score - one.score || (one.candidate.id < other.candidate.id ? -1 : 1));
-  if (replicas === 1) return scored.slice(0, 1).map(({ candidate }) => candidate.id);
+  if (replicas === 1) {
+    return scored.length === 0
+      ? []
+      : [scored.reduce((best, each) => order(each, best) < 0 ? each : best).candidate.id];
+  }
+  scored.sort(order);
   const owners: string[] = [];
   let left = scored.map(({ candidate }) => candidate);
   while (left.length > 0 && owners.length < replicas) {
@@ -36,6 +45,10 @@ export function ownersOf<T extends Ranked>(
     left = passed;
   }
   return owners;
+}
+
+function order(one: Scored, other: Scored): number {
+  return other.score - one.score || (one.candidate.id < other.candidate.id ? -1 : 1);
 }
 
 /** The logarithmic score: the best of several is each one with a probability in proportion to its weight. */

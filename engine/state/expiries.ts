@@ -103,16 +103,16 @@ export function withEntryAges(
 export function withValues(delta: MemberDelta, held: MemberState | undefined): MemberDelta | undefined {
   if (!delta.entries.some(({ renews }) => renews !== undefined)) return delta;
   const entries: SentEntry[] = [];
-  for (const { renews, ...entry } of delta.entries) {
+  for (const entry of delta.entries) {
+    const { renews, ...rest } = entry;
+    const before = renews === undefined ? undefined : held?.live(entry.key);
     // Nothing at or below the version is merged again.
-    if (renews === undefined || entry.number <= (held?.version ?? 0)) {
-      entries.push(entry);
-      continue;
-    }
-    // A copy at the same version may have come in parts, without each value that the sender has had.
-    const before = held?.live(entry.key);
-    if (before?.number !== renews) return undefined;
-    entries.push({ ...entry, type: before.type, value: before.value, json: before.json });
+    const isLate = entry.number <= (held?.version ?? 0);
+    if (before && (before.number === renews || before.number === entry.number)) {
+      entries.push({ ...rest, type: before.type, value: before.value, json: before.json });
+    } else if (renews === undefined) entries.push(entry);
+    // A copy at the version where the range begins may have come in parts, without each value that the sender has had.
+    else if (!isLate) return undefined;
   }
   return { ...delta, entries };
 }

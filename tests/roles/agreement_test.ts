@@ -1,4 +1,5 @@
 import { assertEquals } from "../../deps/std_assert.ts";
+import { Agreement } from "../../roles/agreement.ts";
 import { type CandidateSet, candidateSetOf, readReport, weightAndZoneOf } from "../../roles/candidates.ts";
 import { type Owners, owners } from "../../roles/mod.ts";
 import { ScriptedNode, SETTLE } from "./harness.ts";
@@ -225,6 +226,54 @@ Deno.test("agreement: the end leaves no timer and no stream", async () => {
   node.leave();
   assertEquals([other.of("k"), node.runtime.timers], [{ state: "unknown", reason: "ended" }, 0]);
   assertEquals(node.reports.has("self"), true);
+});
+
+Deno.test("agreement: many changes at once are taken in together, and at the latest when an answer is read", async () => {
+  const { node, role } = await agreedNode();
+  const before = node.reads;
+  for (let change = 0; change < 500; change++) node.emitChange();
+  await node.runtime.settle();
+  await node.runtime.advance(0);
+  assertEquals(node.reads - before < 10, true, `the members were read ${node.reads - before} times`);
+  node.others.delete("a");
+  node.others.delete("b");
+  node.emitChange();
+  await node.runtime.settle();
+  assertEquals(role.of("k"), { state: "unknown", reason: "few" });
+});
+
+Deno.test("agreement: answers are computed after a change alone", async () => {
+  const node = new ScriptedNode();
+  for (const id of ["a", "b"]) {
+    node.others.set(id, "alive");
+    node.reports.set(id, { epoch: 0, view: "" });
+  }
+  let changes = 0;
+  const agreement = new Agreement(node, {
+    ...{ key: "roles.owners", kind: undefined, zone: undefined, takesPart: true, lastEpoch: 0 },
+    ...{ atLeast: 2, settle: SETTLE, heardWithin: 2_500, runtime: node.runtime, signal: undefined },
+    onChange: () => changes++,
+  });
+  await settle(node);
+  await repeat(node, "a", "b");
+  assertEquals(agreement.agreed?.epoch, 1);
+  const before = changes;
+  await node.runtime.advance(10_000);
+  await node.changed();
+  assertEquals(changes, before);
+  const changing = [
+    () => node.others.set("a", "suspected"),
+    () => node.others.set("a", "alive"),
+    () => node.others.delete("a"),
+    () => node.others.delete("b"),
+  ];
+  for (const [index, change] of changing.entries()) {
+    change();
+    await node.changed();
+    assertEquals(changes, before + index + 1);
+  }
+  agreement.end();
+  assertEquals(changes, before + changing.length + 1);
 });
 
 Deno.test("readReport: ignores values that no role has set", () => {

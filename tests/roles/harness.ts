@@ -85,6 +85,8 @@ export class ScriptedNode implements RoleNode {
   readonly events = new EventStream();
   readonly runtime = new VirtualRuntime();
   readonly reports = new Map<string, unknown>();
+  /** How often its members were read. */
+  reads = 0;
   readonly #leaving = new AbortController();
   readonly #streams = new Set<ReadableStreamDefaultController>();
   /** The ids of the other members that are alive, with their statuses. */
@@ -103,6 +105,7 @@ export class ScriptedNode implements RoleNode {
   }
 
   get members(): readonly MemberView[] {
+    this.reads++;
     const all: [string, MemberView["status"]][] = [...this.others, [this.id, this.status]];
     return all.sort(([one], [other]) => one < other ? -1 : 1).map(([id, status]) => ({
       id,
@@ -155,9 +158,15 @@ export class ScriptedNode implements RoleNode {
   }
 
   /** Emits that something changed. */
-  async changed(): Promise<void> {
+  emitChange(): void {
     for (const stream of this.#streams) stream.enqueue({});
+  }
+
+  /** Emits that something changed, and lets its followers take it in. */
+  async changed(): Promise<void> {
+    this.emitChange();
     await this.runtime.settle();
+    await this.runtime.advance(0);
   }
 
   /** Begins to leave. */

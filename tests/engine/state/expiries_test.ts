@@ -182,6 +182,24 @@ Deno.test("expiry: a renewal of a value that came by no part is not taken for on
   assertEquals(updates(b!, "k"), ["first", "second"]);
 });
 
+Deno.test("expiry: a renewal that comes twice is no conflict (E16, E3)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "o", "p"], clock);
+  const incarnation = incarnationAt(clock);
+  const brief = { ...entry("k", 1, 1), expiresAfter: LIFETIME };
+  const renewal = { ...tombstone("k", 2), renews: 1, expiresAfter: LIFETIME };
+  deliver(a, "p", memberDelta("o", incarnation, [brief]), clock);
+  for (let times = 0; times < 2; times++) {
+    const versions = deliver(a, "p", memberDelta("o", incarnation, [renewal], { after: 1 }), clock);
+    assertEquals(versions.size, 0);
+  }
+  deliver(a, "p", memberDelta("o", incarnation, [{ ...brief, number: 3 }], { after: 2 }), clock);
+  // Neither does one that an earlier renewal was taken for.
+  deliver(a, "p", memberDelta("o", incarnation, [renewal], { after: 1 }), clock);
+  assertEquals(eventsOf(a).of("ConflictDetected"), []);
+  assertEquals([valueOf(a, "o", "k"), a.view.versionOf("o")?.number], [1, 3]);
+});
+
 Deno.test("expiry: a renewal that comes late, after the key was deleted, asks for nothing (E16)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "o", "p"], clock);
