@@ -72,7 +72,7 @@ export class OwnState {
     this.#store.log.recordChange(this.#state);
   }
 
-  /** The entries and the heartbeat count; another object after {@linkcode OwnState.renew}. */
+  /** The entries and the heartbeat count; another object after {@linkcode OwnState.beginIncarnation}. */
   get state(): MemberState {
     return this.#state;
   }
@@ -129,7 +129,7 @@ export class OwnState {
   }
 
   /** Begins a later incarnation with the same values, numbered from 1 (rule E1). */
-  renew(incarnation: Incarnation, now: Instant): void {
+  beginIncarnation(incarnation: Incarnation, now: Instant): void {
     // Nothing would delete a value whose time is over already.
     const live = [...this.#state.entries()].filter((entry) => !isTombstone(entry) && !isDue(entry, now));
     const entries = withEntryAges(live, { nowMs: now.monotonicMs })
