@@ -12,6 +12,7 @@ import { isDialable } from "../contracts/cluster.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { ConnectionRefused, HearsayError } from "../common/errors.ts";
 import { type ConnectionPool, Replaced } from "./connection_pool.ts";
+import { BoundedMap } from "../common/bounded_map.ts";
 import { inRandomOrder } from "../common/random_order.ts";
 import { TokenBucket } from "../common/token_bucket.ts";
 import { deadlineAfter, sleep } from "../common/runtime.ts";
@@ -30,6 +31,9 @@ const INFORMED_PEERS = 8;
 /** The dials per second for suspicions of peers. Without a limit a hostile peer could make this member dial at will. */
 const MAX_HEARSAY_PER_SECOND = 32;
 
+/** The most broken connections that are remembered. One that is not is left to `heartbeatExpiration`. */
+const MAX_BROKEN = 1_024;
+
 /** The dependencies of a {@linkcode CrashWatch}. */
 export interface CrashWatchOptions {
   readonly engineHost: EngineHost;
@@ -42,6 +46,8 @@ export interface CrashWatchOptions {
 export class CrashWatch {
   readonly #options: CrashWatchOptions;
   readonly #watched = new Map<string, Promise<void>>();
+  /** The times at which the last connections of members broke that have not answered a dial since. */
+  readonly #brokenMs = new BoundedMap<string, number>(MAX_BROKEN);
   readonly #ending = new AbortController();
   readonly #hearsay: TokenBucket;
   readonly #waitMs: number;
@@ -55,7 +61,21 @@ export class CrashWatch {
 
   /** Dials a member whose last connection broke. */
   onConnectionBroken(id: string): void {
+    this.#brokenMs.set(id, this.#options.engineHost.runtime.monotonicMs());
     this.#watch(id, { isHearsay: false });
+  }
+
+  /**
+   * Dials a member again that refused a dial of a round, if its last connection broke and no heartbeat has come since. The
+   * first dials may have ended otherwise: the next process at its address answers slowly while it starts.
+   */
+  onFailure(id: string, error: unknown): void {
+    const brokenMs = this.#brokenMs.get(id);
+    if (brokenMs === undefined || !isRefusal(error)) return;
+    const heardMs = this.#options.engineHost.view.heartbeatReport(id)?.monotonicMs ?? -Infinity;
+    // One that was under way may come later than the break.
+    if (heardMs > brokenMs + this.#waitMs) this.#brokenMs.delete(id);
+    else this.#watch(id, { isHearsay: false });
   }
 
   /** Handles a peer's suspicion, or its reply that it has heard from the suspect. */
@@ -144,9 +164,10 @@ export class CrashWatch {
     });
     try {
       await peers.reach(member, { signal: deadline.signal, ...options });
+      this.#brokenMs.delete(id);
       return "other";
     } catch (error) {
-      if (error instanceof ConnectionRefused || error instanceof Replaced) return "refused";
+      if (isRefusal(error)) return "refused";
       // A backoff is respected, and a free slot is awaited.
       const isBusy = error instanceof HearsayError && error.code === "busy";
       return isBusy && options.ignoreBackoff ? "busy" : "other";
@@ -165,4 +186,9 @@ export class CrashWatch {
       session.suspect({ memberId: id, incarnation, count, isAlive: false });
     }
   }
+}
+
+/** True if nothing listens at the address of a member, or another member has the address as its own. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof ConnectionRefused || error instanceof Replaced;
 }

@@ -103,6 +103,7 @@ export class Lifecycle {
       signatures,
       actorStatistics: cluster.actorStatistics,
       meters,
+      onFailure: (id, error) => this.#crashWatch?.onFailure(id, error),
     });
     this.#crashWatch = config.detectCrashes
       ? new CrashWatch({ engineHost, peers: this.#peers, topology, settings: config })

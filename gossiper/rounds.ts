@@ -39,6 +39,8 @@ export interface RoundsOptions {
   readonly signatures: Signatures | undefined;
   readonly actorStatistics: (() => Readonly<Record<string, number>>) | undefined;
   readonly meters?: Meters | undefined;
+  /** Called with the failure of a request or a dial. */
+  readonly onFailure: (peerId: string, error: unknown) => void;
 }
 
 /** The requesting side of a gossiper. */
@@ -279,6 +281,7 @@ export class Rounds {
     } catch (error) {
       if (this.#ending.signal.aborted || isStopped(error)) return;
       this.#engineHost.publish({ type: "RequestFailed", peerId, error });
+      this.#options.onFailure(peerId, error);
     }
   }
 

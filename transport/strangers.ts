@@ -131,11 +131,17 @@ export function addressOf(remote: ClientAddress | undefined): string | undefined
   return remote?.transport === "tcp" ? remote.hostname : undefined;
 }
 
-/** The network whose clients share limits: an IPv6 address counts with its /64, all of which one machine may have. */
+/** Unique local addresses (fc00::/7), and those of one link (fe80::/10). */
+const PRIVATE_IPV6 = /^f([cd]|e[89ab])/i;
+
+/**
+ * The network whose clients share limits: a public IPv6 address counts with its /64, all of which one machine may have. In a
+ * private network, as of containers, a /64 has many machines: there each address counts alone.
+ */
 export function networkOf(remote: ClientAddress | undefined): string | undefined {
   const address = addressOf(remote);
   // An IPv4 address in IPv6 has dots.
-  if (!address?.includes(":") || address.includes(".")) return address;
+  if (!address?.includes(":") || address.includes(".") || PRIVATE_IPV6.test(address)) return address;
   const [head = "", tail] = address.split("::");
   const groups = head === "" ? [] : head.split(":");
   const after = tail ? tail.split(":") : [];

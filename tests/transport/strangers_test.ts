@@ -6,7 +6,7 @@ import { Admission } from "../../transport/web_socket/admission.ts";
 
 const from = (hostname: string) => ({ transport: "tcp", hostname, port: 1 });
 
-Deno.test("networkOf: an IPv6 address counts with its /64, and an IPv4 address alone", () => {
+Deno.test("networkOf: a public IPv6 address counts with its /64, a private one and an IPv4 address alone", () => {
   const cases: readonly (readonly [string, string])[] = [
     ["10.0.0.7", "10.0.0.7"],
     ["::ffff:10.0.0.7", "::ffff:10.0.0.7"],
@@ -14,7 +14,10 @@ Deno.test("networkOf: an IPv6 address counts with its /64, and an IPv4 address a
     ["2001:db8:1:2::6", "2001:db8:1:2::/64"],
     ["2001:db8::6", "2001:db8:0:0::/64"],
     ["2001:db8::2:3:4:5:6", "2001:db8:0:2::/64"],
-    ["fe80::1%eth0", "fe80:0:0:0::/64"],
+    ["fe80::1%eth0", "fe80::1%eth0"],
+    ["fd12:3456::7", "fd12:3456::7"],
+    ["FC00::7", "FC00::7"],
+    ["fec0::7", "fec0:0:0:0::/64"],
     ["::1", "0:0:0:0::/64"],
     ["2001:db8::", "2001:db8:0:0::/64"],
   ];

@@ -98,6 +98,27 @@ Deno.test("CrashWatch: a crashed member that restarts at once under a new id lea
   await cluster.runUntil(() => cluster.of("a").gossiper.phase === "confirmed", { withinMs: 1_000 });
 });
 
+Deno.test("CrashWatch: a crashed member whose next process answers slowly at first leaves no old one alive (C1, C3)", async () => {
+  await using cluster = new TestCluster(["a", "b", "c"], {
+    fixed: false,
+    cluster: { discovery: seeds([memoryAddress("a", 1)]) },
+  });
+  for (const started of ["a", "b", "c"]) await cluster.make(started).gossiper.start();
+  const status = (of: string) => cluster.of(of).gossiper.members.find(({ id }) => id === "c")?.status;
+  await cluster.runUntil(() => cluster.isConfirmed() && ["a", "b"].every((of) => status(of) === "alive"));
+  cluster.crash("c");
+  const to = memoryAddress("c", 1);
+  cluster.network.setFaults({ hang: true }, { to });
+  // Longer than a dial may take.
+  await cluster.advance(1_000);
+  assertEquals(["a", "b"].map(status), ["alive", "alive"]);
+  cluster.network.setFaults({}, { to });
+  const self = { id: "d", host: "c", port: 1, kinds: [] };
+  const transport = cluster.network.transport("c", 1);
+  await cluster.make("d", { cluster: { self, transport } }).gossiper.start();
+  await cluster.runUntil(() => ["a", "b"].every((of) => status(of) === "failed"), { withinMs: 6_000 });
+});
+
 Deno.test("CrashWatch: waits half of a short expiration (C3)", async () => {
   await using cluster = await connectedCluster(["a", "b"], {
     gossipInterval: 100,
