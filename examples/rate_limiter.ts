@@ -15,6 +15,7 @@
 
 import { type MapNode, mapOf, type StateMap } from "../maps/mod.ts";
 import { join, leaveOnSignals, type Node, serve } from "../mod.ts";
+import { operations } from "../operations/mod.ts";
 import { readFlags } from "./flags.ts";
 
 /** Options of a {@linkcode RateLimiter}. */
@@ -75,18 +76,18 @@ Answers each client five times in a window, together with the other members.
     once: ["port", "seconds"],
     many: ["seed"],
   });
-  const ready = Promise.withResolvers<{ readonly node: Node; readonly limiter: RateLimiter }>();
+  const ready = Promise.withResolvers<readonly [Node, Promise<RateLimiter>]>();
   const server = serve({ hostname: "127.0.0.1", port: flags.port() ?? 0 }, async (request, info) => {
-    const { node, limiter } = await ready.promise;
-    return await node.handler(request, info) ?? answer(request, limiter);
+    const [node, limiter] = await ready.promise;
+    return await node.handler(request, info) ?? answer(request, await limiter);
   });
-  const node = await join({
-    cluster: "limiter",
-    advertise: { host: "127.0.0.1", port: server.addr.port },
-    seeds: flags.seeds(),
-  });
+  const advertise = { host: "127.0.0.1", port: server.addr.port };
+  const node = await join({ cluster: "limiter", advertise, seeds: flags.seeds() });
   const seconds = flags.wholeNumber("seconds", { least: 1, most: 100_000_000 }) ?? 10;
-  ready.resolve({ node, limiter: new RateLimiter(node, { limit: 5, windowMs: 1_000 * seconds }) });
+  const limiter = new RateLimiter(node, { limit: 5, windowMs: 1_000 * seconds });
+  // A new member lacks the counts of the others: without the wait each restart lets a client pass five times more.
+  const counted = operations(node).whenReady().catch(() => {}); // rejects if the member leaves
+  ready.resolve([node, counted.then(() => limiter)]);
   leaveOnSignals(node);
   console.log(`http://127.0.0.1:${server.addr.port}/<client> counts. Seed of others: ${node.address}`);
 }

@@ -15,11 +15,12 @@ async function limiter(...args: string[]): Promise<readonly [Program, string, st
   return [program, origin, address];
 }
 
-Deno.test("rate limiter example: three processes answer a client five times together, also after one was killed", async () => {
+Deno.test("rate limiter example: three processes answer a client five times together, also after one was killed and another one started", async () => {
   // A window of three years: it does not end during the test.
   const [one, at, address] = await limiter("--seconds", "100000000");
   const [two, other] = await limiter("--seconds", "100000000", "--seed", address);
   const [three, third] = await limiter("--seconds", "100000000", "--seed", address);
+  const programs = [one, two, three];
   try {
     const answers: [number, number][] = [];
     for (let count = 1; count <= 6; count++) answers.push(await requested(third, "ada"));
@@ -35,7 +36,11 @@ Deno.test("rate limiter example: three processes answer a client five times toge
       "the two that are left count together",
       async () => (await requested(other, "ben"))[1] > 1,
     );
+    // A member that has just started waits for the counts of the others, those of the killed member too.
+    const [four, fourth] = await limiter("--seconds", "100000000", "--seed", address);
+    programs.push(four);
+    assertEquals(await requested(fourth, "ada"), [429, 5]);
   } finally {
-    for (const program of [one, two, three]) await program[Symbol.asyncDispose]();
+    for (const program of programs) await program[Symbol.asyncDispose]();
   }
 });
