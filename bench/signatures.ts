@@ -16,7 +16,7 @@ const KEYS = [10, 100, 1_000];
 export async function benchSignatures(report: Report): Promise<void> {
   const signing = await ed25519Signing(await newSigningKey());
   const subjects = await Promise.all(KEYS.map(async (count) => {
-    const claim = claimOf(count);
+    const claim = signedStateWith(count);
     const text = signedText("bench", claim);
     const by = { publicKey: signing.publicKey, signature: await signing.sign(text) };
     return [
@@ -41,7 +41,7 @@ export async function benchSignatures(report: Report): Promise<void> {
 }
 
 /** The state of a member with this many keys of about fifty bytes. */
-function claimOf(count: number): SignedState {
+function signedStateWith(count: number): SignedState {
   const entries = Array.from({ length: count }, (_, index) => {
     const value = { cpu: 0.25, at: "somewhere", index };
     return {

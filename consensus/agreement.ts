@@ -29,7 +29,7 @@ export interface ConsensusOptions<T> {
 }
 
 /** A value of the members, and a text that is equal for equal values. */
-export interface Agreed<T> {
+export interface AgreedValue<T> {
   readonly value: T;
   readonly text: string;
 }
@@ -38,7 +38,7 @@ export interface Agreed<T> {
 export const CALLBACKS: Rules<ConsensusOptions<unknown>> = { onReached: FUNCTION, onLost: FUNCTION };
 
 /** The last state of one consensus, and the waits for the next. */
-export class Agreement<T> {
+export class ConsensusWaits<T> {
   readonly #options: ConsensusOptions<T>;
   readonly #leaving: AbortSignal;
   readonly #waiting = new Set<PromiseWithResolvers<T>>();
@@ -60,7 +60,7 @@ export class Agreement<T> {
   }
 
   /** Takes the present state, and calls back if it changed. Returns the result of the callback, which may throw. */
-  update(present: Agreed<T> | undefined): unknown {
+  update(present: AgreedValue<T> | undefined): unknown {
     if (this.#end || present?.text === this.#text) return;
     this.#text = present?.text;
     if (!present) return this.#options.onLost?.();
@@ -69,7 +69,7 @@ export class Agreement<T> {
   }
 
   /** Resolves with the value at consensus: the present one, or the next. */
-  async reached(present: Agreed<T> | undefined, options: WaitOptions = {}): Promise<T> {
+  async reached(present: AgreedValue<T> | undefined, options: WaitOptions = {}): Promise<T> {
     assertOptions(options, WAIT);
     const { signal } = options;
     signal?.throwIfAborted();

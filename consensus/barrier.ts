@@ -9,7 +9,7 @@ import { printable } from "../common/printable.ts";
 import { deadlineAfter, realRuntime, type Runtime, sleep } from "../common/runtime.ts";
 import type { JsonValue } from "../engine/types.ts";
 import type { ConsensusHandle } from "../gossiper/consensus.ts";
-import type { GossipKeyValue, MemberView, WaitOptions } from "../gossiper/contract.ts";
+import type { GossiperLike, WaitOptions } from "../gossiper/contract.ts";
 import { assertOwnKey } from "../gossiper/validation.ts";
 import {
   assertNone,
@@ -25,18 +25,9 @@ import {
 import type { CheckedNode } from "./consensus.ts";
 
 /** The parts of a member that {@linkcode barrier} uses; a node of `join` has them. */
-export interface BarrierNode extends CheckedNode {
-  /** The member's id. */
-  readonly id: string;
-  /** Every known member. */
-  readonly members: readonly MemberView[];
-  /** The values of a key, by member id. */
-  getState(key: string): Map<string, GossipKeyValue>;
-  /** Sets a key of this member. */
-  setState(key: string, value: unknown): void;
-  /** Resolves with the alive members once there are at least `count`. */
-  whenMembers(count: number, options: WaitOptions): Promise<readonly MemberView[]>;
-}
+export type BarrierNode =
+  & CheckedNode
+  & Pick<GossiperLike, "id" | "members" | "getState" | "setState" | "whenMembers">;
 
 /** Options of a {@linkcode barrier}. */
 export interface BarrierOptions extends WaitOptions {

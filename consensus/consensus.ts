@@ -4,27 +4,21 @@
  * @module
  */
 
-import type { EventStream } from "../contracts/event_stream.ts";
 import type { JsonValue } from "../engine/types.ts";
-import type { ConsensusCallbacks, ConsensusExtractor, ConsensusHandle } from "../gossiper/consensus.ts";
+import type { ConsensusHandle } from "../gossiper/consensus.ts";
 import { assertNone, assertOptions, rule } from "../options/rules.ts";
-import type { WaitOptions } from "../gossiper/contract.ts";
-import { type Agreed, Agreement, CALLBACKS, type Consensus, type ConsensusOptions } from "./agreement.ts";
+import type { GossiperLike, WaitOptions } from "../gossiper/contract.ts";
+import {
+  type AgreedValue,
+  CALLBACKS,
+  type Consensus,
+  type ConsensusOptions,
+  ConsensusWaits,
+} from "./agreement.ts";
 import { type Reading, readingOf, type ValueOf } from "./reading.ts";
 
 /** The parts of a member that the checks of keys use; a node of `join` has them. */
-export interface CheckedNode {
-  /** The stream of all events. */
-  readonly events: EventStream;
-  /** Aborted when the member begins to leave. */
-  readonly signal: AbortSignal;
-  /** Registers a consensus check. */
-  registerConsensusCheck(
-    key: string,
-    extractor: ConsensusExtractor,
-    callbacks?: ConsensusCallbacks,
-  ): ConsensusHandle;
-}
+export type CheckedNode = Pick<GossiperLike, "events" | "signal" | "registerConsensusCheck">;
 
 /** A consensus over keys. */
 export interface KeyConsensus<T> extends Consensus<T> {
@@ -127,7 +121,7 @@ type Combine<T> = (
 class KeyAgreement<T> implements KeyConsensus<T> {
   readonly #readings: readonly Reading<unknown>[];
   readonly #checks: ConsensusHandle[] = [];
-  readonly #agreement: Agreement<T>;
+  readonly #waits: ConsensusWaits<T>;
   readonly #combine: Combine<T>;
 
   constructor(
@@ -139,8 +133,8 @@ class KeyAgreement<T> implements KeyConsensus<T> {
     assertOptions(options, CALLBACKS);
     this.#readings = keys.map(readingOf);
     this.#combine = combine;
-    this.#agreement = new Agreement(node.signal, options);
-    const changed = () => this.#agreement.update(this.#present());
+    this.#waits = new ConsensusWaits(node.signal, options);
+    const changed = () => this.#waits.update(this.#present());
     try {
       for (const each of this.#readings) {
         const callbacks = { onReached: changed, onLost: changed };
@@ -157,7 +151,7 @@ class KeyAgreement<T> implements KeyConsensus<T> {
   }
 
   reached(options?: WaitOptions): Promise<T> {
-    return this.#agreement.reached(this.#present(), options);
+    return this.#waits.reached(this.#present(), options);
   }
 
   dissenters(): readonly string[] {
@@ -166,10 +160,10 @@ class KeyAgreement<T> implements KeyConsensus<T> {
 
   [Symbol.dispose](): void {
     for (const check of this.#checks) check[Symbol.dispose]();
-    this.#agreement.end();
+    this.#waits.end();
   }
 
-  #present(): Agreed<T> | undefined {
+  #present(): AgreedValue<T> | undefined {
     const values: JsonValue[] = [];
     for (const { value } of this.#checks) {
       if (value === undefined) return undefined;

@@ -10,23 +10,22 @@ import { copyJson } from "../engine/json.ts";
 import { type JsonValue, TOPOLOGY_KEY } from "../engine/types.ts";
 import type { GossipUpdate } from "../engine/events.ts";
 import type { ConsensusHandle } from "../gossiper/consensus.ts";
-import type { GossipKeyValue, MemberView, WaitOptions } from "../gossiper/contract.ts";
+import type { GossiperLike, GossipKeyValue, MemberView, WaitOptions } from "../gossiper/contract.ts";
 import { realRuntime, type Runtime } from "../common/runtime.ts";
 import { assertNone, assertOptions, FUNCTION, type Rules, RUNTIME } from "../options/rules.ts";
-import { type Agreed, Agreement, CALLBACKS, type Consensus, type ConsensusOptions } from "./agreement.ts";
+import {
+  type AgreedValue,
+  CALLBACKS,
+  type Consensus,
+  type ConsensusOptions,
+  ConsensusWaits,
+} from "./agreement.ts";
 import type { CheckedNode } from "./consensus.ts";
 
 /** The parts of a member that {@linkcode consensusBy} uses; a node of `join` has them. */
-export interface WatchedNode extends CheckedNode {
-  /** Every known member. */
-  readonly members: readonly MemberView[];
-  /** The values of a member by key. */
-  getAll(memberId: string): Map<string, GossipKeyValue>;
-  /** Emits the present values of the keys with a prefix, then every change. */
-  watch(keys: { readonly prefix: string; readonly signal: AbortSignal }): ReadableStream<GossipUpdate>;
-  /** Emits the view of each member, then each view that changes. */
-  watchMembers(options: { readonly signal: AbortSignal }): ReadableStream<MemberView>;
-}
+export type WatchedNode =
+  & CheckedNode
+  & Pick<GossiperLike, "members" | "getAll" | "watch" | "watchMembers">;
 
 /** Options of {@linkcode consensusBy}. */
 export interface StateOptions<T> extends ConsensusOptions<T> {
@@ -83,7 +82,7 @@ class StateAgreement<T> implements Consensus<T> {
   readonly #read: (states: ReadonlyMap<string, MemberState>) => T | undefined;
   /** Reached while members can agree: this member has met a peer, is not isolated, and has some state of all. */
   readonly #gate: ConsensusHandle;
-  readonly #agreement: Agreement<T>;
+  readonly #waits: ConsensusWaits<T>;
   readonly #ending = new AbortController();
   readonly #states = new Map<string, MemberState>();
   /** Members whose state has changed since it was read. */
@@ -105,7 +104,7 @@ class StateAgreement<T> implements Consensus<T> {
       onReached: evaluate,
       onLost: evaluate,
     });
-    this.#agreement = new Agreement(node.signal, callbacks);
+    this.#waits = new ConsensusWaits(node.signal, callbacks);
     for (const view of node.members) this.#take(view);
     const { signal } = this.#ending;
     void this.#followMembers(node.watchMembers({ signal }));
@@ -117,14 +116,14 @@ class StateAgreement<T> implements Consensus<T> {
   }
 
   reached(options?: WaitOptions): Promise<T> {
-    return this.#agreement.reached(this.#present(), options);
+    return this.#waits.reached(this.#present(), options);
   }
 
   [Symbol.dispose](): void {
     this.#ending.abort();
     this.#cancelTimer?.();
     this.#gate[Symbol.dispose]();
-    this.#agreement.end();
+    this.#waits.end();
   }
 
   /** Ends with the stream, when the member leaves or this is disposed of. */
@@ -148,13 +147,13 @@ class StateAgreement<T> implements Consensus<T> {
     // A delta sets many keys one after another, and each is an item of the stream. A timer runs after all of them.
     this.#cancelTimer = this.#runtime.setTimer(0, () => {
       this.#cancelTimer = undefined;
-      if (!this.#agreement.isOver) void this.#evaluate();
+      if (!this.#waits.isOver) void this.#evaluate();
     });
   }
 
   async #evaluate(): Promise<void> {
     try {
-      await this.#agreement.update(this.#agreed());
+      await this.#waits.update(this.#agreed());
     } catch (error) {
       this.#report("a callback of consensusBy", error);
     }
@@ -168,15 +167,15 @@ class StateAgreement<T> implements Consensus<T> {
     }
   }
 
-  /** Reads everything: the streams may be a turn behind, so that the value would be one of before the last set. */
-  #present(): Agreed<T> | undefined {
-    if (this.#agreement.isOver) return undefined;
+  /** Reads the whole state: the streams may be a turn behind, and would show the value before the last set. */
+  #present(): AgreedValue<T> | undefined {
+    if (this.#waits.isOver) return undefined;
     this.#states.clear();
     for (const view of this.#node.members) this.#take(view);
     return this.#agreed();
   }
 
-  #agreed(): Agreed<T> | undefined {
+  #agreed(): AgreedValue<T> | undefined {
     if (this.#gate.value === undefined) return undefined;
     for (const id of this.#changed) {
       if (this.#states.has(id)) this.#states.set(id, valuesOf(this.#node.getAll(id)));

@@ -256,7 +256,7 @@ export class Engine {
     const { identity, own } = this.#parts;
     return this.#transaction(now, () => {
       const isLater = incarnation > own.incarnation && !isFarAhead(incarnation, now.wallMs);
-      identity.renewAbove(isLater ? incarnation : undefined, { isSigned, now });
+      identity.beginIncarnationAbove(isLater ? incarnation : undefined, { isSigned, now });
       return {};
     });
   }

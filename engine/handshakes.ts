@@ -83,7 +83,7 @@ export class Handshakes {
     if (this.#blockedBy.has(peerId)) return;
     emit({ type: "SelfBlocked", peerId, reason });
     if (membership.isMember(peerId)) this.#blockedBy.add(peerId);
-    // The peer heard nothing of this member for long: this process may have been suspended without a sign of it.
+    // The peer has not heard this member for long, so this process may have been suspended without noticing it.
     if (endsWithProofOfLife(reason)) heartbeats.distrustAfterBlock(nowMs);
   }
 

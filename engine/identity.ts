@@ -8,7 +8,7 @@
 import type { EngineEvent } from "./events.ts";
 import { incarnationAbove } from "./incarnation.ts";
 import type { Heartbeats } from "./liveness/heartbeats.ts";
-import { Renewals } from "./membership/renewals.ts";
+import { IncarnationRenewals } from "./membership/renewals.ts";
 import type { OwnState } from "./own_state.ts";
 import type { Random } from "./random.ts";
 import { ENVELOPE_BYTES, memberBytes, signatureBytes } from "./state/size.ts";
@@ -37,7 +37,7 @@ export class Identity {
   readonly #random: Random;
   readonly #signs: boolean;
   readonly #emit: (event: EngineEvent) => void;
-  readonly #renewals: Renewals;
+  readonly #renewals: IncarnationRenewals;
   #isFenced = false;
 
   constructor(settings: IdentitySettings, context: {
@@ -61,12 +61,12 @@ export class Identity {
     this.#random = context.random;
     this.#signs = context.signs;
     this.#emit = context.emit;
-    this.#renewals = new Renewals(settings.heartbeatExpiration);
+    this.#renewals = new IncarnationRenewals(settings.heartbeatExpiration);
   }
 
   /**
    * True once another process with this id and key proved a later incarnation: this member then neither sends nor merges
-   * (rule E1). Never true without signing, because any process could then silence a member.
+   * (rule E1). Never true without signing, because any process could then fence a member.
    */
   get isFenced(): boolean {
     return this.#isFenced;
@@ -95,20 +95,20 @@ export class Identity {
    * Begins an incarnation above the one that a peer knows. With signing on, does so only if this member signed that
    * one: any peer can make the claim, and a peer with a later state has the proof.
    */
-  renewAbove(
+  beginIncarnationAbove(
     known: Incarnation | undefined,
     { isSigned = false, now }: { readonly isSigned?: boolean | undefined; readonly now: Instant },
   ): void {
     if (known === undefined || this.#isFenced) return;
     if (this.#signs && !isSigned) return;
     if (this.#renewals.recordClaim(now.monotonicMs)) this.#emitConflict();
-    if (this.#renewals.begin(now.monotonicMs)) this.#renew(known, now);
+    if (this.#renewals.begin(now.monotonicMs)) this.#beginIncarnation(known, now);
   }
 
   /** Handles a handshake of another process with this id and a later incarnation. */
   meetDuplicate(incarnation: Incarnation, now: Instant): void {
     // Without signatures every process can claim every id.
-    if (!this.#signs) return this.renewAbove(incarnation, { now });
+    if (!this.#signs) return this.beginIncarnationAbove(incarnation, { now });
     if (this.#isFenced || !this.#renewals.recordDuplicate(now.monotonicMs)) return;
     this.#emitConflict();
     this.#emit({ type: "SelfBlocked", reason: "identity" });
@@ -142,9 +142,9 @@ export class Identity {
     return memberBytes(id) + signatureBytes(id, state.signature) + state.signedBytes <= room;
   }
 
-  #renew(known: Incarnation, now: Instant): void {
+  #beginIncarnation(known: Incarnation, now: Instant): void {
     const incarnation = incarnationAbove(known, now.wallMs, this.#random.next());
-    this.#own.renew(incarnation, now);
+    this.#own.beginIncarnation(incarnation, now);
     this.#heartbeats.count(this.#own.state, now);
     this.#sync.ownIncarnationRenewed();
     this.#emit({ type: "IncarnationRenewed", incarnation });

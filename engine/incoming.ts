@@ -93,7 +93,7 @@ export class Incoming {
       if (id !== selfId && store.log.get(id)) merge.beginIncarnation(id, incarnation, now);
     }
     const own = credible.get(selfId);
-    if (own && identity.isAhead(own)) identity.renewAbove(own.incarnation, { now });
+    if (own && identity.isAhead(own)) identity.beginIncarnationAbove(own.incarnation, { now });
   }
 
   /** Applies a peer's own heartbeat count and its vector. */
@@ -151,7 +151,7 @@ export class Incoming {
   ): void {
     const { selfId, sync, identity } = this.#parts;
     for (const id of newTopologies) sync.resendAll(id);
-    identity.renewAbove(newerIncarnation, { isSigned: verified?.has(selfId), now });
+    identity.beginIncarnationAbove(newerIncarnation, { isSigned: verified?.has(selfId), now });
   }
 
   /** The number of a member's last report of its active members. */

@@ -10,7 +10,7 @@ import { withEntryAges } from "./state/expiries.ts";
 import type { MemberState } from "./state/member_state.ts";
 import { topologyHash } from "./state/murmur3.ts";
 import { entryBytes, ENVELOPE_BYTES, memberBytes } from "./state/size.ts";
-import type { Store } from "./state/store.ts";
+import { isDue, type Store } from "./state/store.ts";
 import {
   GRACEFULLY_LEFT_KEY,
   HEARTBEAT_KEY,
@@ -72,7 +72,7 @@ export class OwnState {
     this.#store.log.recordChange(this.#state);
   }
 
-  /** The entries and the heartbeat count; another object after {@linkcode OwnState.renew}. */
+  /** The entries and the heartbeat count; another object after {@linkcode OwnState.beginIncarnation}. */
   get state(): MemberState {
     return this.#state;
   }
@@ -129,11 +129,11 @@ export class OwnState {
   }
 
   /** Begins a later incarnation with the same values, numbered from 1 (rule E1). */
-  renew(incarnation: Incarnation, now: Instant): void {
-    const live = withEntryAges([...this.#state.entries()], { nowMs: now.monotonicMs }).filter((entry) =>
-      !isTombstone(entry)
-    );
-    const entries = live.map((entry, index) => renumbered(entry, index + 1));
+  beginIncarnation(incarnation: Incarnation, now: Instant): void {
+    // Nothing would delete a value whose time is over already.
+    const live = [...this.#state.entries()].filter((entry) => !isTombstone(entry) && !isDue(entry, now));
+    const entries = withEntryAges(live, { nowMs: now.monotonicMs })
+      .map((entry, index) => renumbered(entry, index + 1));
     this.#state = this.#store.replace(this.#state, entries, { incarnation, floor: 0, now });
   }
 

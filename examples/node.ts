@@ -12,7 +12,7 @@ import { giveUp, readFlags } from "./flags.ts";
 import { leaveOnSignal } from "./leave.ts";
 import { readAssignment } from "./node/assignment.ts";
 import { readSettings } from "./node/settings.ts";
-import { name, say, tell } from "./node/story.ts";
+import { name, printEvents, say } from "./node/story.ts";
 
 const USAGE = `
 One member of a cluster that prints its events. On three terminals:
@@ -41,7 +41,7 @@ const flags = readFlags({
 const node = await start().catch(explain);
 leaveOnSignal(node);
 say("here", `${name(node.id)} listens on ${node.address}`);
-tell(node);
+printEvents(node);
 for await (
   const line of Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())
 ) {

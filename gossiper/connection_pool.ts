@@ -10,7 +10,7 @@ import type { CloseInfo, Connection, Member, Transport } from "../contracts/clus
 import { DialLimits } from "./dial_limits.ts";
 import { CLOSE, ConnectionClosed, HearsayError } from "../common/errors.ts";
 import { abortable, deadlineAfter, type Runtime } from "../common/runtime.ts";
-import type { Hello, UnknownMessage } from "../protocol/message.ts";
+import type { UnknownMessage } from "../protocol/message.ts";
 import type { ReaderHost } from "./readers.ts";
 import { Session } from "../protocol/session.ts";
 import type { SessionHost } from "../protocol/session_host.ts";
@@ -31,9 +31,12 @@ export class Replaced extends HearsayError {
 
 /** Messages of types that the protocol leaves to others, such as those of `messages/`. */
 export interface Extension {
-  /** The capabilities in this member's `hello`: peers without them are sent none of these messages. */
-  readonly hello: Pick<Hello, "capabilities">;
-  /** Called for each message of an unknown type, from any peer that shook hands, also a blocked one. It must not throw. */
+  /** Its capability in this member's `hello`: peers without it are sent none of these messages. */
+  readonly capability: string;
+  /**
+   * Called for each message of an unknown type, also of another extension, from any peer that shook hands, also a blocked
+   * one. It must not throw.
+   */
   receive(session: Session, message: UnknownMessage): void;
 }
 
@@ -62,8 +65,8 @@ export interface ConnectionPoolOptions {
  * one (rule P4).
  */
 export class ConnectionPool {
-  /** Present while messages beyond the protocol are exchanged. */
-  extension: Extension | undefined;
+  /** By capability. */
+  readonly #extensions = new Map<string, Extension>();
   readonly #options: ConnectionPoolOptions;
   readonly #host: SessionHost;
   readonly #open = new Map<string, Session>();
@@ -97,7 +100,7 @@ export class ConnectionPool {
     const { host } = options;
     this.#host = {
       id: host.id,
-      hello: () => ({ ...host.hello(), ...this.extension?.hello }),
+      hello: () => ({ ...host.hello(), capabilities: [...this.#extensions.keys()] }),
       onHello: (hello, how) => host.onHello(hello, how),
       gossiped: (session, gossip, examined) => host.gossiped(session, gossip, examined),
       toPush: (session, ids) => host.toPush(session, ids),
@@ -110,11 +113,22 @@ export class ConnectionPool {
       compare: (session, part) => host.compare(session, part),
       compared: (session, part, how) => host.compared(session, part, how),
       refused: (session, refusal, examined) => host.refused(session, refusal, examined),
-      extra: (session, message) => this.extension?.receive(session, message),
+      extra: (session, message) => {
+        for (const extension of this.#extensions.values()) extension.receive(session, message);
+      },
       failed: (error) => host.failed(error),
       opened: (session) => this.#adopt(session),
       ended: (session) => this.#drop(session),
     };
+  }
+
+  /** Adds an extension. Throws if another one has its capability: both would take the same messages. */
+  extend(extension: Extension): void {
+    const { capability } = extension;
+    if (this.#extensions.has(capability)) {
+      throw new Error(`This member already has an extension "${capability}"; nothing was changed.`);
+    }
+    this.#extensions.set(capability, extension);
   }
 
   /** The session with a member, or `undefined`. */

@@ -123,8 +123,12 @@ export interface MembersOptions extends WaitOptions {
 
 /** The interface of a gossiper. The class {@linkcode Gossiper} documents each member in full. */
 export interface GossiperLike extends AsyncDisposable {
+  /** The member's id. */
+  readonly id: string;
   /** Resolves with the reason when the gossiper has ended; never rejects. */
   readonly closed: Promise<GossiperClosed>;
+  /** Aborted when the member begins to leave. */
+  readonly signal: AbortSignal;
   /** The stream of all events. */
   readonly events: EventStream;
   /** The phase of dissemination. */

@@ -51,7 +51,7 @@ import { Watches } from "./watch.ts";
 
 /** The memory use of a gossiper, for tests of its limits. Not part of the public module. */
 export let footprintOf: (gossiper: Gossiper) => Footprint & { readonly sessions: number };
-/** The parts of a gossiper for the rooms above. Not part of the public module. */
+/** The parts of a gossiper for other folders, such as `messages/`. Not part of the public module. */
 export let insightOf: (gossiper: Gossiper) => Insight;
 
 /**

@@ -1,5 +1,5 @@
 /**
- * The parts of a gossiper for the rooms above it.
+ * The parts of a gossiper for other folders, such as `messages/`.
  *
  * @module
  */

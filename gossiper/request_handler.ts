@@ -110,6 +110,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
       incarnation: view.incarnation,
       count: view.heartbeatOf(view.id)?.number ?? 0,
       version: PROTOCOL_VERSION,
+      // The connection pool adds those of extensions.
       capabilities: [],
       oldestVersion: OLDEST_VERSION,
       settings: this.#sharedSettings,

@@ -13,7 +13,7 @@ import type { EventStream } from "../contracts/event_stream.ts";
 import type { GossipUpdate } from "../engine/events.ts";
 import type { JsonValue } from "../engine/types.ts";
 import type { ConsensusExtractor } from "../gossiper/consensus.ts";
-import type { GossipKeyValue, SetStateOptions, WaitOptions } from "../gossiper/contract.ts";
+import type { GossiperLike, GossipKeyValue, SetStateOptions, WaitOptions } from "../gossiper/contract.ts";
 import { assertOwnKey } from "../gossiper/validation.ts";
 import { assertNone, assertOptions, FUNCTION, rule, type Rules } from "../options/rules.ts";
 import { type Checked, checkedBy } from "./checked_value.ts";
@@ -21,20 +21,9 @@ import type { InputOf, OutputOf, StandardSchema } from "./standard_schema.ts";
 import { typedUpdates } from "./typed_updates.ts";
 
 /** The parts of a member that a {@linkcode TypedKey} uses; a node of `join` has them. */
-export interface KeyNode extends CheckedNode {
-  /** The stream of all events. */
-  readonly events: EventStream;
-  /** The values of a key, by member id. */
-  getState(key: string): Map<string, GossipKeyValue>;
-  /** Sets a key of this member. */
-  setState(key: string, value: unknown): void;
-  /** Sets a key and resolves once `acknowledgedBy` others have acknowledged it. */
-  setStateRequest(key: string, value: unknown, options?: SetStateOptions): Promise<void>;
-  /** Deletes a key of this member; returns `false` if it was not set. */
-  deleteState(key: string): boolean;
-  /** Emits the present values of a key, then every change. */
-  watch(key: string, options?: WaitOptions): ReadableStream<GossipUpdate>;
-}
+export type KeyNode =
+  & CheckedNode
+  & Pick<GossiperLike, "getState" | "setState" | "setStateRequest" | "deleteState" | "watch">;
 
 /** Options of {@linkcode TypedKey.consensus} over a part of the values. */
 export interface PartOptions<Output, Part> extends ConsensusOptions<Part> {

@@ -4,12 +4,11 @@
  * @module
  */
 
-import type { GossipUpdate } from "../engine/events.ts";
 import type { JsonValue } from "../engine/types.ts";
 import type {
+  GossiperLike,
   GossipKeyValue,
   MemberView,
-  PrefixOptions,
   SetStateOptions,
   WaitOptions,
 } from "../gossiper/contract.ts";
@@ -19,24 +18,10 @@ import { goItemsOf } from "./go_map.ts";
 import { type MapUpdate, mapUpdates } from "./map_updates.ts";
 
 /** The parts of a member that a {@linkcode StateMap} uses; a node of `join` or `joinProtoactor` has them. */
-export interface MapNode {
-  /** The member's id. */
-  readonly id: string;
-  /** Every known member. */
-  readonly members: readonly MemberView[];
-  /** The values of a key, by member id. */
-  getState(key: string): Map<string, GossipKeyValue>;
-  /** The values of a member, by key. */
-  getAll(memberId: string): Map<string, GossipKeyValue>;
-  /** Sets a key of this member. */
-  setState(key: string, value: unknown, options?: Pick<SetStateOptions, "expiresAfter">): void;
-  /** Sets a key and resolves once `acknowledgedBy` others have acknowledged it. */
-  setStateRequest(key: string, value: unknown, options?: SetStateOptions): Promise<void>;
-  /** Deletes a key of this member; returns `false` if it was not set. */
-  deleteState(key: string): boolean;
-  /** Emits the present values of the keys with a prefix, then every change. */
-  watch(keys: PrefixOptions): ReadableStream<GossipUpdate>;
-}
+export type MapNode = Pick<
+  GossiperLike,
+  "id" | "members" | "getState" | "getAll" | "setState" | "setStateRequest" | "deleteState" | "watch"
+>;
 
 /** Options of the views over members. */
 export interface ViewOptions {

@@ -10,12 +10,12 @@ import { BYTES_PER_UNIT, TokenBucket } from "../common/token_bucket.ts";
 import type { UnknownMessage } from "../protocol/message.ts";
 import type { Session } from "../protocol/session.ts";
 import {
+  BYTES_PER_CONFIRM,
   CAPABILITY,
-  CONFIRMED_BYTES,
-  CONFIRMED_MESSAGES,
   MAX_MESSAGE_BYTES,
   MAX_UNSENT,
   MAX_UNSENT_BYTES,
+  MESSAGES_PER_CONFIRM,
   RATE_DIVISOR,
   SIZE_DIVISOR,
   WINDOW_BYTES,
@@ -192,7 +192,7 @@ export class Channel {
     this.#onTheWayBytes += bytes;
     this.#lastSentMs = this.#options.runtime.monotonicMs();
     const messages = this.#unasked.messages + 1;
-    const confirm = messages >= CONFIRMED_MESSAGES || this.#unasked.bytes + bytes >= CONFIRMED_BYTES;
+    const confirm = messages >= MESSAGES_PER_CONFIRM || this.#unasked.bytes + bytes >= BYTES_PER_CONFIRM;
     this.#unasked = confirm ? { messages: 0, bytes: 0 } : { messages, bytes: this.#unasked.bytes + bytes };
     return wireMessage(first.content, { number, confirm });
   }

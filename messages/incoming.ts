@@ -8,7 +8,7 @@ import { utf8Length } from "../engine/json.ts";
 import { ConnectionClosed } from "../common/errors.ts";
 import type { Extension } from "../gossiper/connection_pool.ts";
 import type { Insight } from "../gossiper/insight.ts";
-import type { Hello, UnknownMessage } from "../protocol/message.ts";
+import type { UnknownMessage } from "../protocol/message.ts";
 import type { Session } from "../protocol/session.ts";
 import type { Answering } from "./answering.ts";
 import type { Asking } from "./asking.ts";
@@ -39,7 +39,7 @@ export interface IncomingOptions {
 
 /** Takes the messages of active members, each once. The sender is the member at the other end of the connection. */
 export class Incoming implements Extension {
-  readonly hello: Pick<Hello, "capabilities"> = { capabilities: [CAPABILITY] };
+  readonly capability: string = CAPABILITY;
   readonly #options: IncomingOptions;
 
   constructor(options: IncomingOptions) {

@@ -22,9 +22,9 @@ export const WINDOW_MESSAGES = 16;
 /** The most bytes on the way to a peer. 128 KiB: two messages of the largest default size. */
 export const WINDOW_BYTES: number = 128 * 1_024;
 /** After so many messages the peer is asked which it took. 4: a quarter of the window, so that the window seldom fills. */
-export const CONFIRMED_MESSAGES = 4;
+export const MESSAGES_PER_CONFIRM = 4;
 /** After so many bytes the peer is asked which messages it took. */
-export const CONFIRMED_BYTES: number = 32 * 1_024;
+export const BYTES_PER_CONFIRM: number = 32 * 1_024;
 /** A peer that says nothing for so many request timeouts is sent to again: what it said was lost. */
 export const WINDOW_TIMEOUTS = 4;
 

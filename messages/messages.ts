@@ -87,7 +87,7 @@ export class Messages {
     this.#sender = new Sender(insight, { peers, leaving: node.signal });
     this.#subscriptions = new Subscriptions(node.signal);
     this.#answering = new Answering(insight.host, node.signal);
-    peers.extension = new Incoming({
+    const incoming = new Incoming({
       insight,
       sender: this.#sender,
       subscriptions: this.#subscriptions,
@@ -95,6 +95,7 @@ export class Messages {
       asking: this.#asking,
       leaving: node.signal,
     });
+    peers.extend(incoming);
     node.signal.addEventListener("abort", this.#sender.announce(), { once: true });
   }
 

@@ -23,12 +23,12 @@ const MAX_WAITING = 64;
 /** The most lines about refused clients, peers and seeds in a minute: an outsider causes them at will. */
 const REFUSALS_PER_MINUTE = 10;
 const MINUTE_MS = 60_000;
-/** The events that end a logged trouble. A log that takes over gets them as any other event. */
+/** The events after which a logged trouble is over. {@linkcode OwnLog.takeOver} does not pass them on. */
 const ALL_CLEAR = ["MemberJoined", "Rejoined"] as const;
 
 /** Options of {@linkcode logEvents}. */
 export interface OwnLogOptions {
-  /** False if only a log that takes over gets the events. */
+  /** False: nothing is printed, and the events wait for {@linkcode OwnLog.takeOver}. */
   readonly prints?: boolean;
   /** The warning that the member is open to all, if it was not printed. */
   readonly openToAll?: string | undefined;

@@ -1,5 +1,5 @@
 /**
- * The way of observers into a member. The code that serves them is loaded with the first one.
+ * Lets observers into a member. The first one loads the code that serves them.
  *
  * @module
  */

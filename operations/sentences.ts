@@ -9,7 +9,7 @@ import type { EventOf, HearsayEvent } from "../contracts/event_stream.ts";
 import { errorText, messageOf } from "../common/error_text.ts";
 import { HearsayError } from "../common/errors.ts";
 import { printable } from "../common/printable.ts";
-import { describeDifference } from "../protocol/shared_settings.ts";
+import { describeDifference, meaningOf } from "../protocol/shared_settings.ts";
 import { listenFailed } from "../transport/listening.ts";
 import { type LoggedMember, type Warning, warningOf, WARNINGS, withoutDot } from "../node/warnings.ts";
 
@@ -131,8 +131,8 @@ function trouble(event: Trouble): string {
       if (event.memberId === undefined) return `${event.address} is no longer a seed.`;
       return `the member ${quoted(event.memberId)} answered at the seed ${event.address}.`;
     case "SettingsDiffer": {
-      const result = event.isRefused ? "The peer is refused" : "The lower one applies";
-      return `a setting of ${quoted(event.peerId)} differs: ${describeDifference(event)}. ${result}.`;
+      const result = event.isRefused ? "The peer is refused." : meaningOf(event.setting);
+      return `a setting of ${quoted(event.peerId)} differs: ${describeDifference(event)}. ${result}`;
     }
     case "SignatureRefused": {
       const of = `entries of ${quoted(event.memberId)} from ${quoted(event.peerId)}`;

@@ -268,8 +268,8 @@ export function readHolds(raw: unknown): KnownVersions {
   const holds = new Map<string, KnownVersion>();
   for (const [id, pair] of Object.entries(readObject(raw ?? {}, place))) {
     readName(id, place.item(id));
-    const [rawLife, rawNumber] = readPair(pair, place.item(id));
-    const incarnation = readIncarnation(rawLife, place.item(id).item(0));
+    const [rawIncarnation, rawNumber] = readPair(pair, place.item(id));
+    const incarnation = readIncarnation(rawIncarnation, place.item(id).item(0));
     const number = readNumber(rawNumber, place.item(id).item(1));
     holds.set(id, { incarnation, number });
   }

@@ -68,6 +68,13 @@ export function settingDifferences(own: SharedSettings, theirs: SharedSettings):
   return differences;
 }
 
+/** The effect of a difference that is not refused, as a sentence. */
+export function meaningOf(setting: keyof SharedSettings): string {
+  return setting === "maxMessageBytes"
+    ? "The lower one applies between the two."
+    : "The member with the lower limit refuses what exceeds it, and its copy of a larger state stays old.";
+}
+
 /** Describes a difference as a sentence for people. */
 export function describeDifference({ setting, own, theirs }: SettingDifference): string {
   return `${setting} is ${own} here and ${theirs} there`;

@@ -13,11 +13,11 @@ import { HearsayError } from "../common/errors.ts";
 import type { Runtime } from "../common/runtime.ts";
 import {
   type CandidateFilter,
+  type CandidateSet,
+  candidateSetOf,
   highestEpoch,
   type Report,
   type RoleNode,
-  type View,
-  viewOf,
 } from "./candidates.ts";
 
 /** The reason of an unknown answer. */
@@ -51,8 +51,7 @@ export interface AgreementOptions extends CandidateFilter {
 }
 
 /** An agreed set. */
-export interface Agreed {
-  readonly view: View;
+export interface AgreedSet extends CandidateSet {
   readonly epoch: number;
 }
 
@@ -63,17 +62,17 @@ const LEAST_STALL_MS = 2 * LOOK_EVERY_MS;
 /** The most sets seen since the last agreement. With more, every key is given up until the next agreement. */
 const MAX_LATER = 16;
 
-/** One role at one member: its view of the candidates, its reports and the last agreement. */
+/** One role at one member: the candidates that it sees, its reports and the last agreement. */
 export class Agreement {
   readonly #node: RoleNode;
   readonly #options: AgreementOptions;
   readonly #ending = new AbortController();
-  #view: View = { hash: "", candidates: [] };
+  #seen: CandidateSet = { hash: "", candidates: [] };
   /** The time of the last change of the set, or of the end of the last trouble. */
   #changedMs: number;
   /** The sets seen since the last agreement, without the agreed one. */
-  #later: View[] = [];
-  #agreed: Agreed | undefined;
+  #later: CandidateSet[] = [];
+  #agreed: AgreedSet | undefined;
   /** The last agreed set, also after trouble. */
   #latest = { epoch: 0, hash: "" };
   /** The reason to know nothing, but for a standstill that was not seen yet. */
@@ -86,7 +85,7 @@ export class Agreement {
   #needsReport = true;
   #lookedMs: number;
   /** Names all that an answer depends on, as of the last call of `onChange`. */
-  #told = "";
+  #notified = "";
   /** True from a change of the cluster until this member's view of the candidates follows. */
   #isStale = false;
   #cancelLook: () => void = () => {};
@@ -119,13 +118,13 @@ export class Agreement {
   }
 
   /** The last agreed set, if there was one since the last trouble. */
-  get agreed(): Agreed | undefined {
+  get agreed(): AgreedSet | undefined {
     this.#refresh();
     return this.#agreed;
   }
 
   /** The sets seen since then. */
-  get later(): readonly View[] {
+  get later(): readonly CandidateSet[] {
     this.#refresh();
     return this.#later;
   }
@@ -150,12 +149,12 @@ export class Agreement {
     this.#cancelSettled();
     this.#cancelRefresh();
     this.#ending.abort(new HearsayError("stopped", "The role has ended at this member."));
-    this.#tell();
+    this.#notify();
     if (this.#options.takesPart && !this.#node.signal.aborted) this.#node.deleteState(this.#options.key);
   }
 
   #suspected(): ReadonlySet<string> {
-    return new Set(this.#view.candidates.filter(({ isSuspected }) => isSuspected).map(({ id }) => id));
+    return new Set(this.#seen.candidates.filter(({ isSuspected }) => isSuspected).map(({ id }) => id));
   }
 
   get #nowMs(): number {
@@ -202,9 +201,9 @@ export class Agreement {
     this.#isStale = false;
     if (this.#trouble === "ended") return;
     const { key, runtime, settle } = this.#options;
-    const view = viewOf(this.#node, key, this.#options);
-    const isOther = view.hash !== this.#view.hash;
-    this.#view = view;
+    const seen = candidateSetOf(this.#node, key, this.#options);
+    const isOther = seen.hash !== this.#seen.hash;
+    this.#seen = seen;
     const trouble = this.#present();
     if (trouble !== undefined) {
       if (trouble !== this.#trouble) this.#giveUp(trouble);
@@ -214,18 +213,18 @@ export class Agreement {
       this.#cancelSettled();
       this.#cancelSettled = runtime.setTimer(settle, () => this.#update());
       this.#needsReport = true;
-      this.#remember(view);
+      this.#remember(seen);
     }
     if (trouble === undefined && this.#nowMs - this.#changedMs >= settle) this.#settle();
-    this.#tell();
+    this.#notify();
   }
 
   /** An answer takes time in proportion to the candidates, so they are computed after a change alone. */
-  #tell(): void {
+  #notify(): void {
     const later = this.#later.map(({ hash }) => hash);
-    const told = JSON.stringify([this.#trouble, this.#agreed?.epoch, later, [...this.#suspected()]]);
-    if (told === this.#told) return;
-    this.#told = told;
+    const notified = JSON.stringify([this.#trouble, this.#agreed?.epoch, later, [...this.#suspected()]]);
+    if (notified === this.#notified) return;
+    this.#notified = notified;
     this.#options.onChange();
   }
 
@@ -234,7 +233,7 @@ export class Agreement {
     if (this.#node.members.some(({ isSelf, status }) => isSelf && status === "failed")) return "identity";
     if (this.#isIsolated) return "isolated";
     if (this.#isUnheard) return "unheard";
-    const heard = this.#view.candidates.filter(({ isSuspected }) => !isSuspected).length;
+    const heard = this.#seen.candidates.filter(({ isSuspected }) => !isSuspected).length;
     return heard < this.#options.atLeast ? "few" : undefined;
   }
 
@@ -242,12 +241,12 @@ export class Agreement {
   #hasHeardEnough(): boolean {
     const { atLeast, heardWithin } = this.#options;
     let heard = 0;
-    for (const { id, isSelf } of this.#view.candidates) {
+    for (const { id, isSelf } of this.#seen.candidates) {
       const ageMs = isSelf ? 0 : this.#node.explain(id).heartbeat?.ageMilliseconds ?? Infinity;
       if (ageMs <= heardWithin && ++heard >= atLeast) return true;
     }
     // With fewer candidates than that the reason is another one.
-    return this.#view.candidates.length < atLeast;
+    return this.#seen.candidates.length < atLeast;
   }
 
   #giveUp(trouble: UnknownReason): void {
@@ -258,9 +257,9 @@ export class Agreement {
   }
 
   /** Once a set gave a key to another member, that member may have it, even if the agreed set comes back. */
-  #remember(view: View): void {
-    if (this.#agreed === undefined || this.#later.some(({ hash }) => hash === view.hash)) return;
-    this.#later.push(view);
+  #remember(seen: CandidateSet): void {
+    if (this.#agreed === undefined || this.#later.some(({ hash }) => hash === seen.hash)) return;
+    this.#later.push(seen);
     if (this.#later.length <= MAX_LATER) return;
     this.#agreed = undefined;
     this.#later = [];
@@ -269,7 +268,7 @@ export class Agreement {
   /** Reports the set, and agrees to it if all of its candidates have reported it. */
   #settle(): void {
     if (this.#options.takesPart) this.#report();
-    const { hash, candidates } = this.#view;
+    const { hash, candidates } = this.#seen;
     const epoch = this.#options.takesPart ? this.#own.epoch : candidates[0]!.report.epoch;
     const isAgreed = candidates.every(({ isSelf, report }) =>
       isSelf || (report.view === hash && report.epoch === epoch)
@@ -279,13 +278,13 @@ export class Agreement {
     const { epoch: latest, hash: latestHash } = this.#latest;
     if (epoch < latest || (epoch === latest && hash !== latestHash)) return;
     this.#latest = { epoch, hash };
-    this.#agreed = { view: this.#view, epoch };
+    this.#agreed = { ...this.#seen, epoch };
     this.#later = [];
   }
 
   #report(): void {
     const { key } = this.#options;
-    const { hash, candidates } = this.#view;
+    const { hash, candidates } = this.#seen;
     const ofOthers = candidates.filter(({ isSelf, report }) => !isSelf && report.view === hash);
     const highest = Math.max(0, ...ofOthers.map(({ report }) => report.epoch));
     // The number of another report of this set serves too, if this member has not used it for another set.

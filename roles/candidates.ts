@@ -5,37 +5,19 @@
  */
 
 import type { Explanation } from "../contracts/explanation.ts";
-import type { EventStream } from "../contracts/event_stream.ts";
-import type { GossipUpdate } from "../engine/events.ts";
-import type { JsonValue } from "../engine/types.ts";
-import type { GossipKeyValue, MemberView, Snapshot, WaitOptions } from "../gossiper/contract.ts";
+import type { GossiperLike, Snapshot } from "../gossiper/contract.ts";
 import { hash53, type Ranked } from "./rendezvous.ts";
 
 /** The parts of a member that roles use; a node of `join` has them. */
-export interface RoleNode {
-  /** The member's id. */
-  readonly id: string;
-  /** Every known member. */
-  readonly members: readonly MemberView[];
-  /** Aborted when the member begins to leave. */
-  readonly signal: AbortSignal;
-  /** The stream of all events. */
-  readonly events: EventStream;
-  /** The values of a key, by member id. */
-  getState<T = JsonValue>(key: string): Map<string, GossipKeyValue<T>>;
-  /** Sets a key of this member. */
-  setState(key: string, value: unknown): void;
-  /** Deletes a key of this member. */
-  deleteState(key: string): boolean;
-  /** Emits the present values of a key, then every change. */
-  watch<T = JsonValue>(key: string, options?: WaitOptions): ReadableStream<GossipUpdate<T>>;
-  /** Emits the view of each member, then each view that changes. */
-  watchMembers(options?: WaitOptions): ReadableStream<MemberView>;
-  /** Explains the status of a member. */
-  explain(memberId: string): Pick<Explanation, "heartbeat">;
-  /** Returns the known state. */
-  snapshot(): Pick<Snapshot, "isolated">;
-}
+export type RoleNode =
+  & Pick<GossiperLike, "id" | "members" | "signal" | "events" | "watch" | "watchMembers">
+  & Pick<GossiperLike, "getState" | "setState" | "deleteState">
+  & {
+    /** Explains the status of a member. */
+    explain(memberId: string): Pick<Explanation, "heartbeat">;
+    /** Returns the known state. */
+    snapshot(): Pick<Snapshot, "isolated">;
+  };
 
 /** A candidate as this member sees it. */
 export interface Candidate extends Ranked {
@@ -53,14 +35,14 @@ export interface Report {
 }
 
 /** A set of candidates, in the order of their ids. Equal hashes mean equal sets. */
-export interface View {
+export interface CandidateSet {
   readonly hash: string;
   readonly candidates: readonly Candidate[];
 }
 
 /** The conditions on candidates. */
 export interface CandidateFilter {
-  readonly of: string | undefined;
+  readonly kind: string | undefined;
   readonly zone: string | undefined;
 }
 
@@ -72,7 +54,7 @@ const MAX_HASH = 40;
 const MAX_WEIGHT = 1_000;
 
 /** The candidates at this moment. */
-export function viewOf(node: RoleNode, key: string, filter: CandidateFilter): View {
+export function candidateSetOf(node: RoleNode, key: string, filter: CandidateFilter): CandidateSet {
   const reports = node.getState<unknown>(key);
   const candidates: Candidate[] = [];
   const parts: unknown[] = [];
@@ -90,8 +72,8 @@ export function viewOf(node: RoleNode, key: string, filter: CandidateFilter): Vi
 }
 
 /** True if a member with these kinds is a candidate, when it takes part. */
-export function isWanted(kinds: readonly string[], { of, zone }: CandidateFilter): boolean {
-  return (of === undefined || kinds.includes(of)) &&
+export function isWanted(kinds: readonly string[], { kind, zone }: CandidateFilter): boolean {
+  return (kind === undefined || kinds.includes(kind)) &&
     (zone === undefined || weightAndZoneOf(kinds).zone === zone);
 }
 

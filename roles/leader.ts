@@ -77,7 +77,7 @@ export interface Leader extends Disposable {
  */
 export function leader(node: RoleNode, options: RoleOptions): Leader {
   assertLeaderOptions(options);
-  const role = new Role(node, { options, kind: "leader", replicas: 1 });
+  const role = new Role(node, { options, type: "leader", replicas: 1 });
   return {
     name: role.name,
     get current() {

@@ -19,7 +19,7 @@ export interface RoleOptions {
    * The kind of the candidates: members with this word in the option `kinds` of `join`; by default all members are
    * candidates. A member of another kind may ask, and is never the answer.
    */
-  readonly of?: string;
+  readonly kind?: string;
   /** The zone of the candidates: members with the kind `zone:<zone>`; by default those of all zones. */
   readonly zone?: string;
   /**
@@ -60,7 +60,7 @@ const WORD = rule((given) => typeof given === "string" && /^.{1,100}$/s.test(giv
 
 const ROLE: Rules<RoleOptions> = {
   atLeast: integer({ least: 1, most: 10_000, unit: "candidates, such as more than half of them" }),
-  of: WORD,
+  kind: WORD,
   zone: WORD,
   settle: integer({ least: 0, most: MAX_MS, unit: "milliseconds" }),
   heardWithin: integer({ least: 500, most: MAX_MS, unit: "milliseconds" }),

@@ -89,7 +89,7 @@ const KEYS = rule(
 export function owners(node: RoleNode, options: OwnersOptions): Owners {
   assertOwnersOptions(options);
   const { replicas = 1, ...rest } = options;
-  const role = new Role(node, { options: rest, kind: "owners", replicas });
+  const role = new Role(node, { options: rest, type: "owners", replicas });
   return {
     name: role.name,
     of(key) {

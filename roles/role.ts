@@ -48,7 +48,7 @@ const USED = new WeakMap<RoleNode, Map<string, { epoch: number; isInUse: boolean
 export interface RoleSetup {
   readonly options: RoleOptions;
   /** The name if the options have none. */
-  readonly kind: "leader" | "owners";
+  readonly type: "leader" | "owners";
   readonly replicas: number;
 }
 
@@ -61,13 +61,13 @@ export class Role {
   readonly #watches = new Set<Watch>();
 
   /** Takes part at once, if this member is a candidate. */
-  constructor(node: RoleNode, { options, kind, replicas }: RoleSetup) {
-    const { of, zone, atLeast, settle = SETTLE_MS, heardWithin = HEARD_WITHIN_MS } = options;
+  constructor(node: RoleNode, { options, type, replicas }: RoleSetup) {
+    const { kind, zone, atLeast, settle = SETTLE_MS, heardWithin = HEARD_WITHIN_MS } = options;
     const { runtime = realRuntime, signal } = options;
     if (node.signal.aborted || signal?.aborted) {
       throw new HearsayError("stopped", "The member leaves, or `signal` is aborted. Nothing was changed.");
     }
-    this.name = options.name ?? [kind, of, zone].filter((part) => part !== undefined).join("/");
+    this.name = options.name ?? [type, kind, zone].filter((part) => part !== undefined).join("/");
     this.#node = node;
     this.#replicas = replicas;
     const key = `roles.${this.name}`;
@@ -75,14 +75,14 @@ export class Role {
     const kinds = node.members.find(({ isSelf }) => isSelf)?.member?.kinds ?? [];
     this.#agreement = new Agreement(node, {
       key,
-      of,
+      kind,
       zone,
       atLeast,
       settle,
       heardWithin,
       runtime,
       signal,
-      takesPart: isWanted(kinds, { of, zone }) && weightAndZoneOf(kinds).weight > 0,
+      takesPart: isWanted(kinds, { kind, zone }) && weightAndZoneOf(kinds).weight > 0,
       lastEpoch: use.epoch,
       onChange: () => this.#publish(),
     });
@@ -101,7 +101,7 @@ export class Role {
     if (trouble !== undefined) return { state: "unknown", reason: trouble };
     if (agreed === undefined) return { state: "unknown", reason: "unsettled" };
     const replicas = this.#replicas;
-    let owners = ownersOf(key, agreed.view.candidates, { replicas });
+    let owners = ownersOf(key, agreed.candidates, { replicas });
     // An owner that one of the later sets leaves out has given the key up, or does so when it sees that set.
     for (const { candidates } of later) {
       const still = ownersOf(key, candidates, { replicas });

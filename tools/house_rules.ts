@@ -7,8 +7,8 @@
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
-/** The rooms of the product in order: each may import those before it, except where `APART` says otherwise. */
-const ROOMS = [
+/** The folders of the product in order: each may import those before it, except where `APART` says otherwise. */
+const FOLDERS = [
   "deps",
   "common",
   "engine",
@@ -34,7 +34,7 @@ const ROOMS = [
   "protoactor",
   "cli",
 ];
-/** The rooms that `mod.ts` does not reach: a program imports them by a path of their own. */
+/** The folders that `mod.ts` does not reach: a program imports them by a path of their own. */
 const OPTIONAL: readonly string[] = [
   "deps",
   "testing",
@@ -50,32 +50,32 @@ const OPTIONAL: readonly string[] = [
   "protoactor",
   "cli",
 ];
-/** The rooms with code of the product's own. */
-export const PRODUCT: readonly string[] = ROOMS.filter((room) => room !== "deps");
+/** The folders with code of the product's own. */
+export const PRODUCT: readonly string[] = FOLDERS.filter((folder) => folder !== "deps");
 /** The engine is pure, and what stands on the contracts does not know its neighbors. */
 const APART: ReadonlyMap<string, readonly string[]> = new Map([
   ["deps", []],
   ["engine", []],
-  ...["gossiper", "transport", "discovery", "testing"].map((room) =>
-    [room, ROOMS.slice(0, ROOMS.indexOf("gossiper"))] as const
+  ...["gossiper", "transport", "discovery", "testing"].map((folder) =>
+    [folder, FOLDERS.slice(0, FOLDERS.indexOf("gossiper"))] as const
   ),
-  ["consensus", ROOMS.slice(0, ROOMS.indexOf("transport"))],
-  ["keys", [...ROOMS.slice(0, ROOMS.indexOf("transport")), "consensus"]],
-  ["maps", ROOMS.slice(0, ROOMS.indexOf("transport"))],
-  ...["adapters", "roles", "browser"].map((room) =>
-    [room, ROOMS.slice(0, ROOMS.indexOf("operations"))] as const
+  ["consensus", FOLDERS.slice(0, FOLDERS.indexOf("transport"))],
+  ["keys", [...FOLDERS.slice(0, FOLDERS.indexOf("transport")), "consensus"]],
+  ["maps", FOLDERS.slice(0, FOLDERS.indexOf("transport"))],
+  ...["adapters", "roles", "browser"].map((folder) =>
+    [folder, FOLDERS.slice(0, FOLDERS.indexOf("operations"))] as const
   ),
-  ["members", ROOMS.slice(0, ROOMS.indexOf("transport"))],
-  ["protoactor", [...ROOMS.slice(0, ROOMS.indexOf("operations")), "maps"]],
+  ["members", FOLDERS.slice(0, FOLDERS.indexOf("transport"))],
+  ["protoactor", [...FOLDERS.slice(0, FOLDERS.indexOf("operations")), "maps"]],
 ]);
-/** Rooms and `mod.ts`, each with the rooms that it may import. */
+/** Folders and `mod.ts`, each with the folders that it may import. */
 const LAYERS: ReadonlyMap<string, readonly string[]> = new Map([
-  ...ROOMS.map((room, index) => [room, APART.get(room) ?? ROOMS.slice(0, index)] as const),
-  ["mod.ts", ROOMS.filter((room) => !OPTIONAL.includes(room))],
+  ...FOLDERS.map((folder, index) => [folder, APART.get(folder) ?? FOLDERS.slice(0, index)] as const),
+  ["mod.ts", FOLDERS.filter((folder) => !OPTIONAL.includes(folder))],
   ["cli.ts", ["cli"]],
 ]);
 
-/** Rooms without a clock, a timer, a random source or output of their own. */
+/** Folders without a clock, a timer, a random source or output of their own. */
 const PURE = new Set(PRODUCT);
 /** The runtimes: the real one, and the virtual one of tests. */
 const RUNTIMES = new Set(["common/runtime.ts", "testing/virtual_runtime.ts"]);
@@ -113,7 +113,7 @@ function importFault(path: string, specifier: string): string | undefined {
     const target = new URL(specifier, `file:///${path}`).pathname.slice(1);
     const to = layerOf(target);
     if (to === layer || allowed.includes(to)) return undefined;
-    return `${layer} must not import ${to}. Imports go only downwards, by the rooms of tools/house_rules.ts.`;
+    return `${layer} must not import ${to}. Imports go only downwards, by the folders of tools/house_rules.ts.`;
   }
   const scheme = /^([a-z][a-z0-9+.-]*):/.exec(specifier)?.[1];
   if (scheme === undefined) {

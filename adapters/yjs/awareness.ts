@@ -26,8 +26,7 @@ import { HearsayError } from "../../common/errors.ts";
 import { warn } from "../../common/log.ts";
 import { messageOf } from "../../common/error_text.ts";
 import { realRuntime, type Runtime } from "../../common/runtime.ts";
-import type { GossipUpdate } from "../../engine/events.ts";
-import type { MemberView, WaitOptions } from "../../gossiper/contract.ts";
+import type { GossiperLike } from "../../gossiper/contract.ts";
 import { assertNone, FUNCTION, integer, optionsOf, rule, RUNTIME, TEXT } from "../../options/rules.ts";
 import { LocalState } from "./local_state.ts";
 import { RemoteStates } from "./remote_states.ts";
@@ -37,20 +36,10 @@ export type { GossipUpdate } from "../../engine/events.ts";
 export type { MemberView, WaitOptions } from "../../gossiper/contract.ts";
 
 /** The parts of a member that are used; a node of `join` has them. */
-export interface AwarenessNode {
-  /** The member's id. */
-  readonly id: string;
-  /** Aborted when the member begins to leave. */
-  readonly signal: AbortSignal;
-  /** Sets a key of this member. */
-  setState(key: string, value: unknown): void;
-  /** Deletes a key of this member. */
-  deleteState(key: string): boolean;
-  /** Emits the present values of a key, then every change. */
-  watch(key: string, options: WaitOptions): ReadableStream<GossipUpdate>;
-  /** Emits the view of each member, then each view that changes. */
-  watchMembers(options: WaitOptions): ReadableStream<MemberView>;
-}
+export type AwarenessNode = Pick<
+  GossiperLike,
+  "id" | "signal" | "setState" | "deleteState" | "watch" | "watchMembers"
+>;
 
 /** The clients of a change. */
 export interface AwarenessChange {

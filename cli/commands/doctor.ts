@@ -11,9 +11,11 @@ import { configure } from "../../options/configuration.ts";
 import type { ObserveOptions } from "../../observer/client.ts";
 import type { Facts } from "../../observer/protocol.ts";
 import { type AddressOptions, examine } from "../doctor/address_steps.ts";
+import { examineOthers, judgeSplit, OTHERS, type Running } from "../doctor/cluster_steps.ts";
 import { type Diagnosis, fail, FAULTS, note } from "../doctor/findings.ts";
 import { judgeAsSeen, judgeRoom, judgeSelf, judgeSettings, seedFault } from "../doctor/member_steps.ts";
 import { CommandFailure, EXIT, type ExitCode } from "../failure.ts";
+import { allMembers } from "./members.ts";
 import { type MemberFlags, type MemberSettings, memberSettingsOf } from "../member_settings.ts";
 import type { CommonFlags, Context, Run } from "../program.ts";
 import type { Screen } from "../screen.ts";
@@ -36,6 +38,10 @@ export const doctor: Run<DoctorFlags> = async (context, _, flags) => {
     const why = "a token is for one connection, and the doctor makes several, at several members";
     throw new CommandFailure(EXIT.usage, `doctor takes keys and no --token: ${why}. Give --keys-file.`);
   }
+  if (flags.at !== undefined && (flags.config !== undefined || flags.seed !== undefined)) {
+    const why = "--at examines a member that runs, --config and --seed the seeds of one that need not run";
+    throw new CommandFailure(EXIT.usage, `doctor takes --at, or --config and --seed, and not both: ${why}.`);
+  }
   const settings = flags.config === undefined && flags.seed === undefined
     ? undefined
     : await memberSettingsOf(flags);
@@ -53,15 +59,23 @@ async function ofRunning(context: Context, flags: DoctorFlags): Promise<Diagnosi
   const addressOptions = { terminal, options, signal: terminal.signal };
   const { diagnosis, observer } = await examine(address, addressOptions);
   if (!observer) return [diagnosis];
-  const facts = await factsOf(observer);
+  await using asked = observer;
+  const facts = await asked.ask<Facts>("facts");
   judgeSelf(diagnosis, facts);
   const isVague = diagnosis.fault?.code === "unreachable" && seedFault(facts) === undefined;
   const isAlone = facts.counts.alive + facts.counts.suspected <= 1;
-  if (!isAlone || (diagnosis.fault && !isVague && diagnosis.fault.code !== "notListening")) {
-    return [diagnosis];
-  }
-  const failed = facts.seeds.filter(({ outcome }) => outcome === "failed").slice(0, MAX_SEEDS);
   const cluster = { ...options, cluster: facts.cluster };
+  if (!isAlone) {
+    const others = await examineOthers({
+      scheme: new URL(address).protocol,
+      facts,
+      members: await allMembers(asked),
+      explain: (memberId) => asked.ask<Explanation>("explain", { memberId }),
+    }, { ...addressOptions, options: cluster });
+    return others ? [diagnosis, others] : [diagnosis];
+  }
+  if (diagnosis.fault && !isVague && diagnosis.fault.code !== "notListening") return [diagnosis];
+  const failed = facts.seeds.filter(({ outcome }) => outcome === "failed").slice(0, MAX_SEEDS);
   const seeds = await examineAll(failed.map((seed) => seed.address), { ...addressOptions, options: cluster });
   // A closer look at the seeds names the fault better than the member did.
   const closer = farthest(seeds);
@@ -109,11 +123,13 @@ async function ofSettings(
       }),
     ];
   }
-  const seeds = await examineAll(settings.seeds.slice(0, MAX_SEEDS), addressOptions, settings);
+  await using running = new RunningMembers();
+  const seeds = await examineAll(settings.seeds.slice(0, MAX_SEEDS), addressOptions, { settings, running });
   const reached = seeds.find(({ fault }) => fault === undefined);
   if (!reached) return [...seeds, ...own ? [own] : []];
   // One seed is enough: the faults of others are worth a note.
   for (const seed of seeds) if (seed !== reached) excuse(seed);
+  await judgeSplit(running.all);
   return own ? [own, ...seeds] : seeds;
 }
 
@@ -132,21 +148,34 @@ async function examineOwn(
   return diagnosis;
 }
 
+/** The members that answered, until their connections are closed. */
+class RunningMembers implements AsyncDisposable {
+  readonly all: Running[] = [];
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { observer } of this.all) await observer[Symbol.asyncDispose]();
+  }
+}
+
+/** Examines addresses; with settings, for a member that has these and need not run. */
 async function examineAll(
   addresses: readonly string[],
   options: AddressOptions,
-  settings?: MemberSettings,
+  own?: { readonly settings: MemberSettings; readonly running: RunningMembers },
 ): Promise<Diagnosis[]> {
   return await Promise.all(addresses.map(async (address) => {
     const { diagnosis, observer } = await examine(address, options);
     if (!observer) return diagnosis;
-    await using ending = observer;
-    const facts = await ending.ask<Facts>("facts");
-    if (!settings) return diagnosis;
-    judgeSettings(diagnosis, configure(settings.config), facts);
-    const { id } = settings;
+    if (!own) {
+      await observer[Symbol.asyncDispose]();
+      return diagnosis;
+    }
+    const facts = await observer.ask<Facts>("facts");
+    own.running.all.push({ diagnosis, facts, observer });
+    judgeSettings(diagnosis, configure(own.settings.config), facts);
+    const { id } = own.settings;
     if (id !== undefined && id !== facts.self) {
-      const explanation = await ending.ask<Explanation>("explain", { memberId: id });
+      const explanation = await observer.ask<Explanation>("explain", { memberId: id });
       if (explanation.status === "unknown") judgeRoom(diagnosis, facts);
       judgeAsSeen(diagnosis, { id, explanation, facts });
     } else {
@@ -198,6 +227,8 @@ function report({ screen }: Context, diagnoses: readonly Diagnosis[]): ExitCode 
     screen.paragraph(`Do: ${shown(fault.todo)}`);
   } else {
     screen.paragraph(screen.paint(`No fault found. ${shown(wellOf(diagnoses))}`.trim(), "good"));
+    const notes = diagnoses.flatMap(({ steps }) => steps).filter(({ outcome }) => outcome === "note").length;
+    if (notes > 0) screen.paragraph(screen.paint(`To look at: ${notes}, marked with !! below.`, "warn"));
   }
   for (const diagnosis of diagnoses) print(screen, diagnosis);
   return code;
@@ -205,7 +236,8 @@ function report({ screen }: Context, diagnoses: readonly Diagnosis[]): ExitCode 
 
 /** The sentence that says how well it is. */
 function wellOf(diagnoses: readonly Diagnosis[]): string {
-  const last = diagnoses.flatMap(({ steps }) => steps).findLast(({ name, outcome }) =>
+  const own = diagnoses.filter(({ subject }) => subject !== OTHERS);
+  const last = own.flatMap(({ steps }) => steps).findLast(({ name, outcome }) =>
     (name === "member" || name === "limits") && outcome === "ok"
   );
   return last?.seen ?? "";

@@ -5,6 +5,7 @@
  */
 
 import { printable } from "../../common/printable.ts";
+import type { SeedStatus } from "../../contracts/cluster.ts";
 import type { Decision, Explanation, Lacking } from "../../contracts/explanation.ts";
 import type { ObservedMember } from "../../observer/protocol.ts";
 import { EXIT } from "../failure.ts";
@@ -44,17 +45,24 @@ export const explain: Run = async ({ terminal, screen }, [id], flags) => {
   screen.paragraph(printable(summary));
   screen.paragraph(`Ends when: ${printable(endsWhen)}`);
   if (memberId !== self && status !== "unknown") {
-    const lacking = lacks === 0 ? "lacks nothing" : `lacks ${printable(String(lacks))} entries`;
+    const lacking = lacks === 0
+      ? "lacks nothing"
+      : `lacks ${printable(String(lacks))} ${lacks === 1 ? "entry" : "entries"}`;
     screen.line(`It is ${isConnected ? "" : "not "}connected, and ${lacking} of ${printable(self, 200)}.`);
   }
-  for (const { address, outcome, reason } of explanation.seeds ?? []) {
-    screen.paragraph(
-      `Seed ${printable(address, 200)}: ${outcome}${reason === null ? "" : ` (${printable(reason)})`}.`,
-    );
+  for (const { address, outcome, reason, memberId: seedId } of explanation.seeds ?? []) {
+    const rest = reason === null ? "" : ` (${printable(reason)})`;
+    screen.paragraph(`Seed ${printable(address, 200)}: ${outcomeText(outcome, seedId)}${rest}.`);
   }
   if (decisions.length > 0) screen.lines(["", ...screen.table(decisions, DECISIONS)]);
   return code;
 };
+
+/** The outcome of a seed, with the member there. */
+function outcomeText(outcome: SeedStatus["outcome"], memberId: string | null): string {
+  if (outcome === "self") return "self, it leads to this member";
+  return memberId === null ? outcome : `${outcome} ${printable(memberId, 200)}`;
+}
 
 /** The answer to `seenBy`. */
 interface Seen {

@@ -15,7 +15,7 @@ import { duration } from "../paint.ts";
 import type { Terminal } from "../terminal.ts";
 import { type Diagnosis, fail, type Fault, note, ok } from "./findings.ts";
 import { faultOfAnswer, mayLackObservers } from "./refusals.ts";
-import { askForUpgrade, type HttpAnswer, type Seen } from "./upgrade.ts";
+import { askForUpgrade, type HttpAnswer, LAYER_TIMEOUT_MS, type Seen } from "./upgrade.ts";
 
 /** The difference of the clocks that tokens bear by default, in milliseconds. */
 const USUAL_TOLERANCE_MS = 5_000;
@@ -53,6 +53,7 @@ export async function examine(address: string, options: AddressOptions): Promise
     ok("TCP", `${url.host} accepts connections.`),
   );
   if (seen.layer === "tls") return { diagnosis: fail(diagnosis, "TLS", tlsFault(url, seen.text)) };
+  if (seen.layer === "silent") return { diagnosis: fail(diagnosis, "path", silentFault(url)) };
   if (seen.layer === "http") return { diagnosis: fail(diagnosis, ...httpFault(url, seen.bytes)) };
   if (url.protocol === "wss:") diagnosis.steps.push(ok("TLS", "The certificate is trusted."));
   return await examineAnswer(url, { seen: seen.answer, diagnosis, options });
@@ -243,6 +244,16 @@ function tlsFault(url: URL, text: string): Fault {
     code: "tls",
     seen: `TLS with ${url.host} failed: ${why}.`,
     todo: "Check the certificate and its times.",
+  };
+}
+
+function silentFault(url: URL): Fault {
+  return {
+    code: "unreachable",
+    seen: `${url.host} accepts the connection, and sends nothing for ${
+      duration(LAYER_TIMEOUT_MS)
+    }: its process hangs or stands still.`,
+    todo: "Look whether its event loop is blocked, or whether it was stopped (SIGSTOP); then restart it.",
   };
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** A fault that keeps a member alone, with its name in the first line. */
+/** A fault, by the name in the first line. */
 export const FAULTS = {
   alone: "no seed",
   address: "token for another address",
@@ -15,6 +15,7 @@ export const FAULTS = {
   identity: "id used twice",
   isolated: "isolated",
   key: "wrong key",
+  limit: "state too large",
   name: "name does not resolve",
   notListening: "not listening",
   observers: "no observers",
@@ -24,6 +25,7 @@ export const FAULTS = {
   proxy: "proxy without a member",
   refused: "refused",
   settings: "settings do not fit",
+  split: "two clusters of one name",
   stopped: "the member stops",
   tls: "TLS not trusted",
   unreachable: "no answer",

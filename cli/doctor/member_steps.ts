@@ -11,6 +11,7 @@ import type { Facts, Trouble } from "../../observer/protocol.ts";
 import { sentenceOf } from "../../operations/sentences.ts";
 import {
   describeDifference,
+  meaningOf,
   settingDifferences,
   type SharedSettings,
 } from "../../protocol/shared_settings.ts";
@@ -19,6 +20,9 @@ import { type Diagnosis, fail, type Fault, type FaultCode, note, ok } from "./fi
 
 /** The most troubles that are shown. */
 const MAX_TROUBLES = 5;
+
+/** Troubles of this age count as present, whatever the settings are, in milliseconds. */
+const LEAST_RECENT_MS = 60_000;
 
 /** The settings that members compare. */
 const SHARED = [
@@ -47,7 +51,7 @@ export function judgeSettings(diagnosis: Diagnosis, own: SharedSettings, facts: 
     });
   }
   if (differences.length === 0) return void diagnosis.steps.push(ok("settings", "The settings fit."));
-  const seen = `${differences.map(describeDifference).join("; ")}. The lower one applies.`;
+  const seen = differences.map((each) => `${describeDifference(each)}. ${meaningOf(each.setting)}`).join(" ");
   diagnosis.steps.push(note("settings", seen, "Use one file of settings for all members."));
 }
 
@@ -111,11 +115,23 @@ export function judgeSelf(diagnosis: Diagnosis, facts: Facts): void {
     );
   }
   if (!fault) {
-    for (const { address, outcome, reason } of facts.seeds.filter(({ outcome }) => outcome === "failed")) {
-      steps.push(note("seed", `${printable(address, 200)} ${outcome}: ${printable(reason ?? "", 300)}`));
+    for (const { address, outcome, reason } of facts.seeds) {
+      if (outcome === "failed") {
+        steps.push(note("seed", `${printable(address, 200)} failed: ${printable(reason ?? "", 300)}`));
+      }
+      if (outcome === "self" && hostOf(address) !== hostOf(facts.address)) {
+        const seen = `The seed ${printable(address, 200)} leads to this member itself.`;
+        const todo =
+          "If it should be another member, correct the seed or what forwards it; else members may form two clusters.";
+        steps.push(note("seed", seen, todo));
+      }
     }
   }
   for (const trouble of latest(facts.troubles)) steps.push(note("log", troubleLine(trouble, facts)));
+}
+
+function hostOf(address: string): string {
+  return URL.parse(address)?.host ?? address;
 }
 
 /** The reason of a running member to be alone; `undefined` if it is not. */
@@ -129,7 +145,8 @@ function ownFault(facts: Facts, others: number): Fault | undefined {
     };
   }
   if (leaving) return { code: "stopped", seen: "The member leaves the cluster.", todo: "Start it again." };
-  if (others > 0 && !isolated) return undefined;
+  const recent = recentFault(facts);
+  if (recent?.code === "identity" || (others > 0 && !isolated)) return recent;
   const blockedAt = explanation.decisions.findLast(({ kind }) => kind === "selfBlocked");
   const rejoinedAt = explanation.decisions.findLast(({ kind }) => kind === "rejoined" || kind === "renewed");
   if (blockedAt && blockedAt.lastAtUnixMilliseconds > (rejoinedAt?.lastAtUnixMilliseconds ?? 0)) {
@@ -161,6 +178,35 @@ function ownFault(facts: Facts, others: number): Fault | undefined {
     };
   }
   return refused ?? handshakeFault(facts) ?? seedless(facts);
+}
+
+/** The fault of a member with others, by its latest troubles; `undefined` if there is none. */
+export function recentFault(facts: Facts): Fault | undefined {
+  // A conflict is emitted again and again while it lasts.
+  const { wallMs, settings: { heartbeatExpiration }, troubles } = facts;
+  const recent = troubles.filter(({ atMs }) =>
+    wallMs - atMs <= Math.max(LEAST_RECENT_MS, 2 * heartbeatExpiration)
+  );
+  const conflicts = recent.map(({ event }) => event).filter(({ type }) => type === "ConflictDetected");
+  if (conflicts.some(({ reason, memberId }) => reason === "identity" && memberId === facts.self)) {
+    return {
+      code: "identity",
+      seen: "Another process uses this member's id, and each replaces the state of the other.",
+      todo: "Look for an older process that still runs, stop it, or give it an id of its own.",
+    };
+  }
+  const refused = conflicts.findLast(({ reason }) => reason === "limit");
+  if (!refused) return undefined;
+  const { maxStateBytes, maxKeysPerMember, maxMessageBytes } = facts.settings;
+  return {
+    code: "limit",
+    seen:
+      `This member refuses a part of the state of ${
+        shown(String(refused["memberId"]))
+      }, so its copy is old. ` +
+      `Its limits: maxStateBytes ${maxStateBytes}, maxKeysPerMember ${maxKeysPerMember}, maxMessageBytes ${maxMessageBytes}.`,
+    todo: "Give all members the same limits, or store less in the state.",
+  };
 }
 
 /** A seed's failure by its sentence, if that names the fault. */

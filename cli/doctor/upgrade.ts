@@ -5,6 +5,7 @@
  */
 
 import { messageOf } from "../../common/error_text.ts";
+import { HearsayError } from "../../common/errors.ts";
 import { unbracketed } from "../../common/host_names.ts";
 import { abortable, deadlineAfter, type Runtime } from "../../common/runtime.ts";
 
@@ -33,6 +34,8 @@ export interface HttpAnswer {
 export type Seen =
   | { readonly layer: "tcp"; readonly error: unknown; readonly text: string }
   | { readonly layer: "tls"; readonly text: string; readonly address: string }
+  /** The other side accepted the connection, and sent nothing in time. */
+  | { readonly layer: "silent"; readonly address: string }
   /** The other side speaks no HTTP: these are its first bytes. */
   | { readonly layer: "http"; readonly bytes: Uint8Array; readonly address: string }
   | { readonly layer: "answer"; readonly answer: HttpAnswer; readonly address: string };
@@ -65,9 +68,10 @@ export async function askForUpgrade(url: URL, request: UpgradeRequest): Promise<
   const open = tls ?? conn;
   try {
     return await within(request, () => exchange(open, url, { ...request, address }));
-  } catch {
+  } catch (error) {
     request.signal.throwIfAborted();
-    return { layer: "http", bytes: new Uint8Array(), address };
+    const isLate = error instanceof HearsayError && error.code === "timeout";
+    return isLate ? { layer: "silent", address } : { layer: "http", bytes: new Uint8Array(), address };
   } finally {
     close(open);
   }

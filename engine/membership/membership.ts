@@ -303,7 +303,7 @@ export class Membership {
     this.#memories.forget(id);
     this.#leavers.delete(id);
     this.#store.held.forget(id);
-    // In the topology the block outlasts the state: without it the dead member would count as active again.
+    // A block of a member in the topology stays: without it the dead member would count as active again.
     if (!this.#topology.has(id) && !this.#isBlockedForGood(id)) this.blocks.free(id);
     this.#emit({ type: "MemberForgotten", memberId: id });
   }

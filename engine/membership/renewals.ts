@@ -16,7 +16,7 @@ const MAX_RENEWALS = 2;
 const CONFLICT_TIMES = 3;
 
 /** Counts the new incarnations of one member, and the claims of later ones. */
-export class Renewals {
+export class IncarnationRenewals {
   readonly #expirationMs: number;
   #begunMs: number[] = [];
   #heardMs: number[] = [];

@@ -12,8 +12,8 @@ import type { SentEntry } from "../types.ts";
 
 /** An array or object: 32 bytes, 24 of its elements or 32 of its fields, and its own place in another. */
 const OBJECT_BYTES = 64;
-/** An item after the first: its place, and half a number that is not whole. */
-const ITEM_BYTES = 16;
+/** An item after the first: 8 bytes for its slot, and 16 for a number that is not whole, in a list that also has texts. */
+const ITEM_BYTES = 24;
 /** A field beside its name: its slot, and its hidden class if no other object has the same fields. */
 const FIELD_BYTES = 72;
 /** A text, beside its characters. */

@@ -237,7 +237,7 @@ export class Store {
     this.log.recordChange(member);
     for (const old of before.entries()) {
       if (!isPresent(old) || member.get(old.key)) continue;
-      this.#emitUpdate(member.id, old, undefined);
+      this.#emitUpdate(member.id, old, undefined, isDue(old, now));
       this.#noteValue(member.id, old.key, undefined);
     }
     return member;
@@ -394,7 +394,13 @@ export class Store {
 function dueMsOf(entry: SentEntry, nowMs: number): number | undefined {
   const { expiresAfter, ageMs = 0 } = entry;
   if (expiresAfter === undefined) return undefined;
-  return entry instanceof ExpiringEntry ? entry.dueMs : nowMs + expiresAfter - Math.min(ageMs, expiresAfter);
+  // The age of a value whose time is over gives exactly `nowMs`: a sum that is rounded could show it once more.
+  return entry instanceof ExpiringEntry ? entry.dueMs : nowMs + Math.max(0, expiresAfter - ageMs);
+}
+
+/** True if the time of an entry is over, whether that was noticed already or not. */
+export function isDue(entry: Entry, { monotonicMs }: Instant): boolean {
+  return entry instanceof ExpiringEntry && entry.dueMs <= monotonicMs;
 }
 
 /** True if a value ends because its time is over: here, or at its owner, which then deletes it. */

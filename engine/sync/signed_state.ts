@@ -21,13 +21,13 @@ export function signedStateOf(delta: MemberDelta, held: MemberState | undefined)
   if (delta.reset) {
     // A signature covers a whole state, never a part of one.
     if (delta.after > 0 || (mine && last < mine.version)) return undefined;
-    return claimAfter([], delta);
+    return stateAfter([], delta);
   }
   if ((mine?.version ?? 0) < delta.after || last <= (mine?.version ?? 0)) return undefined;
-  return claimAfter(mine ? [...mine.entries()] : [], delta, mine);
+  return stateAfter(mine ? [...mine.entries()] : [], delta, mine);
 }
 
-function claimAfter(before: readonly SentEntry[], delta: MemberDelta, held?: MemberState): SignedState {
+function stateAfter(before: readonly SentEntry[], delta: MemberDelta, held?: MemberState): SignedState {
   const byKey = new Map(before.map((entry) => [entry.key, entry]));
   let number = 0;
   for (const entry of delta.entries) {

@@ -18,7 +18,7 @@ export function say(kind: string, text: string, color = dim): void {
 }
 
 /** Prints a line for each event until the member has ended. */
-export async function tell(node: Node): Promise<void> {
+export async function printEvents(node: Node): Promise<void> {
   let known = new Set([node.id]);
   /** Peers with a failed request and no event since: their next failures are not printed. */
   const silent = new Set<string>();

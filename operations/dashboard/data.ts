@@ -35,7 +35,7 @@ export interface DashboardData extends KnownViews {
   /** The shown members; this member is the first. */
   readonly members: readonly MemberRow[];
   readonly state: StateRows;
-  /** The wall clock at the beginning of `events` and `phases`. */
+  /** `events` and `phases` are recorded since this time, in Unix milliseconds. */
   readonly sinceMs: number;
   readonly events: readonly TimelineItem[];
   readonly phases: readonly PhaseItem[];

@@ -12,8 +12,8 @@ export const MAX_KEYS = 200;
 export const MAX_ENTRIES = 500;
 /** A key has at least this many entries in a document, if it has them, however many keys there are. */
 export const MIN_ENTRIES_PER_KEY = 5;
-/** Above this number of values the page lists only the first ones, so that rare values come first. */
-export const LONG_KEY = 10;
+/** The values of a key that the page shows until a click. With more of them, rare values come first. */
+export const VALUES_SHOWN_AT_FIRST = 10;
 /** The most entries that one search reads, so that a state of millions of entries does not stop the member. */
 export const MAX_SCANNED = 20_000;
 /** The longest id, key and address, in UTF-16 units. */

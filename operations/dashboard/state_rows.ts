@@ -9,7 +9,6 @@ import { type Entry, GRACEFULLY_LEFT_KEY, HEARTBEAT_KEY, TOPOLOGY_KEY } from "..
 import type { EngineView } from "../../engine/view.ts";
 import type { MemberView } from "../../gossiper/contract.ts";
 import {
-  LONG_KEY,
   MAX_ENTRIES,
   MAX_ID_LENGTH,
   MAX_KEYS,
@@ -17,6 +16,7 @@ import {
   MAX_SEARCHED_LENGTH,
   MAX_VALUE_LENGTH,
   MIN_ENTRIES_PER_KEY,
+  VALUES_SHOWN_AT_FIRST,
 } from "./limits.ts";
 
 /** The choice of entries. */
@@ -113,8 +113,8 @@ function keyRow(key: string, matches: readonly Match[], most: number): KeyRow {
   const counts = new Map<string, number>();
   for (const { entry: { json } } of matches) counts.set(json, (counts.get(json) ?? 0) + 1);
   const countOf = ({ entry }: Match) => counts.get(entry.json)!;
-  const isLong = matches.length > LONG_KEY;
-  const ordered = isLong ? matches.toSorted((one, other) => countOf(one) - countOf(other)) : matches;
+  const hasMore = matches.length > VALUES_SHOWN_AT_FIRST;
+  const ordered = hasMore ? matches.toSorted((one, other) => countOf(one) - countOf(other)) : matches;
   return {
     key: printable(key, MAX_ID_LENGTH),
     members: matches.length,

@@ -19,6 +19,7 @@ import type {
 } from "../../contracts/meters.ts";
 import type { BlockReason } from "../../engine/types.ts";
 import { assertOptions, type Rules, wholeNumber } from "../../options/rules.ts";
+import type { Message } from "../../protocol/message.ts";
 import { Histogram } from "./histogram.ts";
 import { countsOf, PeerTimes } from "./report.ts";
 
@@ -46,20 +47,20 @@ const DELAY_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 /** Upper bounds in seconds: from one push to a member that does not answer until it is blocked. */
 const LAG_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** The kinds of messages, so that each has a count from the start. */
-const KINDS = [
-  "ack",
-  "error",
-  "gossip",
-  "heartbeat",
-  "hello",
-  "ping",
-  "pong",
-  "push",
-  "reconcile",
-  "reply",
-  "suspect",
-];
+/** The kinds of messages, so that each has a count from the start. A kind is the type on the wire. */
+const KINDS: Readonly<Record<Exclude<Message["type"], "unknown"> | "ping" | "pong", true>> = {
+  ack: true,
+  error: true,
+  gossip: true,
+  heartbeat: true,
+  hello: true,
+  ping: true,
+  pong: true,
+  push: true,
+  reconcile: true,
+  reply: true,
+  suspect: true,
+};
 /** The most kinds. More than there are: a transport of another library may name kinds of its own. */
 const MAX_KINDS = 32;
 
@@ -228,7 +229,7 @@ export class MemberMeters implements Meters {
 }
 
 function trafficByKind(): Map<string, Traffic> {
-  return new Map(KINDS.map((kind) => [kind, { messages: 0, bytes: 0 }]));
+  return new Map(Object.keys(KINDS).map((kind) => [kind, { messages: 0, bytes: 0 }]));
 }
 
 /** Counts a message. A kind beyond the limit counts as `other`. */

@@ -9,7 +9,7 @@ import { isUnversioned } from "../../engine/incarnation.ts";
 import type { Entry, Incarnation, MemberDelta, MemberDeltas } from "../../engine/types.ts";
 import { type MapKeys, mapKeysOf } from "../../maps/composed_key.ts";
 import type { GossipState, KeyEntry, MapItem, MemberEntry } from "./definitions.ts";
-import { numberInLife } from "./numbers.ts";
+import { numberInIncarnation } from "./numbers.ts";
 import { NEW_HEARTBEAT_KEY } from "./state.ts";
 import { anyOf, mapAnyOf } from "./values.ts";
 
@@ -89,7 +89,7 @@ function wholeMaps({ id, incarnation, entries }: MemberDelta, source: MapSource)
     const keys = keysAtGo(entry.key);
     if (keys) maps.get(keys.key)?.push({ key: keys.mapKey, value: anyOf(entry) });
   }
-  const sequenceNumber = numberInLife(incarnation, state.number);
+  const sequenceNumber = numberInIncarnation(incarnation, state.number);
   return Array.from(maps, ([key, items]) => {
     const value = mapAnyOf(items);
     return { memberId: id, entry: { key, value: { sequenceNumber, value } }, bytes: value.value.length };

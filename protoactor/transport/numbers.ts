@@ -20,7 +20,7 @@ const NUMBERS_PER_MS = 2n ** 20n;
  * is above 2^52, the highest number of a Go member (rule E2). So it marks an entry as a Hearsay member's,
  * even if a Go member passes the entry on.
  */
-export function numberInLife(incarnation: Incarnation, number: number): Int64 {
+export function numberInIncarnation(incarnation: Incarnation, number: number): Int64 {
   const whole = BigInt(incarnationStartMs(incarnation)) * NUMBERS_PER_MS + BigInt(number);
   return { low: Number(BigInt.asIntN(32, whole)), high: Number(whole >> 32n), unsigned: false };
 }

@@ -16,7 +16,7 @@ import {
 } from "../../engine/types.ts";
 import { MAX_ID_BYTES, MAX_KEY_BYTES } from "../../protocol/check.ts";
 import type { GossipState, KeyEntry, MemberEntry } from "./definitions.ts";
-import { countedNumber, numberInLife } from "./numbers.ts";
+import { countedNumber, numberInIncarnation } from "./numbers.ts";
 import { anyOf, type Decoders, readBinaryAny } from "./values.ts";
 
 /** Placeholder digest of Go members, which have none. Their deltas are `partial`, so it is never compared. */
@@ -42,7 +42,7 @@ export function stateOf(delta: MemberDeltas): GossipState {
   for (const { id, incarnation, entries } of delta.members) {
     const values = entries.flatMap((entry): KeyEntry[] => {
       const { key, number } = entry;
-      const sequenceNumber = isUnversioned(incarnation) ? number : numberInLife(incarnation, number);
+      const sequenceNumber = isUnversioned(incarnation) ? number : numberInIncarnation(incarnation, number);
       const value = { sequenceNumber, ...(entry.value !== undefined && { value: anyOf(entry) }) };
       const isHeartbeat = key === HEARTBEAT_KEY && entry.type === TYPE.heartbeat;
       return isHeartbeat ? [{ key, value }, { key: NEW_HEARTBEAT_KEY, value }] : [{ key, value }];

@@ -26,6 +26,7 @@ export function sized(bytes: number, character: string): Refusal {
   return message;
 }
 
+/** A message of each type: the type check finds a missing one. */
 export function everyMessage(): Message[] {
   const delta: Delta = {
     members: [{
@@ -55,8 +56,8 @@ export function everyMessage(): Message[] {
   }]]);
   const vector = { incarnationsHash: DIGEST, stride: 5, counts: "A-_.z" };
   const summary = { incarnation: LIFE, number: 5, sum: DIGEST };
-  return [
-    {
+  const byType: { readonly [Type in Message["type"]]: Extract<Message, { readonly type: Type }> } = {
+    hello: {
       type: "hello",
       id: "1",
       cluster: "orders",
@@ -66,21 +67,28 @@ export function everyMessage(): Message[] {
       version: 2,
       oldestVersion: 2,
       capabilities: [],
-
       digest: DIGEST,
       active: DIGEST,
     },
-    { type: "gossip", liveness: { count: 8, vector }, id: "2", memberId: "a", delta },
-    { type: "reply", liveness: { count: 2 ** 52 }, id: "2", delta: { ...delta, agreeing: "-_" }, holds },
-    { type: "heartbeat", liveness: { count: 8, vector: { stride: 1, counts: "abcdA" } } },
-    { type: "push", delta: { members: delta.members }, relay: true },
-    { type: "ack", id: "2", holds },
-    {
+    gossip: { type: "gossip", liveness: { count: 8, vector }, id: "2", memberId: "a", delta },
+    reply: {
+      type: "reply",
+      liveness: { count: 2 ** 52 },
+      id: "2",
+      delta: { ...delta, agreeing: "-_" },
+      holds,
+    },
+    heartbeat: { type: "heartbeat", liveness: { count: 8, vector: { stride: 1, counts: "abcdA" } } },
+    suspect: { type: "suspect", memberId: "b", incarnation: LIFE, count: 7, isAlive: true },
+    push: { type: "push", delta: { members: delta.members }, relay: true },
+    ack: { type: "ack", id: "2", holds },
+    reconcile: {
       type: "reconcile",
       id: "3",
       part: { from: "a", until: "c", members: new Map([["a", summary], ["b", summary]]) },
     },
-    { type: "error", id: "4", code: "blocked", message: "You are blocked.", reason: "left" },
-    { type: "unknown", name: "greeting-of-another-version", fields: { type: "greeting-of-another-version" } },
-  ];
+    error: { type: "error", id: "4", code: "blocked", message: "You are blocked.", reason: "left" },
+    unknown: { type: "unknown", name: "of-another-version", fields: { type: "of-another-version" } },
+  };
+  return Object.values(byType);
 }

@@ -197,7 +197,7 @@ Deno.test("barrier: leaves no timer and no check behind", async () => {
   assertEquals(cluster.of("a").emitted("ConsensusLost"), []);
 });
 
-Deno.test("barrier: names at most ten members in its text, and all in its field", async () => {
+Deno.test("barrier: the error names at most ten members in its text, and has all of them in `missing`", async () => {
   const ids = Array.from({ length: 14 }, (_, index) => `m${index}`.padStart(4, "0"));
   await using cluster = await confirmed(ids);
   const error = await timeoutOf(cluster, arrive(cluster, ids[0]!, { timeout: 100 }));

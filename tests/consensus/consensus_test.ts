@@ -62,7 +62,7 @@ Deno.test("consensusOf: values that are reached at different times are no consen
   assertEquals([check.value, calls], [undefined, 0]);
 });
 
-Deno.test("consensusOf: resolves at once if there is consensus, and with the value of after the last set", async () => {
+Deno.test("consensusOf: `reached` resolves at once if there is consensus, with the value after the last set", async () => {
   await using cluster = await confirmed();
   using check = consensusOf(at(cluster, "a"), ["one", "two"]);
   setAll(cluster, "one", 1);

@@ -95,7 +95,7 @@ Deno.test("consensusBy: runs once for many changes of one turn, and not for hear
   assertEquals(runs, 1);
 });
 
-Deno.test("consensusBy: its value and a wait read the state of after the last set", async () => {
+Deno.test("consensusBy: `value` and `reached` read the state after the last set", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
   using check = checkAt(cluster, "a", totalOf);

@@ -44,7 +44,7 @@ export class EtcdServer implements AsyncDisposable {
     this.endpoint = `http://127.0.0.1:${freePort()}`;
   }
 
-  /** Starts one, and resolves when it answers. */
+  /** Starts an etcd; resolves when it answers. */
   static async start(): Promise<EtcdServer> {
     const server = new EtcdServer(await Deno.makeTempDir({ prefix: "etcd_" }));
     await server.up();

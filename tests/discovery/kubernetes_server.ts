@@ -93,7 +93,7 @@ export class KubernetesStandIn implements AsyncDisposable {
     const type = this.#pods.has(name) ? "MODIFIED" : "ADDED";
     const pod = podOf(name, { ...options, version: ++this.#version });
     this.#pods.set(name, pod);
-    this.#tell({ type, object: pod });
+    this.#emit({ type, object: pod });
   }
 
   /** Removes a pod. */
@@ -101,7 +101,7 @@ export class KubernetesStandIn implements AsyncDisposable {
     const pod = this.#pods.get(name)!;
     this.#pods.delete(name);
     const metadata = { ...pod.metadata as object, resourceVersion: String(++this.#version) };
-    this.#tell({ type: "DELETED", object: { ...pod, metadata } });
+    this.#emit({ type: "DELETED", object: { ...pod, metadata } });
   }
 
   /**
@@ -112,7 +112,7 @@ export class KubernetesStandIn implements AsyncDisposable {
     this.#version += 10;
     const metadata = { resourceVersion: String(this.#version), creationTimestamp: null };
     const spec = { containers: null };
-    this.#tell({ type: "BOOKMARK", object: { kind: "Pod", apiVersion: "v1", metadata, spec, status: {} } });
+    this.#emit({ type: "BOOKMARK", object: { kind: "Pod", apiVersion: "v1", metadata, spec, status: {} } });
   }
 
   /** Drops all history up to now, without a message to the watches. */
@@ -124,7 +124,7 @@ export class KubernetesStandIn implements AsyncDisposable {
   /** Sends 410 to all watches, and ends them. */
   expire(): void {
     this.compact();
-    this.#tell({ type: "ERROR", object: statusOf(410, "Expired", "too old resource version: 1 (1000)") });
+    this.#emit({ type: "ERROR", object: statusOf(410, "Expired", "too old resource version: 1 (1000)") });
     this.closeWatches();
   }
 
@@ -209,7 +209,7 @@ export class KubernetesStandIn implements AsyncDisposable {
     return new Response(lines.pipeThrough(new TextEncoderStream()), { headers });
   }
 
-  #tell(event: Event): void {
+  #emit(event: Event): void {
     if (event.type !== "BOOKMARK" && event.type !== "ERROR") {
       this.#log.push({ version: this.#version, event });
     }

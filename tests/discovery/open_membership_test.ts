@@ -174,7 +174,7 @@ Deno.test("discovery: every source with waits refuses invalid durations", () => 
   );
 });
 
-Deno.test("keepTrying: a failure is tried again after growing waits, and each reason is reported once", async () => {
+Deno.test("retryForever: tries again after growing waits, and reports each reason once", async () => {
   const runtime = new VirtualRuntime();
   const published: unknown[] = [];
   const waits: number[] = [];

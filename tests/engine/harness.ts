@@ -304,11 +304,11 @@ export function deliver(
   return note(engine, engine.applyIncoming(peerId, message(...list), clock.now)).holds;
 }
 
-/** Silences an engine that signs, by repeated handshakes of another process with its id and key (rule E1). */
-export function silence(engine: Engine, clock: TestClock): void {
+/** Fences an engine that signs, by repeated handshakes of another process with its id and key (rule E1). */
+export function fence(engine: Engine, clock: TestClock): void {
   const { id, digest, activeHash: active } = engine.view;
   for (let times = 0; !engine.view.isFenced; times++) {
-    if (times === 3) throw new Error("Three handshakes did not silence it.");
+    if (times === 3) throw new Error("Three handshakes did not fence it.");
     const incarnation = makeIncarnation(clock.wallMs + 3_600_000 * (times + 1), 0.5);
     note(engine, engine.applyHello({ id, incarnation, digest, active }, clock.now));
   }

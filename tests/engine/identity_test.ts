@@ -6,6 +6,7 @@ import {
   entry,
   eventsOf,
   exchange,
+  fence,
   handshake,
   incarnationAt,
   makeCluster,
@@ -15,7 +16,6 @@ import {
   note,
   sendHigherIncarnation,
   set,
-  silence,
   TestClock,
   valueOf,
 } from "./harness.ts";
@@ -52,7 +52,7 @@ Deno.test("identity conflict: of false claims, two in half of heartbeatExpiratio
   assertGreater(a.view.incarnation, incarnation);
 });
 
-Deno.test("identity conflict: no claim silences a member, in any form or number, and one event is emitted per heartbeatExpiration (E1)", () => {
+Deno.test("identity conflict: no claim fences a member, in any form or number, and one event is emitted per heartbeatExpiration (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
   const ways = [
@@ -75,7 +75,7 @@ Deno.test("identity conflict: no claim silences a member, in any form or number,
   assertEquals(eventsOf(a).of("ConflictDetected").length, 3);
 });
 
-Deno.test("identity conflict: where members sign, three handshakes by another process within heartbeatExpiration silence the member (E1)", () => {
+Deno.test("identity conflict: where members sign, three handshakes by another process within heartbeatExpiration fence the member (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { signs: true, settings: { heartbeatExpiration: 1_000 } });
   for (const advanceMs of [499, 499, 2]) {
@@ -95,10 +95,10 @@ Deno.test("identity conflict: where members sign, three handshakes by another pr
   assertEquals([later.view.isFenced, eventsOf(later).of("ConflictDetected")], [false, []]);
 });
 
-Deno.test("identity conflict: a silenced member begins no incarnation, emits no further event, and neither merges nor sends (E1)", () => {
+Deno.test("identity conflict: a fenced member begins no incarnation, emits no further event, and neither merges nor sends (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { signs: true });
-  silence(a, clock);
+  fence(a, clock);
   // It merges nothing any more: a peer that compared digests would begin a repair without end.
   assertEquals(a.disseminate("b").delta.partial, true);
   const { incarnation } = a.view;

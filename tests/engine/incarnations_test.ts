@@ -132,12 +132,12 @@ Deno.test("incarnation: an owner that learns of a higher one draws one above it,
 });
 
 Deno.test("incarnation: an owner learns of a higher one from a handshake, a delta and an answer alike (E1)", () => {
-  for (const way of ["greeting", "delta", "answer", "empty delta"] as const) {
+  for (const way of ["handshake", "delta", "answer", "empty delta"] as const) {
     const clock = new TestClock();
     const [a] = makePair(clock);
     const claimed = incarnationAt(clock, 5);
     const sent = a.disseminate("b").sent;
-    if (way === "greeting") {
+    if (way === "handshake") {
       const { refusal } = note(
         a,
         a.applyHello({ id: "a", incarnation: claimed, digest: "", active: "" }, clock.now),
@@ -227,7 +227,7 @@ Deno.test("incarnation: a peer that sends a lower one receives the higher one, w
   assertEquals(valueOf(b!, "c", "k"), "new");
 });
 
-Deno.test("incarnation: a peer whose own is over receives the later one, though it sends no entries (E1)", () => {
+Deno.test("incarnation: a peer whose own incarnation is over receives the later one, though it sends no entries (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (const engine of [a, b]) note(engine, engine.countHeartbeat({}, clock.now));

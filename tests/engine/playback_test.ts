@@ -1,5 +1,5 @@
 /**
- * Where members sign: replayed old states neither silence a living member nor revive a dead one. Only a
+ * Where members sign: replayed old states neither fence a living member nor revive a dead one. Only a
  * handshake is fresh.
  */
 
@@ -58,7 +58,7 @@ function blockOf(engine: Engine, id: string): string | undefined {
   return engine.view.blockedMember(id)?.reason;
 }
 
-Deno.test("replay: old states of the own id cause new incarnations with any clock, and never silence the member (E1)", () => {
+Deno.test("replay: old states of the own id cause new incarnations with any clock, and never fence the member (E1)", () => {
   for (const aheadMs of [3_600_000, 0]) {
     const clock = new TestClock();
     const n = makeNewcomer(clock);

@@ -264,7 +264,7 @@ Deno.test("disseminate: reports no settled version where members sign, nor where
   assertEquals(a.disseminate("b").delta.members.map((member) => "ackedByAll" in member), [false]);
 });
 
-Deno.test("EngineView.isOutlived: a life whose proof fits the largest message to the last byte can be proved (E1, E7)", () => {
+Deno.test("EngineView.isOutlived: an incarnation whose proof fits the largest message to the last byte can be proved (E1, E7)", () => {
   const proof = "proof";
   const added = entry("k", 1, "value");
   const fits = ENVELOPE_BYTES + memberBytes("b") + signatureBytes("b", proof) + entryBytes(added);
@@ -289,7 +289,7 @@ Deno.test("EngineView.isOutlived: a life whose proof fits the largest message to
   }
 });
 
-Deno.test("EngineView.isOutlived: a later life that is held counts, where members sign only if it can be proved (E1)", () => {
+Deno.test("EngineView.isOutlived: a stored later incarnation counts; where members sign, only if it can be proved (E1)", () => {
   const cases = [[false, undefined, true], [true, "proof", true], [true, undefined, false]] as const;
   for (const [signs, proof, isOutlived] of cases) {
     const clock = new TestClock();

@@ -1,6 +1,8 @@
-import { assert, assertEquals } from "../../deps/std_assert.ts";
+import { assert, assertEquals, assertThrows } from "../../deps/std_assert.ts";
 import { incarnationAbove } from "../../engine/incarnation.ts";
 import type { Incarnation } from "../../engine/types.ts";
+import type { ConnectionPool, Extension } from "../../gossiper/connection_pool.ts";
+import { insightOf } from "../../gossiper/gossiper.ts";
 import { memoryAddress } from "../../testing/memory.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { ScriptedPeer } from "../requirements/scripted_peer.ts";
@@ -97,3 +99,40 @@ Deno.test("session: a later incarnation's connection replaces an earlier one's, 
   ]);
   await end(cluster, peer);
 });
+
+Deno.test("extensions: each announces its capability and receives the messages of unknown types", async () => {
+  const { cluster, peer } = await withUnknownPeer();
+  const [one, two] = [new Listener("one"), new Listener("two")];
+  for (const extension of [one, two]) poolOf(cluster).extend(extension);
+  await peer.say("a", { type: "unknown", name: "wave" });
+  assertEquals(peer.last("hello")?.capabilities, ["one", "two"]);
+  assertEquals([one.received, two.received], [["wave"], ["wave"]]);
+  await end(cluster, peer);
+});
+
+Deno.test("extensions: a second one with the same capability throws, and the first still receives", async () => {
+  const { cluster, peer } = await withUnknownPeer();
+  const [first, second] = [new Listener("one"), new Listener("one")];
+  const pool = poolOf(cluster);
+  pool.extend(first);
+  assertThrows(() => pool.extend(second), Error, 'already has an extension "one"; nothing was changed');
+  await peer.say("a", { type: "unknown", name: "wave" });
+  assertEquals(peer.last("hello")?.capabilities, ["one"]);
+  assertEquals([first.received, second.received], [["wave"], []]);
+  await end(cluster, peer);
+});
+
+/** Records the types of the messages that it receives. */
+class Listener implements Extension {
+  readonly received: string[] = [];
+
+  constructor(readonly capability: string) {}
+
+  receive(_session: unknown, { name }: { readonly name: string }): void {
+    this.received.push(name);
+  }
+}
+
+function poolOf(cluster: TestCluster): ConnectionPool {
+  return insightOf(cluster.of("a").gossiper).running!.peers;
+}

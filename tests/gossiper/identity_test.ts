@@ -53,7 +53,7 @@ Deno.test("incarnation: a member that learns of a later one of its id begins one
   await end(cluster, peer);
 });
 
-Deno.test("identity conflict: a signing member that meets another process with its id and key is silenced: it asks nothing, refuses requests, and still stops (E1)", async () => {
+Deno.test("identity conflict: a signing member that meets another process with its id and key is fenced: it asks nothing, refuses requests, and still stops (E1)", async () => {
   const cluster = new TestCluster(["a", "p"], { config: EXPIRING_CONFIG });
   const peer = new ScriptedPeer(cluster, "p");
   const [own, other] = [signingOf("own"), signingOf("other")];
@@ -146,7 +146,7 @@ Deno.test("incarnation: a member that left and returns with a clock set back is 
   assertEquals([cluster.of("a").blocked, cluster.of("c").blocked], [{}, {}]);
 });
 
-Deno.test("incarnation: a member with a claimed departure in a later one learns of it with its next request, and is admitted again (E1, E10)", async () => {
+Deno.test("incarnation: a member learns of a departure claimed under a later incarnation with its next request, and is admitted again (E1, E10)", async () => {
   const cluster = new TestCluster(["a", "b", "p"], { config: EXPIRING_CONFIG });
   const peer = new ScriptedPeer(cluster, "p");
   const [a, b] = [cluster.make("a"), cluster.make("b")];
@@ -171,7 +171,7 @@ Deno.test("incarnation: a member with a claimed departure in a later one learns 
 });
 
 for (const meeting of ["through a third member", "directly"]) {
-  Deno.test(`identity conflict: two processes with one id that meet ${meeting} both emit an event, and neither is silenced (E1)`, async () => {
+  Deno.test(`identity conflict: two processes with one id that meet ${meeting} both emit an event, and neither is fenced (E1)`, async () => {
     const config = { ...EXPIRING_CONFIG, heartbeatExpiration: 5_000 };
     await using cluster = new TestCluster(["a", "x"], { config });
     const a = cluster.make("a", { cluster: { discovery: seeds([]) } });
@@ -205,7 +205,7 @@ for (const meeting of ["through a third member", "directly"]) {
 }
 
 for (const meeting of ["through a third member", "directly"]) {
-  Deno.test(`identity conflict: two processes with one id and one key that meet ${meeting} both emit an event, and one that the other dials is silenced (E1)`, async () => {
+  Deno.test(`identity conflict: two processes with one id and one key that meet ${meeting} both emit an event, and one that the other dials is fenced (E1)`, async () => {
     const config = { ...EXPIRING_CONFIG, heartbeatExpiration: 5_000 };
     const [signing, others] = [signingOf("one"), signingOf("other")];
     await using cluster = new TestCluster(["a", "x"], { config });

@@ -163,7 +163,7 @@ export const EXAMPLES: {
   SettingsDiffer: [
     { type: "SettingsDiffer", peerId: "bob", setting: "maxStateBytes", own: 5, theirs: 6, isRefused: false },
     "warn",
-    /a setting of "bob" differs: maxStateBytes is 5 here and 6 there\. The lower one applies\./,
+    /a setting of "bob" differs: maxStateBytes is 5 here and 6 there\. The member with the lower limit refuses what exceeds it,/,
   ],
   SignatureRefused: [
     { type: "SignatureRefused", memberId: "bob", peerId: "eve", reason: "key" },

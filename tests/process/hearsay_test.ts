@@ -92,6 +92,24 @@ Deno.test("doctor: finds a member that a peer blocks, because its process stands
   ben.kill("SIGCONT");
 });
 
+Deno.test("doctor: finds, at another member, a process that hangs while all take it for alive", async () => {
+  const [one, two, three] = freePorts(3) as [number, number, number];
+  await using file = await fileWith("cluster: orders\ngossipInterval: 100\nheartbeatExpiration: 600000\n");
+  const seed = ["--config", file.path, "--seed", `ws://127.0.0.1:${one}`];
+  await using _ada = await agent("ada", one, ["--config", file.path]);
+  await using ben = await agent("ben", two, seed);
+  await using _cleo = await agent("cleo", three, seed);
+  await seesAll(`ws://127.0.0.1:${three}`, 3);
+  ben.kill("SIGSTOP");
+  await eventually("the doctor names ben", async () => {
+    const { code, lines } = await run(["doctor", "--at", `ws://127.0.0.1:${three}`]);
+    return code === 1 && /^Fault: no answer\. "ben" at \S+: .* sends nothing/.test(lines[0]!);
+  });
+  const { lines } = await run(["members", "--at", `ws://127.0.0.1:${three}`]);
+  assertMatch(lines.join("\n"), /ben +alive/);
+  ben.kill("SIGCONT");
+});
+
 Deno.test("doctor: finds a member that is isolated, because it hears no other", async () => {
   const [one, two] = freePorts(2) as [number, number];
   await using file = await fileWith("cluster: orders\ngossipInterval: 100\nheartbeatExpiration: 60000\n");

@@ -41,7 +41,7 @@ class FakeSide implements GoSide {
   }
 
   /** Sends a key of its own, and waits for an answer. */
-  tell(key: string, number: number): void {
+  send(key: string, number: number): void {
     const entry = { key, number, type: TYPE.value, value: number, json: `${number}` };
     const member: MemberDelta = {
       id: "g",
@@ -147,14 +147,14 @@ Deno.test("Go connection: a Go member that has blocked this one refuses it in th
 
 Deno.test("Go connection: state of a Go member is delivered after the handshake, and answered after the merge", async () => {
   const { side, connection, received, send } = connect(true);
-  side.tell("x", 1);
+  side.send("x", 1);
   connection.deliver();
   await settle();
   assertEquals(typesOf(received), ["hello d1"]);
   await send(hello("d1"));
   assertEquals(typesOf(received), ["hello d1", "gossip d2"]);
   assertEquals(keysIn(received[1]), ["x"]);
-  side.tell("y", 2);
+  side.send("y", 2);
   connection.deliver();
   await settle();
   assertEquals(side.answered, []);
@@ -165,7 +165,7 @@ Deno.test("Go connection: state of a Go member is delivered after the handshake,
 
 Deno.test("Go connection: refused state is kept, because a Go member sends it only once, and its sender is answered at once", async () => {
   const { side, received, send } = connect(true);
-  side.tell("x", 1);
+  side.send("x", 1);
   await send(hello("d1"));
   await send({ type: "error", id: "d2", code: "unknown_member", message: "no" });
   assertEquals(side.answered, [{ id: "future$1", refused: true }]);
@@ -175,7 +175,7 @@ Deno.test("Go connection: refused state is kept, because a Go member sends it on
 
 Deno.test("Go connection: a Go member that is blocked as expired handshakes again, and its state is delivered again (E10)", async () => {
   const { side, received, send } = connect(true);
-  side.tell("x", 1);
+  side.send("x", 1);
   await send(hello("d1"));
   await send({ type: "error", id: "d2", code: "blocked", message: "no", reason: "expired" });
   assertEquals(typesOf(received), ["hello d1", "gossip d2", "hello d3"]);
@@ -187,7 +187,7 @@ Deno.test("Go connection: a Go member that is blocked as expired handshakes agai
 
 Deno.test("Go connection: state under way when a connection ended is kept for the next", async () => {
   const { side, connection, send } = connect(true);
-  side.tell("x", 1);
+  side.send("x", 1);
   await send(hello("d1"));
   connection.end({ code: 4409, reason: "another" });
   connection.end({ code: 1000, reason: "" });

@@ -6,7 +6,7 @@ import { GO_MAP, goItemsOf } from "../../maps/go_map.ts";
 import type { Any, GossipState } from "../../protoactor/transport/definitions.ts";
 import { mapsOf } from "../../protoactor/maps.ts";
 import { type MapSource, mapStates, MAX_MAP_BYTES, withoutMaps } from "../../protoactor/transport/maps.ts";
-import { numberInLife } from "../../protoactor/transport/numbers.ts";
+import { numberInIncarnation } from "../../protoactor/transport/numbers.ts";
 import { stateOf } from "../../protoactor/transport/state.ts";
 import { anyOf, mapAnyOf, readBinaryAny, withMaps } from "../../protoactor/transport/values.ts";
 import { TestCluster } from "../requirements/harness.ts";
@@ -57,7 +57,7 @@ function mapsIn(states: readonly GossipState[]): unknown[] {
   );
 }
 
-const NINE = numberInLife(LIFE, 9);
+const NINE = numberInIncarnation(LIFE, 9);
 
 Deno.test("protoactor maps: an entry that changed sends the whole map as one cluster.GossipMap under its key, with the member's version", () => {
   const entries = [

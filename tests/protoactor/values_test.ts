@@ -16,7 +16,12 @@ import {
 } from "../../protoactor/transport/definitions.ts";
 import { GoInbox } from "../../protoactor/transport/go_inbox.ts";
 import { letterBytes, readLetters } from "../../protoactor/transport/letters.ts";
-import { countedNumber, numberInLife, unsignedDigits, wholeOf } from "../../protoactor/transport/numbers.ts";
+import {
+  countedNumber,
+  numberInIncarnation,
+  unsignedDigits,
+  wholeOf,
+} from "../../protoactor/transport/numbers.ts";
 import { deltaOf, readState, stateOf } from "../../protoactor/transport/state.ts";
 import { anyOf, decoded, readBinaryAny } from "../../protoactor/transport/values.ts";
 import { decode, encode } from "../../protocol/codec.ts";
@@ -170,7 +175,11 @@ Deno.test("protoactor values: a topology keeps all 64 bits of its hash, and list
 
 Deno.test("protoactor values: for members without incarnations, the numbers of a later one exceed all of an earlier one (E1)", () => {
   const later = incarnationAbove(LIFE, 0, 0.1);
-  const numbers = [numberInLife(LIFE, 1), numberInLife(LIFE, 1_000_000), numberInLife(later, 1)].map(big);
+  const numbers = [
+    numberInIncarnation(LIFE, 1),
+    numberInIncarnation(LIFE, 1_000_000),
+    numberInIncarnation(later, 1),
+  ].map(big);
   assert(numbers[0]! < numbers[1]! && numbers[1]! < numbers[2]!, numbers.join());
   assert(numbers[2]! < 2n ** 63n);
   assert(numbers[0]! > 2n ** 52n);
@@ -182,7 +191,7 @@ Deno.test("protoactor values: numbers that a member without incarnations cannot 
   assertEquals(countedNumber({ low: 1, high: 2 ** 20, unsigned: false }), undefined);
   assertEquals(countedNumber({ low: -1, high: -1, unsigned: false }), undefined);
   assertEquals(countedNumber(0), undefined);
-  assertEquals(countedNumber(numberInLife(LIFE, 1)), undefined);
+  assertEquals(countedNumber(numberInIncarnation(LIFE, 1)), undefined);
   assertEquals(wholeOf({ low: -1, high: 0, unsigned: false }), 2 ** 32 - 1);
   assertEquals(unsignedDigits({ low: -1, high: -1, unsigned: true }), `${2n ** 64n - 1n}`);
 });

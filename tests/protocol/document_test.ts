@@ -22,8 +22,8 @@ import type { UnknownMessage } from "../../protocol/message.ts";
 import { PRODUCT } from "../../tools/house_rules.ts";
 import { sourceFiles } from "../../tools/source_files.ts";
 
-/** The rooms whose code sends codes: `common` defines the close codes, and `testing` only simulates a transport. */
-const SENDERS = PRODUCT.filter((room) => room !== "common" && room !== "testing");
+/** The folders whose code sends codes: `common` defines the close codes, and `testing` only simulates a transport. */
+const SENDERS = PRODUCT.filter((folder) => folder !== "common" && folder !== "testing");
 
 const ROOT = new URL("../../", import.meta.url);
 /** How the code reads a code that it does not know; no member sends it. */

@@ -75,7 +75,7 @@ Deno.test("settingDifferences: an interval of more than half of the other's expi
   assertEquals(namesOf({}, { heartbeatExpiration: 599 }), ["heartbeatExpiration!"]);
 });
 
-Deno.test("settingDifferences: different limits are named and not refused", () => {
+Deno.test("settingDifferences: different limits are reported, but are no reason to refuse", () => {
   assertEquals(namesOf({ maxKeysPerMember: 10, maxMessageBytes: 1 }, {}), [
     "maxKeysPerMember",
     "maxMessageBytes",

@@ -21,7 +21,7 @@ function assertClean(cases: Readonly<Record<string, readonly string[]>>) {
   }
 }
 
-Deno.test("imports: go only downwards through the rooms, and not between neighbors", () => {
+Deno.test("imports: go only downwards through the folders, and not between neighbors", () => {
   assertBreaks("house/imports", {
     "engine/x.ts": [
       'import { a } from "../gossiper/a.ts";',

@@ -204,7 +204,7 @@ Deno.test("bad input: a push or a heartbeat before the handshake closes with 440
   await victims.assertServed();
 });
 
-Deno.test("bad input: a push about this member, or after a gap, is not merged, and the rest of it is (E1, E4)", async () => {
+Deno.test("bad input: of a push, entries of this member and after a gap are not merged, and all others are (E1, E4)", async () => {
   await using victims = await Victims.make();
   const gossiper = victims.victim;
   gossiper.setState("mine", "kept");

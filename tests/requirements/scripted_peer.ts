@@ -83,7 +83,6 @@ export class ScriptedPeer implements AsyncDisposable {
       version: PROTOCOL_VERSION,
       oldestVersion: 2,
       capabilities: [],
-
       digest: "0".repeat(16),
       active: "0".repeat(16),
     };

@@ -1,6 +1,6 @@
 import { assertEquals } from "../../deps/std_assert.ts";
 import { Agreement } from "../../roles/agreement.ts";
-import { readReport, type View, viewOf, weightAndZoneOf } from "../../roles/candidates.ts";
+import { type CandidateSet, candidateSetOf, readReport, weightAndZoneOf } from "../../roles/candidates.ts";
 import { type Owners, owners } from "../../roles/mod.ts";
 import { ScriptedNode, SETTLE } from "./harness.ts";
 
@@ -24,8 +24,8 @@ async function settle(node: ScriptedNode): Promise<void> {
 }
 
 /** The set that this member sees. */
-function seen(node: ScriptedNode): View {
-  return viewOf(node, "roles.owners", { of: undefined, zone: undefined });
+function seen(node: ScriptedNode): CandidateSet {
+  return candidateSetOf(node, "roles.owners", { kind: undefined, zone: undefined });
 }
 
 /** Others report this member's set under its epoch. */
@@ -250,7 +250,7 @@ Deno.test("agreement: answers are computed after a change alone", async () => {
   }
   let changes = 0;
   const agreement = new Agreement(node, {
-    ...{ key: "roles.owners", of: undefined, zone: undefined, takesPart: true, lastEpoch: 0 },
+    ...{ key: "roles.owners", kind: undefined, zone: undefined, takesPart: true, lastEpoch: 0 },
     ...{ atLeast: 2, settle: SETTLE, heardWithin: 2_500, runtime: node.runtime, signal: undefined },
     onChange: () => changes++,
   });

@@ -85,7 +85,7 @@ Deno.test("leader: a suspicion that ends brings the leader back under its epoch"
   assertEquals(textsOf(other).slice(-3), [`${former} 1`, "suspected", `${former} 1`]);
 });
 
-Deno.test("leader: a leader that stops is none at once, and its stream ends with the last answer", async () => {
+Deno.test("leader: a leader that stops leads no more at once, and its stream ends with that answer", async () => {
   await using cluster = emptyCluster();
   const roles = await withLeader(cluster, ["a", "b", "c"]);
   await cluster.runUntil(() => agreedLeader(roles.values()) !== undefined);
@@ -197,7 +197,7 @@ Deno.test("leader: the kind, the zone and the weight limit the candidates; other
     ["d", ["zone:east"]],
     ["e", ["worker", "zone:east", "weight:0.5"]],
   ]);
-  const options = { of: "worker", zone: "east", atLeast: 2 };
+  const options = { kind: "worker", zone: "east", atLeast: 2 };
   const roles: Followed[] = [];
   for (const [id, each] of kinds) {
     roles.push(follow(cluster, await startMember(cluster, id, each), options));
@@ -259,12 +259,12 @@ Deno.test("leader: a watch ends when its signal is aborted, and the role goes on
 Deno.test("leader: refuses options with the rule and the value", async () => {
   await using cluster = emptyCluster();
   const { gossiper } = await startMember(cluster, "a");
-  const wrong = { atLeast: 0, of: "", settle: -1, name: "x".repeat(101), quorum: 2 };
+  const wrong = { atLeast: 0, kind: "", settle: -1, name: "x".repeat(101), quorum: 2 };
   const { message } = assertThrows(() => leader(gossiper, wrong as never), ConfigurationError);
   const faults = [
     /`leader.quorum` is not an option/,
     /`leader.atLeast` must be an integer from 1 to 10,000 candidates, such as more than half of them; got 0/,
-    /`leader.of` must be a text of 1 to 100 characters; got ""/,
+    /`leader.kind` must be a text of 1 to 100 characters; got ""/,
     /`leader.settle` must be an integer from 0 to 3,600,000 milliseconds; got -1/,
     /`leader.name` must be a text of 1 to 100 characters/,
   ];

@@ -103,7 +103,7 @@ Deno.test("handshake: a member speaks as itself: a hello or gossip under another
   assertEquals(ada.getState("k").get("ben")?.value, "true");
 });
 
-Deno.test("handshake: a handshake in a member's name does not silence it, for any claim and any number of times", async () => {
+Deno.test("handshake: a handshake in a member's name does not fence it, for any claim and any number of times", async () => {
   await using ada = await member("ada");
   await using ben = await member("ben", { seeds: [ada.address] });
   const emitted = new Set<string>();

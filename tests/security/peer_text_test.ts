@@ -309,7 +309,7 @@ Deno.test("discovery: a source of the user's own that fails is fit for a log", a
   assertFit(await failureOf(anyOf({ openMembership: false, run })), "anyOf");
 });
 
-Deno.test("seeds: why a greeting failed is fit for a log in the event, in Alone and in the snapshot", async () => {
+Deno.test("seeds: the reason of a failed handshake is fit for a log in the event, in Alone and in the snapshot", async () => {
   let read: () => readonly SeedStatus[] = () => [];
   const context = new TestContext(
     {

@@ -123,7 +123,7 @@ function assertWithinLimits(engine: Engine): void {
   assertLessOrEqual(waiting, PENDING_PER_MEMBER * MAX_MEMBERS);
 }
 
-Deno.test("memory: 100,000 departed members take no more of it than 5,000 (E6, E8, E11)", () => {
+Deno.test("memory: 100,000 departed members take no more memory than 5,000 (E6, E8, E11)", () => {
   const clock = new TestClock();
   const settings = {
     departedRetention: DEPARTED_RETENTION_MS,

@@ -120,7 +120,7 @@ function replaceValue(node: ts.Node): Edit | undefined {
   return replace(node, JSON.stringify(`${node.text}~`));
 }
 
-/** One more, and of 1 one less. A tuning value is doubled: 1,025 in place of 1,024 is no fault. */
+/** Another number. One of 10 or more is doubled: many are tuning values, and 1,025 in place of 1,024 breaks nothing. */
 function otherNumber(value: number): number {
   if (value === 1) return 0;
   return value < 10 ? value + 1 : value * 2;

@@ -71,7 +71,7 @@ export function planFor(file: string, graph: ImportGraph, extent: Extent = "all"
     .map((test) => ({ test, distance: distancesFrom(test, graph).get(file) ?? Infinity }))
     .filter(({ distance }) => distance < Infinity)
     .sort((a, b) => a.distance - b.distance || (a.test < b.test ? -1 : 1));
-  const isNear = ({ test, distance }: Reaching) => distance === 1 || isOfRoom(test, file);
+  const isNear = ({ test, distance }: Reaching) => distance === 1 || isOfFolder(test, file);
   const isSlow = ({ test }: Reaching) => SLOW_TESTS.has(test);
   const near = tests.filter((each) => isNear(each) && !isSlow(each));
   if (extent === "near") return stepsOf([near]);
@@ -99,12 +99,12 @@ function stepsOf(groups: readonly (readonly Reaching[])[]): Step[] {
   });
 }
 
-/** The tests of a room stand in the folder of its name. */
-function isOfRoom(test: string, file: string): boolean {
+/** The tests of a folder are in the folder of its name under `tests`. */
+function isOfFolder(test: string, file: string): boolean {
   return test.startsWith(`tests/${file.split("/")[0]}/`);
 }
 
-/** The tests of no single room. */
+/** The tests of no single folder. */
 function isWide({ test }: Reaching): boolean {
   return /^tests\/(requirements|security|simulation)\//.test(test);
 }

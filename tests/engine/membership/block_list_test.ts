@@ -36,7 +36,7 @@ Deno.test("BlockList.block: `crashed` and `expired` weigh the same, and less tha
   }
 });
 
-Deno.test("endsWithLife: proof of life ends a block for silence, and no other (E10)", () => {
+Deno.test("endsWithProofOfLife: proof of life ends a block for silence, and no other (E10)", () => {
   const reasons = ["crashed", "expired", "left", "topology", undefined] as const;
   assertEquals(reasons.map(endsWithProofOfLife), [true, true, false, false, false]);
 });

@@ -29,7 +29,7 @@ import { INCARNATION } from "../incarnations.ts";
 
 const MIB = 2 ** 20;
 
-/** An engine whose members find each other by greeting, as with seeds, and that knows itself alone. */
+/** An engine whose members find each other by handshakes, as with seeds, and that knows itself alone. */
 function stranger(id: string, clock: TestClock, settings: Partial<typeof SETTINGS> = {}): Engine {
   const engine = makeEngine(id, clock, { settings, openMembership: true });
   note(engine, engine.setTopology({ members: [id], blocked: [] }, clock.now));
@@ -88,7 +88,7 @@ Deno.test("room: counts what is held of others, and follows each change to the b
   assertEquals(a.view.room.bytes, costOf(1) + costOf(brackets(100)));
   hearsay(a, "c", "small", clock, 2);
   assertEquals(a.view.room.bytes, costOf(1) + costOf("small"));
-  // A later life takes the place of all of it.
+  // A later incarnation takes the place of all of it.
   const later = makeIncarnation(WALL_START_MS + 1, 0.5);
   deliver(a, "relay", memberDelta("c", later, [entry("l", 1, 2), entry("m", 2, 3)]), clock);
   assertEquals(a.view.room.bytes, costOf(1) + costOf(2) + entryHeapBytes(entry("m", 2, 3)));
@@ -113,7 +113,7 @@ Deno.test("room: hearsay above maxHeldBytes is refused, and takes nothing from s
 Deno.test("room: of hearsay the largest goes for what is smaller, and does not come back for it (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxHeldBytes: 2 * MIB });
-  for (let index = 0; index < 74; index++) hearsay(a, `i${index}`, brackets(5_000), clock);
+  for (let index = 0; index < 74; index++) hearsay(a, `i${index}`, brackets(5_700), clock);
   assertLessOrEqual(a.view.room.bytes, 2 * MIB);
   const before = idsOf(a);
   const { dropped } = a.view.room;
@@ -127,7 +127,7 @@ Deno.test("room: of hearsay the largest goes for what is smaller, and does not c
   const after = a.view.room.dropped;
   // A repeated and a newer entry: each is refused, and no member loses its place.
   for (const number of [1, 2, 3]) {
-    for (const id of before) hearsay(a, id, brackets(5_000), clock, number);
+    for (const id of before) hearsay(a, id, brackets(5_700), clock, number);
   }
   assertEquals([a.view.room.dropped, idsOf(a).filter((id) => id.startsWith("h")).length], [after, 3]);
 });

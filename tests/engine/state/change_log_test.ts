@@ -21,13 +21,13 @@ function idsAfter(order: ChangeLog, serial: number): string {
   return [...order.changes.newestFirst(serial)].map(({ id }) => id).reverse().join("");
 }
 
-Deno.test("change order: lists members changed after a serial in the order of change (E6)", () => {
+Deno.test("ChangeLog: lists members changed after a serial in the order of change (E6)", () => {
   const order = orderOf("a", "b", "c");
   assertEquals(order.serial, 3);
   assertEquals([0, 1, 2, 3].map((serial) => idsAfter(order, serial)), ["abc", "bc", "c", ""]);
 });
 
-Deno.test("change order: a member that changes again moves to the end, from any position (E6)", () => {
+Deno.test("ChangeLog: a member that changes again moves to the end, from any position (E6)", () => {
   const order = orderOf("a", "b", "c");
   change(order, "b");
   assertEquals(idsAfter(order, 0), "acb");
@@ -40,7 +40,7 @@ Deno.test("change order: a member that changes again moves to the end, from any 
   assertEquals(order.size, 3);
 });
 
-Deno.test("change order: a removed member is not listed, from any position (E6)", () => {
+Deno.test("ChangeLog: a removed member is not listed, from any position (E6)", () => {
   for (const [dropped, left] of [["a", "bc"], ["b", "ac"], ["c", "ab"]] as const) {
     const order = orderOf("a", "b", "c");
     order.remove(dropped);
@@ -56,7 +56,7 @@ Deno.test("change order: a removed member is not listed, from any position (E6)"
   assertEquals(idsAfter(order, 0), "");
 });
 
-Deno.test("change order: a later incarnation replaces an earlier one (E1)", () => {
+Deno.test("ChangeLog: a later incarnation replaces an earlier one (E1)", () => {
   const order = orderOf("a", "b");
   const renewed = new MemberState("a", "018bcfe56801-80000000");
   order.add(renewed);
@@ -66,7 +66,7 @@ Deno.test("change order: a later incarnation replaces an earlier one (E1)", () =
   assertEquals([...order.members()].length, 2);
 });
 
-Deno.test("change order: reads only the members that changed, however many there are (E6)", () => {
+Deno.test("ChangeLog: reads only the members that changed, however many there are (E6)", () => {
   const order = orderOf(...Array.from({ length: 10_000 }, (_, index) => `m${index}`));
   change(order, "m17");
   change(order, "m4711");
@@ -85,7 +85,7 @@ Deno.test("change order: reads only the members that changed, however many there
   assertEquals(looked, 0);
 });
 
-Deno.test("change order: equals a plain list after many random changes (E6)", () => {
+Deno.test("ChangeLog: equals a plain list after many random changes (E6)", () => {
   const ids = [..."abcdefgh"];
   const order = orderOf(...ids);
   let list = ids.map((id, index) => ({ id, serial: index + 1 }));
@@ -109,7 +109,7 @@ Deno.test("change order: equals a plain list after many random changes (E6)", ()
   }
 });
 
-Deno.test("ChangeOrder.takeRecent: returns each member that changed since the last call, once (S1)", () => {
+Deno.test("ChangeLog.takeRecent: returns each member that changed since the last call, once (S1)", () => {
   const order = orderOf("a", "b", "c");
   assertEquals([...order.takeRecent()], ["a", "b", "c"]);
   assertEquals([...order.takeRecent()], []);
@@ -121,7 +121,7 @@ Deno.test("ChangeOrder.takeRecent: returns each member that changed since the la
   assertEquals([[...recent], [...order.takeRecent()]], [["b"], ["c"]]);
 });
 
-Deno.test("change order: every member has its turn, also where others come and go (E7)", () => {
+Deno.test("ChangeLog: every member has its turn, also where others come and go (E7)", () => {
   const order = orderOf("a", "b", "c", "d");
   const turns = (from: number, count: number) =>
     Array.from({ length: count }, (_, each) => order.atSlot(from + each).id).join("");

@@ -182,6 +182,42 @@ Deno.test("expiry: a renewal of a value that came by no part is not taken for on
   assertEquals(updates(b!, "k"), ["first", "second"]);
 });
 
+Deno.test("expiry: a value that comes after its end is never shown, whatever the fraction of the time is (E16)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "p"], clock);
+  const incarnation = incarnationAt(clock);
+  for (let each = 0; each < 200; each++) {
+    clock.monotonicMs += 10 / 3;
+    const late = { ...entry("k", 1, 1), expiresAfter: 1_725, ageMs: 1_725 + each % 2 };
+    deliver(a, "p", memberDelta(`o${each}`, incarnation, [late]), clock);
+    assertEquals(valueOf(a, `o${each}`, "k"), undefined);
+  }
+  tick(clock, a);
+  assertEquals(updates(a, "k"), []);
+});
+
+Deno.test("expiry: a value whose time is over does not go on in the next incarnation of its owner (E16, E1)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  setFor(a, "k", 1, clock);
+  setFor(a, "l", 2, clock, 2 * LIFETIME);
+  settle([a, b], { clock });
+  clock.advance(LIFETIME);
+  const before = a.view.incarnation;
+  deliver(a, "b", memberDelta("a", incarnationAt(clock, 5), [entry("k", 1, 1)]), clock);
+  assertEquals(a.view.incarnation === before, false);
+  assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "l")], [undefined, 2]);
+  assertEquals(updates(a, "k"), ["1", "expired"]);
+  handshake(a, b, clock);
+  settle([a, b], { clock });
+  assertEquals([valueOf(b, "a", "k"), valueOf(b, "a", "l")], [undefined, 2]);
+  // Its state has no entry of the key that nothing would delete.
+  assertEquals(a.view.digest, b.view.digest);
+  assertEquals(a.disseminate("c").delta.members.flatMap(({ entries }) => entries.map(({ key }) => key)), [
+    "l",
+  ]);
+});
+
 Deno.test("expiry: a renewal that comes twice is no conflict (E16, E3)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "o", "p"], clock);

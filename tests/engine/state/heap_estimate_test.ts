@@ -31,6 +31,8 @@ const FORMS: Readonly<Record<string, string>> = {
   "lists of one number": listOf(() => "[1]"),
   "numbers": listOf(() => "1"),
   "numbers and texts": listOf(() => '1.5,"x"'),
+  "fractions and one text": listOf((index) => index === 0 ? '"x"' : "1.5"),
+  "negative zeros and one text": listOf((index) => index === 0 ? '"x"' : "-0"),
   "objects of one field": listOf(() => '{"a":1.5}'),
   "objects with ever other fields": listOf((index) => `{"${index.toString(36)}":0}`),
   "one object with many fields": `{${listOf((index) => `"k${index.toString(36)}":0`).slice(1, -1)}}`,

@@ -80,7 +80,7 @@ Deno.test("MemberState: a known version is not below a floor that the peer has, 
   assertEquals(state.deltaAfter(state.ackedVersion(knownTo(2)))?.reset, true);
 });
 
-Deno.test("MemberState.heldBy: a floor counts only for a peer with the change that raised it (E8)", () => {
+Deno.test("MemberState.ackedVersion: a floor counts only for a peer with the change that raised it (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 4, 1));
   state.raiseFloor({ number: 4, serial: 7 });
   assertEquals(state.ackedVersion(knownTo(0)), 0);
@@ -93,25 +93,10 @@ Deno.test("MemberState.heldBy: a floor counts only for a peer with the change th
   assertEquals(state.ackedVersion(known), 4);
 });
 
-Deno.test("MemberState: begins with nothing held, heard or settled", () => {
-  const {
-    version: held,
-    highestNumber: highest,
-    heartbeatCount,
-    heartbeatWallMs,
-    heartbeatMonotonicMs,
-    ackedByAll: settled,
-    slot: turn,
-    floor,
-    size,
-  } = stateOf();
-  assertEquals({ held, highest, settled, turn, floor }, {
-    held: 0,
-    highest: 0,
-    settled: 0,
-    turn: 0,
-    floor: 0,
-  });
+Deno.test("MemberState: begins without entries, heartbeats and acknowledgements", () => {
+  const state = stateOf();
+  const { version, highestNumber, heartbeatCount, heartbeatWallMs, heartbeatMonotonicMs, size } = state;
+  assertEquals([version, highestNumber, state.ackedByAll, state.slot, state.floor], [0, 0, 0, 0, 0]);
   assertEquals([heartbeatCount, heartbeatWallMs, heartbeatMonotonicMs], [0, 0, -Infinity]);
   assertEquals(size, { keys: 0, bytes: 0, sentBytes: 0, heapBytes: 0 });
 });
@@ -320,7 +305,7 @@ Deno.test("MemberState.sum: follows every put, also without a read in between (E
   assertEquals(`${asked.sum}`, `${unasked.sum}`);
 });
 
-Deno.test("MemberState.get: a value is as its text says, and of a packed one as it was decoded", () => {
+Deno.test("MemberState.get: returns the value of the JSON text, and the decoded one of a packed value", () => {
   const packed = { typeUrl: "x/y.Z", bytes: "AA==" };
   const put = {
     ...{ key: "p", number: 2, type: TYPE.packed, timestampMs: 0 },

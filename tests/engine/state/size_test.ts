@@ -100,13 +100,13 @@ Deno.test("memberBytes: counts an id three times, in the bytes of its JSON strin
   assertEquals(memberBytes("") - versionBytes(""), 2 * bytesOf(""));
 });
 
-Deno.test("holdBytes: an answer takes its id once, and answers add up (E7)", () => {
+Deno.test("versionBytes: an answer takes its id once, and answers add up (E7)", () => {
   assertEquals(versionBytes("abc") - versionBytes(""), 3);
   const holds = new Map(["a", "bc"].map((id) => [id, { incarnation: INCARNATION, number: 1 }]));
   assertEquals(versionsBytes(holds), versionBytes("a") + versionBytes("bc"));
 });
 
-Deno.test("proofBytes: a signature takes what JSON takes for it beside its id (E7)", () => {
+Deno.test("signatureBytes: a signature takes what JSON takes for it beside its id (E7)", () => {
   for (const [id, proof] of [["m", "AAAA"], ["ид", ""], ["m", "B".repeat(128)]] as const) {
     // The braces of the object are those of the members.
     assertEquals(signatureBytes(id, proof), bytesOf({ [id]: proof }) - 2 + 1);
@@ -120,7 +120,7 @@ Deno.test("entryBytes: counts the type, and the value of a heartbeat twice for t
   assertEquals(bytes(TYPE.heartbeat, "12345678") - bytes(TYPE.heartbeat, "12"), 12);
 });
 
-Deno.test("heldBytes: an entry counts its key, its type and its value in UTF-8, and 16 bytes (E7)", () => {
+Deno.test("storedBytes: an entry counts its key, its type and its value in UTF-8, and 16 bytes (E7)", () => {
   const held = storedBytes({ ...entry("ключ", 1, null), type: "abc", json: '"日本"' });
   assertEquals(held, 8 + 3 + 8 + 16);
 });

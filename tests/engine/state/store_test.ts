@@ -41,7 +41,7 @@ function assertNamed(store: Store): void {
   assertEquals([store.digest, store.activeHash, store.incarnationsHash], namesAnew(store));
 }
 
-Deno.test("Store: digest, active hash and hash of lives follow every change (E12)", () => {
+Deno.test("Store: digest, active hash and hash of incarnations follow every change (E12)", () => {
   const { store } = makeStore("self", "a", "b");
   assertNamed(store);
   const a = store.addMember("a", INCARNATION);
@@ -93,7 +93,7 @@ Deno.test("Store.sorted: is built again when a member is added, dropped, active 
   assert(store.sorted !== between);
 });
 
-Deno.test("Store: an id is active, inactive, or unheard of, by what is held and who is a member", () => {
+Deno.test("Store: an id is active, inactive or unknown, by its stored state and its membership", () => {
   const { store } = makeStore("self", "a", "b");
   const sets = () => [[...store.active], [...store.inactive], store.takeUnknown(9).toSorted()];
   assertEquals(sets(), [["self", "a", "b"], [], ["a", "b", "self"]]);
@@ -110,11 +110,11 @@ Deno.test("Store: an id is active, inactive, or unheard of, by what is held and 
   assertEquals(sets(), [["self", "c"], [], ["c"]]);
 });
 
-Deno.test("stateName: is the digest and the hash of those that are active", () => {
+Deno.test("nameOfState: is the digest and the hash of those that are active", () => {
   assertEquals(nameOfState("digest", "active"), "digest/active");
 });
 
-Deno.test("Store.agreement: counts the active peers, and no others (E12)", () => {
+Deno.test("Store.convergence: counts the active peers, and no others (E12)", () => {
   const { store } = makeStore("self", "a");
   store.convergence.set("a", { acknowledged: "state" });
   store.convergence.set("b", { acknowledged: "state" });
@@ -127,7 +127,7 @@ Deno.test("Store.agreement: counts the active peers, and no others (E12)", () =>
   assertEquals(agreeing(), ["b"]);
 });
 
-Deno.test("Store.takeUnheard: takes so many, each in its turn", () => {
+Deno.test("Store.takeUnknown: returns at most so many ids, each in its turn", () => {
   const { store } = makeStore("a", "b", "c");
   assertEquals([store.takeUnknown(2), store.takeUnknown(2), store.takeUnknown(0)], [
     ["a", "b"],
@@ -206,7 +206,7 @@ Deno.test("Store.replace: takes a serial of its own where nothing is set (E6)", 
   assertEquals([store.log.serial, after.changedSerial, after.floor], [serial + 1, serial + 1, 3]);
 });
 
-Deno.test("Store.drop: emits what is gone, and buries its deletions", () => {
+Deno.test("Store.removeMember: emits the deletion of each value, and drops the tombstones", () => {
   const { store, updates } = makeStore("a");
   store.put(store.addMember("a", INCARNATION), [entry("k", 1, 1), tombstone("t", 2)], at(1));
   updates();
@@ -255,7 +255,7 @@ Deno.test("Store.addCheck: a check follows the values of active members (E13)", 
   assertEquals(agreed(), undefined);
 });
 
-Deno.test("Store.forgetTombstones: forgets what was deleted long enough ago, but never a member's latest entry (E8)", () => {
+Deno.test("Store.dropExpiredTombstones: drops deletions after the retention, but never a member's latest entry (E8)", () => {
   const { store } = makeStore("a");
   const a = store.addMember("a", INCARNATION);
   store.put(a, [entry("k", 1, 1), tombstone("k", 2)], at(100));
@@ -274,7 +274,7 @@ Deno.test("Store.forgetTombstones: forgets what was deleted long enough ago, but
   assertEquals([store.tombstones, a.floor, a.get("l")], [0, 3, undefined]);
 });
 
-Deno.test("Store.forgetTombstones: keeps those of an unversioned member (E8)", () => {
+Deno.test("Store.dropExpiredTombstones: keeps those of an unversioned member (E8)", () => {
   const { store } = makeStore("a");
   const a = store.addMember("a", NO_INCARNATION);
   store.put(a, [tombstone("k", 5), entry("l", 9, 1)], at(100));
@@ -293,7 +293,7 @@ Deno.test("Store.put: a key that is set again takes its deletion away (E8)", () 
   }
 });
 
-Deno.test("Store.settle: forgets the deletions that all hold, but never a member's latest entry (E8)", () => {
+Deno.test("Store.recordAckedByAll: drops the deletions that all have acknowledged, but never a member's latest entry (E8)", () => {
   const { store } = makeStore("a");
   const a = store.addMember("a", INCARNATION);
   store.put(a, [tombstone("k", 1), tombstone("l", 2), tombstone("m", 3)], at(1));
@@ -309,7 +309,7 @@ Deno.test("Store.settle: forgets the deletions that all hold, but never a member
   assertEquals([foreign.ackedByAll, store.tombstones], [0, 2]);
 });
 
-Deno.test("Store.settleAll: settles the active members that have deletions, and no others (E8)", () => {
+Deno.test("Store.recordAllAcked: records it of the active members that have deletions, and of no others (E8)", () => {
   const { store } = makeStore("a");
   const [a, b] = [store.addMember("a", INCARNATION), store.addMember("b", INCARNATION)];
   for (const member of [a, b]) store.put(member, [tombstone("k", 1), entry("l", 2, 1)], at(1));

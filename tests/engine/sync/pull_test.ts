@@ -5,7 +5,7 @@ import type { KnownVersion } from "../../../engine/types.ts";
 import { deliver, entry, exchange, makeEngine, memberDelta, note, set, TestClock } from "../harness.ts";
 import { Owners, pairAmong } from "../many_members.ts";
 
-Deno.test("ask: names members without state here, by round-robin, where not all have room (E7)", () => {
+Deno.test("pull: requests members without state here, by round-robin, where not all have room (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(9, clock, { gossipMaxSend: 8 });
   const owners = new Owners(clock);
@@ -23,7 +23,7 @@ Deno.test("ask: names members without state here, by round-robin, where not all 
   assertEquals(asked(), []);
 });
 
-Deno.test("ask: names no member where all have room, nor the peer, nor a blocked member (E7)", () => {
+Deno.test("pull: requests no member where all have room, nor the peer, nor a blocked member (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(9, clock, { gossipMaxSend: 8 });
   new Owners(clock).change(a, others.slice(4));
@@ -36,7 +36,7 @@ Deno.test("ask: names no member where all have room, nor the peer, nor a blocked
   assertEquals(asked(), []);
 });
 
-Deno.test("ask: takes at most an eighth of a message (E7)", () => {
+Deno.test("pull: takes at most an eighth of a message (E7)", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock, { settings: { maxMessageBytes: 16_384 } });
   const ids = Array.from({ length: 60 }, (_, index) => `${index}`.padStart(200, "x"));
@@ -46,7 +46,7 @@ Deno.test("ask: takes at most an eighth of a message (E7)", () => {
   assertEquals(holds.size, 6);
 });
 
-Deno.test("ask: a member that the peer asks for is sent from the peer's version, before other changed members (E7)", () => {
+Deno.test("pull: a member that the peer requests is sent from the peer's version, before other changed members (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(20, clock, { gossipMaxSend: 4 });
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
@@ -71,7 +71,7 @@ Deno.test("ask: a member that the peer asks for is sent from the peer's version,
   assertEquals(sentFor(idle).slice(1), ["m19 after 0", "m7 after 0", "m18 after 0"]);
 });
 
-Deno.test("ask: neither raises nor lowers a known version of the peer (E7)", () => {
+Deno.test("pull: neither raises nor lowers a known version of the peer (E7)", () => {
   const clock = new TestClock();
   const { a, b, others } = pairAmong(6, clock, { gossipMaxSend: 4 });
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
@@ -84,7 +84,7 @@ Deno.test("ask: neither raises nor lowers a known version of the peer (E7)", () 
   assertEquals(note(a, a.disseminate("b", { asked: forgotten })).delta.members, []);
 });
 
-Deno.test("disseminate: does not remember the versions in a peer's ask (E7)", () => {
+Deno.test("disseminate: does not remember the versions in a peer's pull (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(20, clock, { gossipMaxSend: 4, departedRetention: 10_000 });
   const incarnation = makeIncarnation(clock.wallMs, 0.5);

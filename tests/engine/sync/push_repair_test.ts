@@ -8,6 +8,7 @@ import {
   entry,
   eventsOf,
   exchange,
+  fence,
   handshake,
   handshakeAll,
   heartbeat,
@@ -21,7 +22,6 @@ import {
   sendLiveness,
   set,
   settle,
-  silence,
   TestClock,
   valueOf,
 } from "../harness.ts";
@@ -112,7 +112,7 @@ Deno.test("push: stays within the members and bytes of a message, and leaves the
   assertEquals(ids.map((id) => b!.view.versionOf(id)?.number), ids.map(() => 2));
 });
 
-Deno.test("push: does not count as acknowledged, neither for the phase nor for a wait (S2, E5)", () => {
+Deno.test("push: counts as acknowledged neither for the phase nor for a wait (S2, E5)", () => {
   const clock = new TestClock();
   const [a, b] = makeSettledPair(clock);
   const number = set(a, "k", 1, clock);
@@ -267,10 +267,10 @@ Deno.test("applyPush: merges the counts in a push, and renews the own incarnatio
   assertEquals([valueOf(a, "a", "first"), valueOf(a, "a", "k")], [0, undefined]);
 });
 
-Deno.test("push: a silenced member neither pushes nor merges (E1)", () => {
+Deno.test("push: a fenced member neither pushes nor merges (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { signs: true });
-  silence(a, clock);
+  fence(a, clock);
   set(a, "k", 1, clock);
   set(b, "k", 1, clock);
   for (const engine of [a, b]) {

@@ -145,7 +145,7 @@ Deno.test("digest: is not compared where a message is partial, or where other me
 });
 
 Deno.test("digest: is compared also where the peer has another incarnation, or none, of an active member (E12)", () => {
-  for (const held of ["nothing", "an earlier life"] as const) {
+  for (const held of ["nothing", "an earlier incarnation"] as const) {
     const clock = new TestClock();
     const [a, b] = makeCluster(["a", "b", "c"], clock);
     handshake(a, b!, clock);

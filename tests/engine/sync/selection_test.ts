@@ -52,7 +52,7 @@ Deno.test("select: takes changed members in the order in which they are given (E
   assertEquals(chosen("", "", "gbScfade", { members: 4 }), "Sgbc");
 });
 
-Deno.test("select: slots that round-robin and ask do not need go to others (E7)", () => {
+Deno.test("select: slots that round-robin and pull do not need go to others (E7)", () => {
   assertEquals(chosen("", "", "ABCDEFGHIS"), "SABCDEFG");
   assertEquals(chosen("A", "", "ABCDEFGHIS"), "SABCDEFG");
   assertEquals(chosen("A", "AB", "ABCDEFGHIS"), "SABCDEFG");

@@ -18,38 +18,38 @@ function held(): MemberState {
   return member;
 }
 
-/** The claim of a delta of the stored incarnation, as pairs of key and number. */
-function claimed(entries: readonly SentEntry[], more: Partial<MemberDelta> = {}): string | undefined {
+/** The signed state of a delta of the stored incarnation, as pairs of key and number. */
+function signed(entries: readonly SentEntry[], more: Partial<MemberDelta> = {}): string | undefined {
   const delta = { ...memberDelta("m", LIFE, entries), ...more };
-  const claim = signedStateOf(delta, held());
-  if (claim) assertEquals([claim.id, claim.incarnation], ["m", delta.incarnation]);
-  return claim && `${claim.number}: ${claim.entries.map(({ key, number }) => `${key}${number}`).join(" ")}`;
+  const state = signedStateOf(delta, held());
+  if (state) assertEquals([state.id, state.incarnation], ["m", delta.incarnation]);
+  return state && `${state.number}: ${state.entries.map(({ key, number }) => `${key}${number}`).join(" ")}`;
 }
 
-Deno.test("claimOf: is the state after the merge, in the order of each key's last entry, without deletions (E4)", () => {
-  assertEquals(claimed([entry("x", 4, 2)], { after: 3 }), "4: y2 z3 x4");
-  assertEquals(claimed([tombstone("y", 4)], { after: 3 }), "4: x1 z3");
-  assertEquals(claimed([entry("y", 4, 2), entry("w", 5, 1)], { after: 2 }), "5: x1 z3 y4 w5");
+Deno.test("signedStateOf: is the state after the merge, in the order of each key's last entry, without deletions (E4)", () => {
+  assertEquals(signed([entry("x", 4, 2)], { after: 3 }), "4: y2 z3 x4");
+  assertEquals(signed([tombstone("y", 4)], { after: 3 }), "4: x1 z3");
+  assertEquals(signed([entry("y", 4, 2), entry("w", 5, 1)], { after: 2 }), "5: x1 z3 y4 w5");
 });
 
-Deno.test("claimOf: ignores entries that are not newer, whatever their values (E3)", () => {
-  assertEquals(claimed([entry("gone", 2, "a lie"), entry("x", 3, "a lie"), entry("y", 4, 2)]), "4: x1 z3 y4");
+Deno.test("signedStateOf: ignores entries that are not newer, whatever their values (E3)", () => {
+  assertEquals(signed([entry("gone", 2, "a lie"), entry("x", 3, "a lie"), entry("y", 4, 2)]), "4: x1 z3 y4");
 });
 
-Deno.test("claimOf: is empty for a delta without entries, without newer ones, or after a gap (E4)", () => {
-  assertEquals(claimed([], { after: 3 }), undefined);
-  assertEquals(claimed([entry("z", 3, 2)]), undefined);
-  assertEquals(claimed([entry("w", 5, 1)], { after: 4 }), undefined);
-  assertEquals(claimed([entry("w", 5, 1)], { after: 1, incarnation: LATER }), undefined);
+Deno.test("signedStateOf: is empty for a delta without entries, without newer ones, or after a gap (E4)", () => {
+  assertEquals(signed([], { after: 3 }), undefined);
+  assertEquals(signed([entry("z", 3, 2)]), undefined);
+  assertEquals(signed([entry("w", 5, 1)], { after: 4 }), undefined);
+  assertEquals(signed([entry("w", 5, 1)], { after: 1, incarnation: LATER }), undefined);
 });
 
-Deno.test("claimOf: is empty for an earlier incarnation, and is the delta alone for a later one (E1)", () => {
-  assertEquals(claimed([entry("w", 9, 1)], { incarnation: EARLIER }), undefined);
-  assertEquals(claimed([entry("w", 1, 1)], { incarnation: LATER }), "1: w1");
-  assertEquals(claimed([entry("w", 1, 1)], { incarnation: LATER, reset: true }), "1: w1");
+Deno.test("signedStateOf: is empty for an earlier incarnation, and is the delta alone for a later one (E1)", () => {
+  assertEquals(signed([entry("w", 9, 1)], { incarnation: EARLIER }), undefined);
+  assertEquals(signed([entry("w", 1, 1)], { incarnation: LATER }), "1: w1");
+  assertEquals(signed([entry("w", 1, 1)], { incarnation: LATER, reset: true }), "1: w1");
 });
 
-Deno.test("claimOf: is the delta for an unknown member, and empty for an unversioned one", () => {
+Deno.test("signedStateOf: is the delta for an unknown member, and empty for an unversioned one", () => {
   const delta = memberDelta("m", LIFE, [entry("w", 1, 1), entry("v", 2, 1)]);
   assertEquals(signedStateOf(delta, undefined)?.entries.map(({ key }) => key), ["w", "v"]);
   assertEquals(signedStateOf({ ...delta, reset: true }, undefined)?.number, 2);
@@ -57,9 +57,9 @@ Deno.test("claimOf: is the delta for an unknown member, and empty for an unversi
   assertEquals(signedStateOf({ ...delta, incarnation: NO_INCARNATION }, undefined), undefined);
 });
 
-Deno.test("claimOf: is the whole reset alone, and empty for a part or an older state (E8)", () => {
-  assertEquals(claimed([entry("y", 2, 1), entry("z", 3, 1)], { reset: true }), "3: y2 z3");
-  assertEquals(claimed([entry("y", 2, 1), entry("w", 5, 1)], { reset: true }), "5: y2 w5");
-  assertEquals(claimed([entry("y", 2, 1)], { reset: true }), undefined);
-  assertEquals(claimed([entry("z", 3, 1), entry("w", 4, 1)], { reset: true, after: 1 }), undefined);
+Deno.test("signedStateOf: is the whole reset alone, and empty for a part or an older state (E8)", () => {
+  assertEquals(signed([entry("y", 2, 1), entry("z", 3, 1)], { reset: true }), "3: y2 z3");
+  assertEquals(signed([entry("y", 2, 1), entry("w", 5, 1)], { reset: true }), "5: y2 w5");
+  assertEquals(signed([entry("y", 2, 1)], { reset: true }), undefined);
+  assertEquals(signed([entry("z", 3, 1), entry("w", 4, 1)], { reset: true, after: 1 }), undefined);
 });

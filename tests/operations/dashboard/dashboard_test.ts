@@ -112,7 +112,7 @@ Deno.test("dashboard: answers only clients of this machine, unless it is open", 
   }
 });
 
-Deno.test("dashboard: refuses its data to a page of another origin, also when it is open", async () => {
+Deno.test("dashboard: refuses its data to a page of another origin, also with `open`", async () => {
   const { cluster } = await alone();
   await using _ = cluster;
   const show = dashboard(cluster.of("a").gossiper, { open: true });

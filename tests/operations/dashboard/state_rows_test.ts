@@ -1,6 +1,11 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import { dashboard } from "../../../operations/dashboard/mod.ts";
-import { LONG_KEY, MAX_ENTRIES, MAX_KEYS, MAX_SCANNED } from "../../../operations/dashboard/limits.ts";
+import {
+  MAX_ENTRIES,
+  MAX_KEYS,
+  MAX_SCANNED,
+  VALUES_SHOWN_AT_FIRST,
+} from "../../../operations/dashboard/limits.ts";
 import { TestCluster } from "../../requirements/harness.ts";
 import { dataAt } from "./requests.ts";
 
@@ -46,7 +51,10 @@ Deno.test("state: the keys of the library are left out unless they are wanted", 
 });
 
 Deno.test("state: with many members, rare values come first", async () => {
-  const ids = Array.from({ length: LONG_KEY + 2 }, (_, index) => String.fromCharCode(97 + index));
+  const ids = Array.from(
+    { length: VALUES_SHOWN_AT_FIRST + 2 },
+    (_, index) => String.fromCharCode(97 + index),
+  );
   await using cluster = await TestCluster.started(ids);
   for (const id of ids) cluster.of(id).gossiper.setState("version", id === "h" ? "old" : "new");
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -54,7 +62,7 @@ Deno.test("state: with many members, rare values come first", async () => {
   assertEquals([key!.members, key!.values, key!.entries[0]!.id], [ids.length, 2, "h"]);
 });
 
-Deno.test("state: a document has a limit, and each key a part of it", async () => {
+Deno.test("state: the keys of a document share its limit of entries equally", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   for (let index = 0; index < MAX_KEYS + 50; index++) gossiper.setState(`key ${index}`, "x".repeat(5_000));

@@ -161,6 +161,7 @@ export class EventChecks {
     for (const [key, changes] of expected.changesOf(process.id, formerIncarnation)) {
       const { json } = changes.at(-1)!;
       if (json === undefined || renewed.get(key)?.at(-1)?.json === json) continue;
+      if (this.#lifetimes.isOver(process.id, key, json)) continue;
       this.#context.fail(process, `its ${key} = ${json} is lost with its former incarnation`);
     }
   }

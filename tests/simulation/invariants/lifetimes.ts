@@ -48,6 +48,12 @@ export class Lifetimes {
     this.#ends.set(name, { firstMs: Math.min(firstMs, endMs), lastMs: endMs });
   }
 
+  /** True if a value with a lifetime may have ended, by the clock of its owner. */
+  isOver(id: string, key: string, json: string): boolean {
+    const ends = this.#ends.get(nameOf(id, key, json));
+    return ends !== undefined && this.#context.options.nowMs() >= ends.lastMs - EARLY_MS;
+  }
+
   /** Checks that a value has not expired early. */
   checkUpdate(process: Process, update: Extract<HearsayEvent, { type: "GossipUpdate" }>): void {
     const { memberId, key, expired, sequenceNumber: number } = update;

@@ -15,7 +15,7 @@ import { mapOf } from "../../../maps/mod.ts";
 import { configure } from "../../../options/configuration.ts";
 import { EventStream } from "../../../contracts/event_stream.ts";
 import { Gossiper } from "../../../gossiper/gossiper.ts";
-import { numberInLife } from "../../../protoactor/transport/numbers.ts";
+import { numberInIncarnation } from "../../../protoactor/transport/numbers.ts";
 import { HEARSAY_KIND, ProtoactorTransport } from "../../../protoactor/transport/transport.ts";
 import { mapsOf } from "../../../protoactor/maps.ts";
 import { anyOf, mapAnyOf, readBinaryAny, withMaps } from "../../../protoactor/transport/values.ts";
@@ -181,7 +181,7 @@ export class MixedCluster implements AsyncDisposable {
           if (isRestless(key)) continue;
           const number = isUnversioned(incarnation!)
             ? BigInt(sequenceNumber)
-            : bigOf(numberInLife(incarnation!, sequenceNumber));
+            : bigOf(numberInIncarnation(incarnation!, sequenceNumber));
           const held = holder.held(id, mapKeysOf(key)?.key ?? key)?.number ?? 0n;
           assertEquals(held >= number, true, `${holder.id} lacks ${key} of ${id}: ${held} < ${number}`);
         }

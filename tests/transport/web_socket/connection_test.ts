@@ -105,7 +105,7 @@ Deno.test("connection: more messages than maxMessagesPerSecond close with 4413 b
 
 // ---- ping and pong (P5)
 
-Deno.test("connection: a ping is answered at once, and neither is delivered (P5)", async () => {
+Deno.test("connection: answers a ping at once, and delivers neither ping nor pong (P5)", async () => {
   await using server = new Disposer(new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } }));
   const { peer } = await RawPeer.dial(server.transport.address!);
   using _peer = peer;
@@ -304,7 +304,7 @@ Deno.test("connection: received messages can be read after the peer closed (P6)"
   assertEquals(await readAll(connection.readable), [ackOf(1), ackOf(2)]);
 });
 
-Deno.test("connection: the peer's last message is delivered, though it closed while that was still examined (P6)", async () => {
+Deno.test("connection: delivers a message whose check ends only after the peer has closed (P6)", async () => {
   const { promise: looking, resolve: letThrough } = Promise.withResolvers<void>();
   const look = async (message: Message) => {
     await looking;

@@ -1,0 +1,177 @@
+/**
+ * The steps of `hearsay doctor` at the other members that a running member knows: whether each answers, and what it says.
+ *
+ * @module
+ */
+
+import { printable } from "../../common/printable.ts";
+import type { Explanation } from "../../contracts/explanation.ts";
+import type { Facts, ObservedMember } from "../../observer/protocol.ts";
+import { duration } from "../paint.ts";
+import { type AddressOptions, examine, type Examined } from "./address_steps.ts";
+import { type Diagnosis, fail, type Fault, type FaultCode, note, ok } from "./findings.ts";
+import { judgeAsSeen, recentFault } from "./member_steps.ts";
+
+/** The most other members that are asked. 16: all of a small cluster, and no flood of a large one. */
+const MAX_ASKED = 16;
+/** A member that was not heard for this number of its intervals is in doubt. 10: more than lost messages explain. */
+const LATE_INTERVALS = 10;
+
+/** The subject of the diagnosis of the others. */
+export const OTHERS = "The other members";
+
+/** Faults of the way from here that say nothing of a member that its peers hear. */
+const FROM_HERE: readonly FaultCode[] = ["name", "notListening", "unreachable", "tls", "proxy"];
+/** Faults that keep this command from asking, and no peer from gossiping. */
+const OF_ASKING: readonly FaultCode[] = ["address", "observers", "permission", "version"];
+
+/** Asks the other members, those in doubt first; the steps have one for each. `undefined` if there are none to ask. */
+export async function examineOthers(
+  { scheme, facts, members, explain }: {
+    /** That of the asked member: the others have a host and a port, or a whole URL. */
+    readonly scheme: string;
+    readonly facts: Facts;
+    readonly members: readonly ObservedMember[];
+    /** Asks the asked member to explain the status of another one. */
+    readonly explain: (memberId: string) => Promise<Explanation>;
+  },
+  options: AddressOptions,
+): Promise<Diagnosis | undefined> {
+  const others = members.filter(({ isSelf, status, address }) =>
+    !isSelf && status !== "left" && address !== null
+  );
+  if (others.length === 0) return undefined;
+  const asked = others.toSorted((one, other) => doubt(other, facts) - doubt(one, facts)).slice(0, MAX_ASKED);
+  const examined = await Promise.all(asked.map(async (member) => ({
+    member,
+    ...await examine(
+      member.address!.includes("://") ? member.address! : `${scheme}//${member.address}`,
+      options,
+    ),
+  })));
+  const diagnosis: Diagnosis = { subject: OTHERS, steps: [] };
+  for (const each of examined) {
+    await using _ending = each.observer;
+    await judgeOther(diagnosis, { ...each, facts, explain });
+  }
+  const more = others.length - asked.length;
+  if (more > 0) diagnosis.steps.push(ok("members", `${more} more were not asked.`));
+  return diagnosis;
+}
+
+/** A running member, and what it says. */
+export interface Running {
+  readonly diagnosis: Diagnosis;
+  readonly facts: Facts;
+  readonly observer: NonNullable<Examined["observer"]>;
+}
+
+/** Adds a fault to the members that do not know the first one, nor it them: each of both belongs to another cluster. */
+export async function judgeSplit([first, ...others]: readonly Running[]): Promise<void> {
+  for (const other of others) {
+    const ids = [first!.facts.self, other.facts.self] as const;
+    const statuses = await Promise.all([
+      other.observer.ask<Explanation>("explain", { memberId: ids[0] }),
+      first!.observer.ask<Explanation>("explain", { memberId: ids[1] }),
+    ]);
+    if (statuses.some(({ status }) => status !== "unknown")) continue;
+    fail(other.diagnosis, "members", {
+      code: "split",
+      seen: `${shown(ids[0])} and ${shown(ids[1])} of the cluster ${
+        shown(other.facts.cluster)
+      } know nothing of each other.`,
+      todo: "Give a member of each side a seed of the other side.",
+    });
+  }
+}
+
+/** More for a member that is more in doubt. */
+function doubt(member: ObservedMember, facts: Facts): number {
+  return (member.status === "alive" ? 0 : 4) + (isLate(member, facts) ? 2 : 0) + (member.lacks ? 1 : 0);
+}
+
+function isLate({ heartbeat }: ObservedMember, { settings }: Facts): boolean {
+  return heartbeat === null || heartbeat.ageMs > LATE_INTERVALS * settings.gossipInterval;
+}
+
+/** Another member, and what came of asking it. */
+interface Asked extends Examined {
+  readonly member: ObservedMember;
+  readonly facts: Facts;
+  readonly explain: (memberId: string) => Promise<Explanation>;
+}
+
+async function judgeOther(diagnosis: Diagnosis, asked: Asked): Promise<void> {
+  const { member, facts, observer } = asked;
+  const name = `${shown(member.id)} at ${printable(member.address!, 200)}`;
+  const { fault } = asked.diagnosis;
+  if (!observer) return judgeSilent(diagnosis, { name, fault: fault!, member, facts });
+  if (fault) return addFault(diagnosis, name, fault);
+  const theirs = await observer.ask<Facts>("facts");
+  if (theirs.self !== member.id) {
+    return addFault(diagnosis, name, {
+      code: "identity",
+      seen: `The member there is ${shown(theirs.self)}.`,
+      todo: "Correct its advertised address, or the proxy in front of it.",
+    });
+  }
+  const own = recentFault(theirs);
+  if (own) return addFault(diagnosis, name, own);
+  const { fault: refused } = await asSeenBy(theirs, { id: facts.self, observer });
+  if (refused) return addFault(diagnosis, name, refused);
+  if (member.status === "failed") {
+    const { summary, endsWhen } = await asked.explain(member.id);
+    return addFault(diagnosis, name, {
+      code: "blocked",
+      seen: `It answers, and yet: ${summary}`,
+      todo: endsWhen,
+    });
+  }
+  const seen = `${name} answers, and counts ${theirs.counts.alive} alive members.`;
+  const lacks = member.lacks ?? 0;
+  if (lacks === 0) return void diagnosis.steps.push(ok("member", seen));
+  const late = `${seen} It has not acknowledged ${lacks} entries of this member yet.`;
+  diagnosis.steps.push(
+    note("member", late, "If that stays so: `hearsay seen <key>` says who lacks a value, and why."),
+  );
+}
+
+async function asSeenBy(
+  theirs: Facts,
+  { id, observer }: { readonly id: string; readonly observer: NonNullable<Examined["observer"]> },
+): Promise<Diagnosis> {
+  const diagnosis: Diagnosis = { subject: theirs.self, steps: [] };
+  const explanation = await observer.ask<Explanation>("explain", { memberId: id });
+  judgeAsSeen(diagnosis, { id, explanation, facts: theirs });
+  return diagnosis;
+}
+
+/** A member that could not be asked. */
+function judgeSilent(diagnosis: Diagnosis, { name, fault, member, facts }: {
+  readonly name: string;
+  readonly fault: Fault;
+  readonly member: ObservedMember;
+  readonly facts: Facts;
+}): void {
+  const seen = `${name}: ${fault.seen}`;
+  if (OF_ASKING.includes(fault.code)) return void diagnosis.steps.push(note("member", seen, fault.todo));
+  if (member.status === "failed" && fault.code === "notListening") {
+    const gone = `${seen} It ended without leaving (${member.block?.reason ?? "failed"}).`;
+    return void diagnosis.steps.push(note("member", gone, "Start it again, or wait until it is forgotten."));
+  }
+  if (member.status === "alive" && !isLate(member, facts) && FROM_HERE.includes(fault.code)) {
+    const heard = `The cluster heard it ${
+      duration(member.heartbeat!.ageMs)
+    } ago, so only this command cannot reach it.`;
+    return void diagnosis.steps.push(note("member", `${seen} ${heard}`));
+  }
+  addFault(diagnosis, name, fault);
+}
+
+function addFault(diagnosis: Diagnosis, name: string, { code, seen, todo }: Fault): void {
+  fail(diagnosis, "member", { code, seen: `${name}: ${seen}`, todo });
+}
+
+function shown(text: string): string {
+  return JSON.stringify(printable(text, 100));
+}

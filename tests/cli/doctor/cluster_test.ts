@@ -1,0 +1,161 @@
+// `hearsay doctor` asks the other members too, and names the fault of one that is alive.
+
+import { assertEquals, assertMatch } from "../../../deps/std_assert.ts";
+import { examineOthers } from "../../../cli/doctor/cluster_steps.ts";
+import { realRuntime } from "../../../common/runtime.ts";
+import { join, type JoinOptions, type Node } from "../../../mod.ts";
+import type { Facts, ObservedMember } from "../../../observer/protocol.ts";
+import { newClusterKey } from "../../../security/cluster_keys.ts";
+import { eventually } from "../../security/waits.ts";
+import { FakeTerminal, run } from "../terminal.ts";
+
+const CONFIG = { gossipInterval: 50, gossipRequestTimeout: 300 };
+
+function member(id: string, options: Partial<JoinOptions> = {}): Promise<Node> {
+  const { config, ...rest } = options;
+  return join({
+    ...{ id, cluster: "orders", listen: { port: 0 }, log: false },
+    ...rest,
+    config: { ...CONFIG, ...config },
+  });
+}
+
+/** Diagnoses a member until a fault is found, for 20 s at most; returns the first line. */
+async function faultAt(address: string): Promise<string> {
+  const until = AbortSignal.timeout(20_000);
+  for (;;) {
+    const { code, first, output } = await diagnosed("--at", address);
+    if (code !== 0) return first;
+    if (until.aborted) throw new Error(`No fault was found:\n${output}`);
+  }
+}
+
+/** The exit code, the first line, and all of a diagnosis. */
+async function diagnosed(...args: string[]) {
+  const { code, output, errors } = await run(["doctor", ...args]);
+  const [first = ""] = output.split("\n");
+  return { code, first, output: output + errors };
+}
+
+Deno.test("doctor: says of each other member that it answers, after the sentence of the asked one", async () => {
+  await using ada = await member("ada");
+  await using ben = await member("ben", { seeds: [ada.address] });
+  await ben.whenMembers(2);
+  await eventually(() => ada.members.every(({ status }) => status === "alive"));
+  const { code, first, output } = await diagnosed("--at", ada.address);
+  assertEquals([code, first], [0, "No fault found. This member is alive, with 1 other."], output);
+  assertMatch(
+    output,
+    /^The other members\n {2}ok {2}member {6}"ben" at 127\.0\.0\.1:\d+ answers, and counts 2/m,
+  );
+});
+
+Deno.test("doctor: finds a member that refuses the large state of another one, whichever member is asked", async () => {
+  await using ada = await member("ada");
+  const seeds = [ada.address];
+  await using ben = await member("ben", { seeds, config: { maxStateBytes: 65_536 } });
+  await using cleo = await member("cleo", { seeds });
+  await cleo.whenMembers(3);
+  for (let key = 0; key < 20; key++) ada.setState(`k${key}`, "x".repeat(10_000));
+  await faultAt(ben.address);
+  for (const { address, id } of [ben, ada, cleo]) {
+    const first = await faultAt(address);
+    const prefix = id === "ben" ? "" : '"ben" at \\S+: ';
+    const pattern = `^Fault: state too large\\. ${prefix}This member refuses a part of the state of "ada"`;
+    assertMatch(first, new RegExp(pattern));
+    assertMatch(first, /maxStateBytes 65536/);
+  }
+});
+
+Deno.test("doctor: finds an id that two processes use, whichever member is asked", async () => {
+  await using ada = await member("ada");
+  const seeds = [ada.address];
+  await using ben = await member("ben", { seeds });
+  await using twin = await member("ben", { seeds });
+  await eventually(() =>
+    twin.explain().decisions.some(({ kind }) => kind === "conflict" || kind === "renewed")
+  );
+  for (const { address } of [ben, twin]) {
+    assertMatch(await faultAt(address), /^Fault: id used twice\. Another process uses this member's id/);
+  }
+  assertMatch(await faultAt(ada.address), /^Fault: id used twice\. "ben" at \S+: Another process/);
+});
+
+Deno.test("doctor: finds a member whose keys are other ones, behind a member that has both", async () => {
+  const [before, after] = [await newClusterKey(), await newClusterKey()];
+  await using ben = await member("ben", { authentication: { keys: [after, before] } });
+  const seeds = [ben.address];
+  await using ada = await member("ada", { seeds, authentication: { keys: [after] } });
+  await using dan = await member("dan", { seeds, authentication: { keys: [before] } });
+  await Promise.all([ada.whenMembers(3), dan.whenMembers(3)]);
+  const file = await Deno.makeTempFile();
+  await Deno.writeTextFile(file, after);
+  const { code, first } = await diagnosed(
+    ...["--at", ada.address, "--cluster", "orders", "--keys-file", file],
+  );
+  await Deno.remove(file);
+  assertMatch(first, /^Fault: wrong key\. "dan" at \S+: The member has other keys/);
+  assertEquals(code, 1);
+});
+
+Deno.test("doctor: finds two clusters of one name, and a seed that leads to the member itself by another address", async () => {
+  await using ada = await member("ada");
+  const aliases = [ada.address.replace("127.0.0.1", "localhost")];
+  const { code, first } = await diagnosed(...["--cluster", "orders", "--seed", ada.address]);
+  assertEquals([code, first], [0, 'No fault found. "ada" has room: 1 of at most 10000 members.']);
+  await using cleo = await member("cleo", { seeds: aliases });
+  await cleo.whenMembers(2);
+  await using ben = await member("ben");
+  const two = await diagnosed(
+    ...["--cluster", "orders", "--seed", ada.address, "--seed", cleo.address, "--seed", ben.address],
+  );
+  assertMatch(
+    two.first,
+    /^Fault: two clusters of one name\. "ada" and "ben" of the cluster "orders" know nothing/,
+  );
+  assertEquals(two.code, 1);
+});
+
+Deno.test("doctor: takes --at or the seeds of a member that need not run, and not both", async () => {
+  const { code, output } = await diagnosed("--at", "ws://127.0.0.1:1", "--seed", "ws://127.0.0.1:2");
+  assertMatch(output, /doctor takes --at, or --config and --seed, and not both/);
+  assertEquals(code, 2);
+});
+
+Deno.test("doctor: names a port that accepts and says nothing no wrong port", async () => {
+  using silent = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const accepted = silent.accept();
+  const { first } = await diagnosed("--at", `ws://127.0.0.1:${silent.addr.port}`);
+  (await accepted).close();
+  assertMatch(
+    first,
+    /^Fault: no answer\. 127\.0\.0\.1:\d+ accepts the connection, and sends nothing for 5\.0 s/,
+  );
+});
+
+Deno.test("doctor: a member that cannot be reached is a fault if its peers do not hear it either", async () => {
+  const facts = { self: "ada", settings: { gossipInterval: 100 } } as unknown as Facts;
+  const other = (status: ObservedMember["status"], ageMs: number): ObservedMember => ({
+    ...{ id: "ben", isSelf: false, status, address: "127.0.0.1:1", kinds: [], incarnation: "1" },
+    block: status === "failed" ? { id: "ben", reason: "crashed", sinceMs: 0 } : null,
+    heartbeat: { count: 1, ageMs },
+    ...{ lacks: 0, hasAll: true },
+  });
+  const terminal = new FakeTerminal();
+  const examine = (member: ObservedMember) =>
+    examineOthers({
+      ...{ scheme: "ws:", facts, members: [member] },
+      explain: () => Promise.reject(new Error("The member cannot be asked.")),
+    }, { terminal, options: { runtime: realRuntime }, signal: terminal.signal });
+  const cases = [
+    ["alive", 900, undefined, /only this command cannot reach it/],
+    ["alive", 1_100, "notListening", /No process listens/],
+    ["failed", 60_000, undefined, /It ended without leaving \(crashed\)/],
+  ] as const;
+  for (const [status, ageMs, code, pattern] of cases) {
+    const diagnosis = await examine(other(status, ageMs));
+    assertEquals(diagnosis?.fault?.code, code);
+    assertMatch(diagnosis!.steps[0]!.seen, pattern);
+  }
+  assertEquals(await examine(other("left", 0)), undefined);
+});
