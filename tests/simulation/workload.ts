@@ -81,7 +81,7 @@ export class Workload {
     const count = main.whole(60, 150);
     const isToDelete = main.chance(0.4);
     for (let key = 0; key < count; key++) {
-      const value = this.#value();
+      const value = isToDelete ? undefined : this.#value();
       // The entries of a map may have taken the room.
       unlessTooLarge(() => {
         if (isToDelete) gossiper.deleteState(`many ${key}`);
