@@ -5,7 +5,7 @@
  * @module
  */
 
-import { viewOf } from "../../../roles/candidates.ts";
+import { candidateSetOf } from "../../../roles/candidates.ts";
 import type { Leader, LeaderAnswer, Owners, OwnersAnswer } from "../../../roles/mod.ts";
 import type { Process } from "../process.ts";
 import type { CheckContext } from "./check_context.ts";
@@ -275,7 +275,7 @@ function candidatesOf(
   { gossiper }: Process,
   key: string,
 ): { readonly hash: string; readonly ids: readonly string[]; readonly names: ReadonlySet<string> } {
-  const { hash, candidates } = viewOf(gossiper, key, { of: undefined, zone: undefined });
+  const { hash, candidates } = candidateSetOf(gossiper, key, { kind: undefined, zone: undefined });
   const incarnations = new Map(gossiper.members.map(({ id, incarnation }) => [id, incarnation]));
   const ids = candidates.map(({ id }) => id);
   return { hash, ids, names: new Set(ids.map((id) => `${id} ${incarnations.get(id)}`)) };
