@@ -90,6 +90,7 @@ export class Agreement {
   #isStale = false;
   #cancelLook: () => void = () => {};
   #cancelSettled: () => void = () => {};
+  #cancelRefresh: () => void = () => {};
 
   /** Takes part at once; {@linkcode Agreement.end} ends it. */
   constructor(node: RoleNode, options: AgreementOptions) {
@@ -146,6 +147,7 @@ export class Agreement {
     this.#agreed = undefined;
     this.#cancelLook();
     this.#cancelSettled();
+    this.#cancelRefresh();
     this.#ending.abort(new HearsayError("stopped", "The role has ended at this member."));
     this.#notify();
     if (this.#options.takesPart && !this.#node.signal.aborted) this.#node.deleteState(this.#options.key);
@@ -166,9 +168,11 @@ export class Agreement {
   /** Many changes come at once, as at the start: the view follows them together, and at the latest when it is read. */
   async #follow(changes: ReadableStream<unknown>): Promise<void> {
     for await (const _ of changes) {
-      if (this.#isStale) continue;
+      // The last items may come after the end.
+      if (this.#isStale || this.#trouble === "ended") continue;
       this.#isStale = true;
-      this.#options.runtime.setTimer(0, () => this.#refresh());
+      this.#cancelRefresh();
+      this.#cancelRefresh = this.#options.runtime.setTimer(0, () => this.#refresh());
     }
   }
 

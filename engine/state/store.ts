@@ -216,8 +216,11 @@ export class Store {
         unchanged ? old : entry,
         unchanged ? { ...now, wallMs: old.timestampMs } : now,
       );
-      if (unchanged) this.#noteValue(member.id, held.key, held.value);
-      else this.#reportChange(member.id, before.present(entry.key), held, now);
+      const shown = before.present(entry.key);
+      // Its time may have ended since the last tick. Later ticks do not find it.
+      const isShownAsBefore = unchanged && isPresent(held) === (shown !== undefined);
+      if (isShownAsBefore) this.#noteValue(member.id, held.key, shown?.value);
+      else this.#reportChange(member.id, shown, held, now);
     }
     // A serial of its own, also where nothing is set.
     if (entries.length === 0) this.log.nextSerial();

@@ -8,6 +8,7 @@
 import { TextLineStream } from "../../deps/std_streams.ts";
 import { autoManaged, protoactorEtcd } from "../../protoactor/discovery.ts";
 import { getMapKeys, getMapState, mapOf, removeMapState, setMapState } from "../../maps/mod.ts";
+import { getActorCount } from "../../members/mod.ts";
 import type { DiscoveryContext } from "../../contracts/cluster.ts";
 import {
   broadcastEvent,
@@ -35,6 +36,8 @@ interface Command {
   readonly key: string;
   /** The key within a map. */
   readonly mapKey: string;
+  /** A kind of actors. */
+  readonly kind: string;
   readonly value: unknown;
   readonly members: readonly Member[];
 }
@@ -62,10 +65,13 @@ const discovery = options.manual ? manual : etcd
   // A crashed member stays in the list, so that gossip blocks it, at whatever time that is. The refresh is much shorter
   // than heartbeatExpiration.
   : autoManaged({ hosts, port: managePort, refreshInterval: 1_000, toleratedMisses: Infinity });
+/** The actor counts that this member reports. */
+let counts: Readonly<Record<string, number>> = {};
 const node = await joinProtoactor({
   cluster,
   discovery,
   config,
+  actorStatistics: () => counts,
   decoders: { "google.protobuf.StringValue": (bytes) => new TextDecoder().decode(bytes.subarray(2)) },
 });
 const print = (line: object) => console.log(JSON.stringify(line));
@@ -126,6 +132,15 @@ const COMMANDS: Readonly<Record<string, (command: Command) => object | Promise<o
       return [id, { value: Object.fromEntries(items) }];
     });
     return { state: Object.fromEntries(maps) };
+  },
+  setCounts: ({ value }) => {
+    counts = value as Readonly<Record<string, number>>;
+    return { ok: true };
+  },
+  /** The actor counts of all members, by member id and kind. */
+  counts: ({ kind }) => {
+    const known = Array.from(getActorCount(node, kind), ([id, count]) => [id, { [kind]: count }]);
+    return { counts: Object.fromEntries(known) };
   },
   delete: ({ key }) => ({ ok: node.deleteState(key) }),
   get: ({ key }) => {

@@ -41,7 +41,7 @@ const STEPS: readonly Step[] = [
   {
     what: "Mixed clusters",
     command: Deno.execPath(),
-    args: [...TEST, "live.ts", "live_purge.ts"],
+    args: [...TEST, "live.ts", "live_counts.ts", "live_purge.ts"],
     boundMs: 900_000,
   },
 ];

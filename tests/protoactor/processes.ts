@@ -142,6 +142,13 @@ export class MemberProcess implements AsyncDisposable {
   }
 }
 
+/** Options of a member of protoactor-go. */
+export interface GoOptions {
+  readonly id?: string;
+  readonly kind?: string;
+  readonly purges?: boolean;
+}
+
 /** A cluster for members of both kinds, with ports that all of them know. */
 export class Processes implements AsyncDisposable {
   readonly members: MemberProcess[] = [];
@@ -176,11 +183,9 @@ export class Processes implements AsyncDisposable {
 
   /**
    * Starts a member of protoactor-go, by default with an id of its own. With `purges` it drops the state of members that
-   * it does not list.
+   * it does not list, and with `kind` it activates actors of that kind.
    */
-  async go({ id, purges = false }: { readonly id?: string; readonly purges?: boolean } = {}): Promise<
-    MemberProcess
-  > {
+  async go({ id, kind, purges = false }: GoOptions = {}): Promise<MemberProcess> {
     const at = this.#started++;
     return this.#add(
       await MemberProcess.start("go", this.#goProgram, [
@@ -192,6 +197,7 @@ export class Processes implements AsyncDisposable {
         ...(this.#manual ? ["-manual"] : []),
         ...(purges ? ["-purges"] : []),
         ...(id ? [`-id=${id}`] : []),
+        ...(kind ? [`-kind=${kind}`] : []),
       ]),
     );
   }

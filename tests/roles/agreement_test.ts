@@ -304,3 +304,14 @@ Deno.test("weightAndZoneOf: reads the weight and the zone of the kinds, and take
     assertEquals(weightAndZoneOf([`weight:${weight}`]).weight, 1);
   }
 });
+
+Deno.test("agreement: a change at its end leaves no timer, taken in before it or after it", async () => {
+  for (const isBefore of [true, false]) {
+    const { node, role } = await agreedNode();
+    node.emitChange();
+    if (isBefore) await node.runtime.settle();
+    role[Symbol.dispose]();
+    await node.runtime.settle();
+    assertEquals(node.runtime.timers, 0);
+  }
+});

@@ -30,11 +30,11 @@ export class Recovery {
    * The longest time from the last fault until all survivors have equal state and are `confirmed`. Dead members have to
    * expire, which an old heartbeat on a longer route may delay once. Blocked members have to be probed, dials in backoff
    * to be repeated, and the state of every member has to fit into messages. A name has to be resolved, a load balancer has
-   * to lead to the right member, and clocks have to step.
+   * to lead to the right member, and clocks have to step. Candidates of roles report each set that has settled.
    */
   get boundMs(): number {
     const { scenario, processes } = this.#run;
-    const { config, discovery, nameIsDialed, resolveIntervalMs, slowNameMs, earlySteps } = scenario;
+    const { config, discovery, nameIsDialed, resolveIntervalMs, slowNameMs, earlySteps, roles } = scenario;
     const { gossipInterval, gossipFanOut, gossipMaxSend, gossipRequestTimeout } = config;
     const roundsForAll = 2 * processes.idCount / (gossipFanOut * gossipMaxSend);
     const rounds = 40 + 20 * Math.log2(1 + processes.idCount) + 12 * roundsForAll;
@@ -42,7 +42,8 @@ export class Recovery {
     const dials = isBalanced ? BALANCED_DIALS : 2;
     const resolvedMs = discovery === "name" ? 2 * (resolveIntervalMs + slowNameMs) + config.maxBackoff : 0;
     return 2 * config.heartbeatExpiration + dials * (config.blockedProbeInterval + config.maxBackoff) +
-      8 * gossipRequestTimeout + rounds * gossipInterval + resolvedMs + earlySteps.withinMs;
+      8 * gossipRequestTimeout + rounds * gossipInterval + resolvedMs + earlySteps.withinMs +
+      (roles === undefined ? 0 : 2 * roles.settle + roles.heardWithin);
   }
 
   /** Resolves when the cluster has recovered, with the time that it took in milliseconds. */

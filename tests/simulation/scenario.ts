@@ -5,6 +5,7 @@
  */
 
 import type { GossiperConfig } from "../../options/configuration.ts";
+import type { RoleSettings } from "./invariants/role_checks.ts";
 import type { SeededRandom } from "./seeded_random.ts";
 
 /**
@@ -86,6 +87,10 @@ export interface Scenario {
   readonly changeEveryMs: number;
   /** The mean interval between messages of members, in milliseconds; `Infinity` without messages. */
   readonly messageEveryMs: number;
+  /** The mean interval between changes of maps, in milliseconds; `Infinity` without maps. */
+  readonly mapChangeEveryMs: number;
+  /** The options of the roles of all members; `undefined` without roles. */
+  readonly roles: RoleSettings | undefined;
   /** The length of the fault phase, in milliseconds. */
   readonly faultPhaseMs: number;
   /** The largest step of a clock in either direction, in milliseconds. */
@@ -104,6 +109,8 @@ export interface Overrides {
   readonly isPlain?: boolean;
 }
 
+/** The most members of a cluster with roles, at the start. */
+const MAX_WITH_ROLES = 12;
 /** From this size on a run has reduced checks, or it would take hours. */
 const LARGE = 200;
 
@@ -199,11 +206,13 @@ const PLAIN = {
   nameIsDialed: false,
   earlySteps: { chance: 0, withinMs: 0 },
   messageEveryMs: Infinity,
+  mapChangeEveryMs: Infinity,
+  roles: undefined,
 } as const;
 
 /**
- * Adds circumstances of discovery, addresses and clocks to a scenario. They have a source of draws of their own, so that
- * they do not change the other draws of the seed.
+ * Adds circumstances of discovery, addresses, clocks, messages, maps and roles to a scenario. They have a source of draws of
+ * their own, so that they do not change the other draws of the seed.
  */
 export function drawCircumstances(random: SeededRandom, scenario: Scenario): Scenario {
   const { gossipInterval } = scenario.config;
@@ -229,6 +238,24 @@ export function drawCircumstances(random: SeededRandom, scenario: Scenario): Sce
     },
     faults: [...scenario.faults, ...restarts, ...changes],
     messageEveryMs: isLarge(scenario) ? Infinity : gossipInterval * random.pick([0.3, 2, Infinity, Infinity]),
+    // Later draws come last, so that they do not change the earlier ones.
+    mapChangeEveryMs: isLarge(scenario)
+      ? Infinity
+      : gossipInterval * random.pick([0.5, 2, Infinity, Infinity]),
+    roles: drawRoles(random, scenario),
+  };
+}
+
+/** A quarter of the clusters have roles. In a large one each look of each member at the heartbeats would slow the run. */
+function drawRoles(random: SeededRandom, { size, config }: Scenario): RoleSettings | undefined {
+  if (size > MAX_WITH_ROLES || !random.chance(0.25)) return undefined;
+  const { gossipInterval, heartbeatExpiration } = config;
+  return {
+    // More than half of all. With more, this holds also where some join.
+    atLeast: Math.floor(size * random.pick([0.5, 0.5, 0.75])) + 1,
+    settle: gossipInterval * random.pick([2, 8, 30]),
+    // Above the age of most heartbeats.
+    heardWithin: Math.max(500, Math.round(heartbeatExpiration * random.pick([0.5, 1]))),
   };
 }
 
@@ -288,6 +315,7 @@ function drawConfig(random: SeededRandom, size: number): GossiperConfig {
 export function describeScenario(scenario: Scenario): string[] {
   const { size, discovery, config, links, faults, faultPhaseMs, faultEveryMs, changeEveryMs } = scenario;
   const { clockStepMs, drift, messageBytes, messageEveryMs, earlySteps, addresses, seeds } = scenario;
+  const { mapChangeEveryMs, roles } = scenario;
   const shown = (values: object) =>
     Object.entries(values).map(([name, value]) => `${name} ${value}`).join(", ");
   const { gossipActorName: _, maxMembers: __, eventCapacity: ___, ...settings } = config;
@@ -315,5 +343,7 @@ export function describeScenario(scenario: Scenario): string[] {
     }`,
     `changes   every ${changeEveryMs} ms on average`,
     `talk      every ${messageEveryMs} ms on average`,
+    `maps      changed every ${mapChangeEveryMs} ms on average`,
+    `roles     ${roles ? shown(roles) : "none"}`,
   ];
 }

@@ -69,6 +69,8 @@ export interface RandomSources {
   readonly limits: SeededRandom;
   /** Draws what members say to each other. */
   readonly messages: SeededRandom;
+  /** Draws the changes of maps. */
+  readonly maps: SeededRandom;
   /** Draws which members start again after they left. */
   readonly returns: SeededRandom;
 }
@@ -80,6 +82,7 @@ export function randomSources(seed: number): RandomSources {
     circumstances: new SeededRandom(seed ^ 0x3c6ef372),
     limits: new SeededRandom(seed ^ 0x5bd1e995),
     messages: new SeededRandom(seed ^ 0x1f83d9ab),
+    maps: new SeededRandom(seed ^ 0x6a09e667),
     returns: new SeededRandom(seed ^ 0x2545f491),
   };
 }

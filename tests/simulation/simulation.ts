@@ -9,9 +9,11 @@ import { ChangingName } from "./changing_name.ts";
 import type { EventLog } from "./event_log.ts";
 import { FaultInjector } from "./fault_injector.ts";
 import { InvariantChecker } from "./invariants/invariant_checker.ts";
+import { MapChanges } from "./map_changes.ts";
 import { PoliteRestart } from "./polite_restart.ts";
 import type { Process } from "./process.ts";
 import { Recovery } from "./recovery.ts";
+import { RoleHolders } from "./role_holders.ts";
 import { makeRun, type Run } from "./run.ts";
 import {
   describeScenario,
@@ -69,6 +71,8 @@ export class Simulation {
   readonly #supervisor: Supervisor;
   readonly #workload: Workload;
   readonly #talk: Talk;
+  readonly #maps: MapChanges;
+  readonly #roles: RoleHolders;
   readonly #faults: FaultInjector;
   readonly #recovery: Recovery;
   readonly #politeRestart: PoliteRestart;
@@ -86,9 +90,15 @@ export class Simulation {
       topology,
       name,
       onEvent: (process, event) => this.#onEvent(process, event),
-      onStarted: (process) => this.#talk.join(process),
+      onStarted: (process) => {
+        this.#talk.join(process);
+        this.#maps.join(process);
+        this.#roles.join(process);
+      },
     });
     this.#talk = new Talk(run, checker.heard);
+    this.#maps = new MapChanges(run, checker);
+    this.#roles = new RoleHolders(run, checker);
     const workload = new Workload(run, { checker, version: () => supervisor.version });
     this.#run = run;
     this.#checker = checker;
@@ -124,7 +134,9 @@ export class Simulation {
       await this.#calm();
       recoveryMs = await this.#recover();
       returnMs = await this.#politeRestart.run();
+      await this.#agree();
       await this.#talk.checkDelivery();
+      await this.#maps.checkRecovered(this.#recovery);
       await this.#end();
     } catch (error) {
       if (!(error instanceof Violated)) this.#run.record.fail(undefined, `${(error as Error).stack}`);
@@ -182,7 +194,11 @@ export class Simulation {
     this.#run.faultSchedule.clear();
     for (const process of processes.alive) process.thaw();
     // An expiry is a change too, and would end `confirmed`.
-    for (const process of processes.alive) if (process.isRunning) this.#workload.endBrief(process);
+    for (const process of processes.alive) {
+      if (!process.isRunning) continue;
+      this.#workload.endBrief(process);
+      this.#maps.endBrief(process);
+    }
     await timeline.pass(3 * config.gossipRequestTimeout);
     for (const process of processes.alive) {
       // It had the time limit of a graceful leave.
@@ -201,10 +217,18 @@ export class Simulation {
     }
   }
 
+  /** Waits for the agreement on roles. Its reports are changes, so that the cluster has to recover from them. */
+  async #agree(): Promise<void> {
+    if (!this.#run.scenario.roles) return;
+    await this.#roles.untilAgreed();
+    await this.#recovery.untilRecovered("report of a role");
+  }
+
   /** Waits for the recovery, and in a quarter of the runs checks that the cluster stays recovered. */
   async #recover(): Promise<number> {
     const { scenario, timeline, record, random: { main } } = this.#run;
     const recoveryMs = await this.#recovery.untilRecovered("fault");
+    await this.#agree();
     this.#sweep(isLarge(scenario) ? SWEPT_OF_MANY : Infinity);
     // A waiting `setStateRequest` gives up if a peer that it waits for is gone.
     while (this.#workload.isWaiting) await timeline.pass(scenario.config.gossipInterval);
@@ -272,13 +296,14 @@ export class Simulation {
 }
 
 function makeChecker({ scenario, random, processes, timeline, record }: Run): InvariantChecker {
-  const { config, links } = scenario;
+  const { config, links, roles } = scenario;
   return new InvariantChecker({
     ...config,
     random: random.main.fork(),
     // The last term is for messages in the queue of a slow receiver: they were sent before the block.
     underWayMs: 4 * config.gossipRequestTimeout + 60 * links.delayMs + 100,
     openMembership: hasOpenMembership(scenario),
+    roles,
     nowMs: () => timeline.nowMs,
     processes,
     onViolation: (process, text) => record.fail(process, text),

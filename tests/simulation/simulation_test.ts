@@ -51,18 +51,20 @@ async function assertAllPass(
   return outcomes;
 }
 
-Deno.test("simulation: seeds draw every discovery and every kind of address, a single seed and early clock steps", () => {
+Deno.test("simulation: seeds draw every discovery and every kind of address, a single seed, early clock steps, maps and roles", () => {
   const scenarios = Array.from({ length: 200 }, (_, seed) => new Simulation(seed).scenario);
-  const drawn = new Set(scenarios.flatMap(({ discovery, addresses, seeds, faults, earlySteps }) => [
+  const drawn = new Set(scenarios.flatMap(({ discovery, addresses, seeds, faults, earlySteps, ...more }) => [
     discovery,
     addresses,
     `${seeds} seeds`,
     ...(earlySteps.chance > 0 ? ["early steps"] : []),
+    ...(Number.isFinite(more.mapChangeEveryMs) ? ["maps"] : []),
+    ...(more.roles ? ["roles"] : []),
     ...faults.map(([, fault]) => fault),
   ]));
   const due = [
     ...["fixed", "seeds", "topology", "balancer", "name", "own", "ports", "paths", "1 seeds", "2 seeds"],
-    ...["early steps", "polite restart"],
+    ...["early steps", "polite restart", "maps", "roles"],
   ];
   assertEquals(due.filter((each) => !drawn.has(each)), []);
 });

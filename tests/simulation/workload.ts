@@ -81,8 +81,12 @@ export class Workload {
     const count = main.whole(60, 150);
     const isToDelete = main.chance(0.4);
     for (let key = 0; key < count; key++) {
-      if (isToDelete) gossiper.deleteState(`many ${key}`);
-      else gossiper.setState(`many ${key}`, this.#value());
+      const value = isToDelete ? undefined : this.#value();
+      // The entries of a map may have taken the room.
+      unlessTooLarge(() => {
+        if (isToDelete) gossiper.deleteState(`many ${key}`);
+        else gossiper.setState(`many ${key}`, value);
+      });
     }
     record.log(id, `${isToDelete ? "deletes" : "sets"} ${count} keys`);
     record.count("many keys");
@@ -141,10 +145,13 @@ export class Workload {
   }
 }
 
-function unlessTooLarge(change: () => void): void {
+/** Makes a change, unless the state is too large for it. Returns `true` if it was made. */
+export function unlessTooLarge(change: () => void): boolean {
   try {
     change();
+    return true;
   } catch (error) {
     if (!(error instanceof HearsayError && error.code === "too_large")) throw error;
+    return false;
   }
 }

@@ -348,13 +348,8 @@ Deno.test("expiry: a new incarnation keeps the rest of the time (E16, E1)", () =
   assertEquals(valueOf(a, "a", "k"), undefined);
 });
 
-Deno.test("expiry: a reset that repeats a value leaves its time as it was (E16, E8)", () => {
-  const clock = new TestClock();
-  const [a, b] = makePair(clock);
-  set(a, "wrong", 1, clock);
-  setFor(a, "k", 1, clock);
-  settle([a, b], { clock });
-  clock.advance(6_000);
+/** Sends all entries of `a` but the key `wrong` to `b`, as a reset. */
+function reset(a: Engine, b: Engine, clock: TestClock): void {
   const { incarnation, number } = { incarnation: a.view.incarnation, number: a.view.versionOf("a")!.number };
   const entries = a.view.entriesOf("a").filter(({ key }) => key !== "wrong").map((
     { key, number, type, value, json },
@@ -362,11 +357,36 @@ Deno.test("expiry: a reset that repeats a value leaves its time as it was (E16, 
     ...{ key, number, type, value, json },
     ...(key === "k" && { expiresAfter: LIFETIME }),
   }));
-  const reset = { id: "a", incarnation, after: 0, reset: true, end: number, entries };
-  const delta = { digest: a.view.digest, active: a.view.activeHash, partial: false, members: [reset] };
+  const member = { id: "a", incarnation, after: 0, reset: true, end: number, entries };
+  const delta = { digest: a.view.digest, active: a.view.activeHash, partial: false, members: [member] };
   note(b, b.applyIncoming("a", delta, clock.now));
+}
+
+Deno.test("expiry: a reset that repeats a value leaves its time as it was (E16, E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "wrong", 1, clock);
+  setFor(a, "k", 1, clock);
+  settle([a, b], { clock });
+  clock.advance(6_000);
+  reset(a, b, clock);
   assertEquals([valueOf(b, "a", "wrong"), valueOf(b, "a", "k")], [undefined, 1]);
   clock.advance(LIFETIME - 6_000);
+  tick(clock, b);
+  assertEquals(updates(b, "k"), ["1", "expired"]);
+});
+
+Deno.test("expiry: a reset that repeats a value after its time, before the next tick, emits its end once (E16, E8)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock);
+  set(a, "wrong", 1, clock);
+  setFor(a, "k", 1, clock);
+  settle([a, b], { clock });
+  clock.advance(LIFETIME);
+  reset(a, b, clock);
+  assertEquals(valueOf(b, "a", "k"), undefined);
+  assertEquals(updates(b, "k"), ["1", "expired"]);
+  reset(a, b, clock);
   tick(clock, b);
   assertEquals(updates(b, "k"), ["1", "expired"]);
 });

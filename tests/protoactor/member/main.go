@@ -37,6 +37,9 @@ type command struct {
 	MapKey string          `json:"mapKey"`
 	Value  json.RawMessage `json:"value"`
 	Text   *string         `json:"text"`
+	// The kind and the identity of an actor.
+	Kind     string `json:"kind"`
+	Identity string `json:"identity"`
 	// The new list of members, with -manual.
 	Members cluster.Members `json:"members"`
 }
@@ -69,6 +72,7 @@ func main() {
 	endpoint := flag.String("etcd", "", "host:port of an etcd, whose provider replaces the automanaged one")
 	manual := flag.Bool("manual", false, "no discovery: the command list sets the members")
 	purges := flag.Bool("purges", false, "drop the state of members that are not listed")
+	kind := flag.String("kind", "", "a kind of actors that the member may activate (default: none)")
 	id := flag.String("id", "", "the member's id (default: drawn by protoactor-go)")
 	expiration := flag.Duration("expiration", 20*time.Second, "the heartbeat expiration")
 	verbose := flag.Bool("verbose", false, "log of protoactor-go to the standard error")
@@ -99,7 +103,7 @@ func main() {
 		}
 	}
 	config := cluster.Configure(*name, provider, disthash.New(), remote.Configure("127.0.0.1", *port),
-		cluster.WithHeartbeatExpiration(*expiration))
+		append(withActorsOf(*kind), cluster.WithHeartbeatExpiration(*expiration))...)
 	self := &member{Cluster: cluster.New(system, config), output: output, purged: map[string]bool{}}
 	system.EventStream.Subscribe(self.hear)
 	self.StartMember()
@@ -176,6 +180,12 @@ func (m *member) do(asked command) any {
 		m.mutex.Lock()
 		defer m.mutex.Unlock()
 		return map[string]any{"heard": m.heard}
+	case "activate":
+		return m.activate(asked.Kind, asked.Identity)
+	case "stop":
+		return m.stop(asked.Kind, asked.Identity)
+	case "counts":
+		return m.counts()
 	case "list":
 		m.MemberList.UpdateClusterTopology(asked.Members)
 		return outcome(nil)

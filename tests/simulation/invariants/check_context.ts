@@ -10,6 +10,7 @@ import type { Processes } from "../processes.ts";
 import type { SeededRandom } from "../seeded_random.ts";
 import { ExpectedState } from "./expected_state.ts";
 import { Observation } from "./observation.ts";
+import type { RoleSettings } from "./role_checks.ts";
 
 /** Options of an `InvariantChecker`. */
 export interface InvariantCheckerOptions {
@@ -26,6 +27,8 @@ export interface InvariantCheckerOptions {
   readonly underWayMs: number;
   /** True if members learn of each other through handshakes: before the first one they report no consensus. */
   readonly openMembership: boolean;
+  /** The options of roles; `undefined` in a run without them. */
+  readonly roles: RoleSettings | undefined;
   readonly nowMs: () => number;
   readonly processes: Processes;
   /** Called with a broken invariant; only the first counts. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { HearsayError } from "../../../common/errors.ts";
 import type { HearsayEvent } from "../../../contracts/event_stream.ts";
 import { HEARTBEAT_KEY } from "../../../engine/types.ts";
 import { CONFIRM_AFTER_MS } from "../../../engine/liveness/suspicions.ts";
@@ -107,6 +108,7 @@ export class EventChecks {
         if (event.peerId !== undefined || event.reason !== "expired" && event.reason !== "identity") return;
         return fail(`it blocks itself as ${event.reason}`);
       case "CallbackFailed":
+        if (isWithoutRoom(event)) return;
         return fail(`a callback failed: ${event.where}: ${event.error}`);
       case "ConsensusLost":
         if (observation.consensus !== undefined) return;
@@ -163,4 +165,9 @@ export class EventChecks {
       this.#context.fail(process, `its ${key} = ${json} is lost with its former incarnation`);
     }
   }
+}
+
+/** True if a state with large values had no room for the report of a role. */
+export function isWithoutRoom({ where, error }: Extract<HearsayEvent, { type: "CallbackFailed" }>): boolean {
+  return where.startsWith("the report of ") && error instanceof HearsayError && error.code === "too_large";
 }

@@ -5,6 +5,7 @@
  */
 
 import { HEARTBEAT_KEY, type Incarnation } from "../../../engine/types.ts";
+import { SEPARATOR } from "../../../maps/composed_key.ts";
 
 /** One set or one delete. */
 export interface Change {
@@ -68,9 +69,9 @@ export class ExpectedState {
 /** The keys of values that expire. A member shows such a value until its end, whatever its state is. */
 export const BRIEF_KEYS = ["brief 0", "brief 1", "brief 2"] as const;
 
-/** True for a key whose values expire. */
+/** True for a key whose values expire, also in a map. */
 export function isBrief(key: string): boolean {
-  return key.startsWith("brief ");
+  return key.startsWith("brief ") || key.includes(`${SEPARATOR}brief `);
 }
 
 /** False for the heartbeat, whose count is not part of a member's state, and for values that expire. */

@@ -9,11 +9,13 @@ import type { SentMessage } from "../../../testing/memory.ts";
 import type { Process } from "../process.ts";
 import { AwaitedValues } from "./awaited_values.ts";
 import { CheckContext, type InvariantCheckerOptions } from "./check_context.ts";
-import { EventChecks } from "./event_checks.ts";
+import { EventChecks, isWithoutRoom } from "./event_checks.ts";
 import { Lifetimes } from "./lifetimes.ts";
 import { isState } from "./expected_state.ts";
 import { HeardMessages } from "./heard_messages.ts";
+import { MapChecks } from "./map_checks.ts";
 import { MessageChecks } from "./message_checks.ts";
+import { RoleChecks } from "./role_checks.ts";
 import { StateChecks } from "./state_checks.ts";
 
 /** Checks the invariants from outside: it trusts only changes by owners, and public interfaces. */
@@ -22,6 +24,10 @@ export class InvariantChecker {
   readonly lifetimes: Lifetimes;
   /** The checks of received messages. */
   readonly heard: HeardMessages;
+  /** The checks of maps. */
+  readonly maps: MapChecks;
+  /** The checks of roles. */
+  readonly roles: RoleChecks;
   readonly #context: CheckContext;
   readonly #awaited: AwaitedValues;
   readonly #events: EventChecks;
@@ -31,6 +37,8 @@ export class InvariantChecker {
   constructor(options: InvariantCheckerOptions) {
     this.#context = new CheckContext(options);
     this.heard = new HeardMessages(this.#context);
+    this.maps = new MapChecks(this.#context);
+    this.roles = new RoleChecks(this.#context);
     this.#awaited = new AwaitedValues(this.#context);
     this.lifetimes = new Lifetimes(this.#context);
     this.#events = new EventChecks(this.#context, this.#awaited, this.lifetimes);
@@ -46,11 +54,15 @@ export class InvariantChecker {
   /** Must be called at once with every event of a process. */
   record(process: Process, event: HearsayEvent): void {
     this.#events.record(process, event);
+    if (event.type === "CallbackFailed" && isWithoutRoom(event)) this.roles.recordFull(process);
+    if (event.type !== "GossipUpdate" || event.memberId !== process.id) return;
+    if (event.key.startsWith("roles.")) this.roles.recordReport(process, event.key, event.value);
   }
 
   /** Must be called with every message when it is sent. */
   checkMessage(sent: SentMessage): void {
     this.#messages.check(sent);
+    this.maps.checkMessage(sent);
   }
 
   /** Must be called before a `setStateRequest` with this value of `AWAITED_KEY`. */
@@ -70,6 +82,8 @@ export class InvariantChecker {
   sweep(processes: readonly Process[]): void {
     this.#states.sweep(processes);
     this.lifetimes.sweep(processes);
+    this.maps.sweep(processes);
+    this.roles.sweep();
   }
 
   /** The values of the running incarnation's keys, for the check at the end. */
