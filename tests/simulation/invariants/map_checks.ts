@@ -15,7 +15,7 @@ import { isBrief } from "./expected_state.ts";
 /** The maps of every member. The key of one begins with that of the other. */
 export const MAPS = ["shelf", "shelf 2"] as const;
 
-/** What an entry may take in a message beside its key and its value, in characters: its number, type and lifetime. */
+/** All that an entry may take in a message beside its key and its value, in characters: its number, type and lifetime. */
 const ENTRY_OVERHEAD = 300;
 
 /** An entry as the checks know it: its composed key, and its value as JSON. */
