@@ -73,7 +73,9 @@ export class MapChecks {
   readonly #own = new Map<string, Map<Process, OwnMaps>>();
   readonly #followed = new Map<Process, Map<string, Readings>>();
   /** The entry that alone is changed at this time, in a cluster that agrees. */
-  #changing: { readonly owner: string; readonly map: string; readonly entry: Written } | undefined;
+  #changing:
+    | { readonly owner: string; readonly from: string; readonly map: string; readonly entry: Written }
+    | undefined;
 
   constructor(context: CheckContext) {
     this.#context = context;
@@ -156,13 +158,16 @@ export class MapChecks {
     return mapOf(process.gossiper, map).keys().length;
   }
 
-  /** Checks from now on that messages carry no entry of this map but the one that changes. */
+  /**
+   * Checks from now on that the owner sends no entry of this map but the one that changes. It is confirmed, so it knows that
+   * all others have the rest; those that relay the change may not know that of each other.
+   */
   startChange(owner: Process, map: string, { mapKey, value }: {
     readonly mapKey: string;
     readonly value: unknown;
   }): void {
     const entry = { composed: composedKey({ key: map, mapKey }), json: JSON.stringify(value) ?? "" };
-    this.#changing = { owner: owner.id, map, entry };
+    this.#changing = { owner: owner.id, from: owner.address, map, entry };
   }
 
   /** Ends this check. */
@@ -174,6 +179,7 @@ export class MapChecks {
   checkMessage({ from, text }: SentMessage): void {
     if (!this.#changing || !/^\{"type":"(gossip|push|reply)"/.test(text)) return;
     const { owner, map, entry } = this.#changing;
+    if (from !== this.#changing.from) return;
     const message = JSON.parse(text);
     const values = (message.request ?? message.response)?.state?.members?.[owner]?.values ?? {};
     for (const [key, sent] of Object.entries(values)) {
