@@ -81,7 +81,7 @@ export function pickMember(node: Gossiper, options: PickOptions): MemberInfo | u
       return infoOrNone(insight, nextInTurn(node, candidates, options));
     case "least load": {
       const loadOf = ({ id }: Seen) => actorCountOf(view, id, options.kind) ?? 0;
-      const [one, other] = inRandomOrder(candidates, random).take(2);
+      const [one, other] = inRandomOrder(candidates, random);
       return infoOrNone(insight, one && other && loadOf(other) < loadOf(one) ? other : one);
     }
   }
@@ -117,7 +117,7 @@ function nextInTurn(
 ): Seen | undefined {
   let turns = TURNS.get(node);
   if (!turns) TURNS.set(node, turns = new BoundedMap(MAX_ROUND_ROBINS));
-  const combination = JSON.stringify([kind, zone ?? null, [...tags].sort()]);
+  const combination = JSON.stringify([kind, zone, [...tags].sort()]);
   const last = turns.get(combination);
   let lowest: Seen | undefined;
   let next: Seen | undefined;

@@ -83,7 +83,7 @@ export function viewOf(node: RoleNode, key: string, filter: CandidateFilter): Vi
     if (report === undefined || weight === 0 || !isWanted(member.kinds, filter)) continue;
     candidates.push({ id, weight, zone, isSelf, isSuspected: status === "suspected", report });
     // A restarted process does not remember its reports, so it is another candidate.
-    parts.push([id, incarnation, weight, zone ?? null]);
+    parts.push([id, incarnation, weight, zone]);
   }
   const text = JSON.stringify(parts);
   return { hash: `${hash53(text).toString(36)}-${hash53(text, 1).toString(36)}`, candidates };

@@ -48,6 +48,7 @@ Deno.test("agreement: waits for the report of every candidate under one epoch", 
     node.others.set(id, "alive");
     node.reports.set(id, { epoch: 4, view: "other" });
   }
+  node.reports.set("gone", "no report");
   using role = owners(node, { atLeast: 2, settle: SETTLE, runtime: node.runtime });
   assertEquals(node.own, { epoch: 0, view: "" });
   await settle(node);
@@ -227,9 +228,52 @@ Deno.test("agreement: the end leaves no timer and no stream", async () => {
   assertEquals(node.reports.has("self"), true);
 });
 
+Deno.test("agreement: without options the candidates settle for 2 s", async () => {
+  const node = new ScriptedNode();
+  using role = owners(node, { atLeast: 1, runtime: node.runtime });
+  await node.runtime.advance(1_999);
+  assertEquals(role.of("k"), { state: "unknown", reason: "unsettled" });
+  await node.runtime.advance(1);
+  assertEquals(role.of("k").state, "known");
+});
+
+Deno.test("agreement: a process stood still if it missed two looks at the clock, however short `settle` is", async () => {
+  const node = new ScriptedNode();
+  const machine = node.runtime.machine();
+  using role = owners(node, { atLeast: 1, settle: 0, runtime: machine });
+  await node.runtime.advance(1);
+  machine.freeze();
+  await node.runtime.advance(499);
+  assertEquals(role.of("k").state, "known");
+  await node.runtime.advance(1);
+  assertEquals(role.of("k"), { state: "unknown", reason: "stalled" });
+});
+
+Deno.test("agreement: a member that is isolated at the beginning knows nothing until it hears another", async () => {
+  const node = new ScriptedNode();
+  node.isolated = true;
+  using role = owners(node, { atLeast: 1, settle: SETTLE, runtime: node.runtime });
+  await settle(node);
+  assertEquals(role.of("k"), { state: "unknown", reason: "isolated" });
+  node.events.publish({ type: "Rejoined" });
+  await settle(node);
+  assertEquals(role.of("k").state, "known");
+});
+
+Deno.test("viewOf: has a fixed hash for equal candidates, because members of two versions must agree", () => {
+  const node = new ScriptedNode();
+  for (const id of ["b", "a"]) node.others.set(id, "alive");
+  for (const id of ["a", "b", "self"]) node.reports.set(id, { epoch: 0, view: "" });
+  node.incarnations.set("b", "2");
+  node.kinds.set("b", ["weight:2.5", "zone:eu"]);
+  assertEquals(seen(node).hash, "1rcmc0siv3e-1i4dznhophc");
+});
+
 Deno.test("readReport: ignores values that no role has set", () => {
   const view = "abc-def";
   assertEquals(readReport({ epoch: 3, view, more: 1 }), { epoch: 3, view });
+  const longest = { epoch: 0, view: "x".repeat(40) };
+  assertEquals(readReport(longest), longest);
   const wrong = [
     undefined,
     null,
@@ -251,6 +295,7 @@ Deno.test("weightAndZoneOf: reads the weight and the zone of the kinds, and take
   assertEquals(weightAndZoneOf([]), { weight: 1, zone: undefined });
   assertEquals(weightAndZoneOf(["worker", "weight:2.5", "zone:eu-1"]), { weight: 2.5, zone: "eu-1" });
   assertEquals(weightAndZoneOf(["weight:0"]).weight, 0);
+  assertEquals(weightAndZoneOf(["weight:1000"]).weight, 1_000);
   for (const weight of ["-1", "1001", "x", "", "1e3", "NaN"]) {
     assertEquals(weightAndZoneOf([`weight:${weight}`]).weight, 1);
   }
