@@ -90,14 +90,14 @@ function zoneAmong(kinds: readonly string[]): string | undefined {
 function read(value: JsonValue | undefined): MemberDescription {
   if (typeof value !== "object" || value === null) return {};
   const known = READ.get(value);
-  if (known) return known;
+  if (known) return known; // mutant delete-statement: read again, it is the same.
   const { tags, zone, kinds } = value as { readonly tags?: unknown; zone?: unknown; kinds?: unknown };
   const description: MemberDescription = {
     ...(areTags(tags) && { tags }),
     ...(NAME("zone", zone).length === 0 && { zone: zone as string }),
     ...(areKinds(kinds) && { kinds }),
   };
-  READ.set(value, description);
+  READ.set(value, description); // mutant delete-statement: read again, it is the same.
   return description;
 }
 

@@ -82,6 +82,7 @@ export function pickMember(node: Gossiper, options: PickOptions): MemberInfo | u
     case "least load": {
       const loadOf = ({ id }: Seen) => actorCountOf(view, id, options.kind) ?? 0;
       const [one, other] = inRandomOrder(candidates, random);
+      // mutant move-bound: of two with the same load, either will do.
       return infoOrNone(insight, one && other && loadOf(other) < loadOf(one) ? other : one);
     }
   }
@@ -122,8 +123,10 @@ function nextInTurn(
   let lowest: Seen | undefined;
   let next: Seen | undefined;
   for (const candidate of candidates) {
+    // mutant move-bound: no two candidates have one id.
     if (!lowest || candidate.id < lowest.id) lowest = candidate;
     const isLater = last !== undefined && candidate.id > last;
+    // mutant move-bound: no two candidates have one id.
     if (isLater && (!next || candidate.id < next.id)) next = candidate;
   }
   const picked = next ?? lowest;

@@ -118,7 +118,7 @@ export function weightAndZoneOf(
   kinds: readonly string[],
 ): { readonly weight: number; readonly zone: string | undefined } {
   const after = (prefix: string) => kinds.find((kind) => kind.startsWith(prefix))?.slice(prefix.length);
-  const text = after("weight:") ?? "";
+  const text = after("weight:") ?? ""; // mutant replace-value 2, drop-fallback: no number either.
   const weight = /^\d+(\.\d+)?$/.test(text) && Number(text) <= MAX_WEIGHT ? Number(text) : 1;
   return { weight, zone: after("zone:") };
 }

@@ -183,11 +183,13 @@ Deno.test("agreement: a member that failed to report a set does not agree to it,
   assertEquals(node.own.epoch, 2);
   node.refuses = new RangeError("full");
   await add("d");
-  // This member used the number 2 for another set.
-  for (const id of ["a", "b", "c", "d"]) node.reports.set(id, { epoch: 2, view: seen(node).hash });
-  await node.changed();
-  const epochs = Array.from({ length: 100 }, (_, index) => Object(role.of(`k${index}`)).epoch);
-  assertEquals(epochs.filter((epoch) => epoch === 2), []);
+  // This member used the number 2 for another set, and 3 for none.
+  for (const epoch of [2, 3]) {
+    for (const id of ["a", "b", "c", "d"]) node.reports.set(id, { epoch, view: seen(node).hash });
+    await node.changed();
+    const epochs = Array.from({ length: 100 }, (_, index) => Object(role.of(`k${index}`)).epoch);
+    assertEquals(epochs.filter((each) => each === epoch), []);
+  }
   role[Symbol.dispose]();
 });
 
@@ -212,7 +214,15 @@ Deno.test("agreement: a member that only asks follows newer agreements, and igno
   }
   node.reports.set("b", { epoch: 6, view: seen(node).hash });
   await settle(node);
-  assertEquals(role.of("k"), { state: "known", owners: ["b"], epoch: 6, isOwner: false });
+  const known = { state: "known", owners: ["b"], epoch: 6, isOwner: false } as const;
+  assertEquals(role.of("k"), known);
+  // After trouble the agreement that it knows still holds.
+  node.others.set("b", "suspected");
+  await settle(node);
+  assertEquals(role.of("k"), { state: "unknown", reason: "few" });
+  node.others.set("b", "alive");
+  await settle(node);
+  assertEquals(role.of("k"), known);
 });
 
 Deno.test("agreement: the end leaves no timer and no stream", async () => {
@@ -258,6 +268,23 @@ Deno.test("agreement: a member that is isolated at the beginning knows nothing u
   node.events.publish({ type: "Rejoined" });
   await settle(node);
   assertEquals(role.of("k").state, "known");
+});
+
+Deno.test("agreement: a heartbeat counts for 2.5 s, and all of `atLeast` candidates need one", async () => {
+  const node = new ScriptedNode();
+  for (const id of ["a", "b"]) {
+    node.others.set(id, "alive");
+    node.reports.set(id, { epoch: 0, view: "" });
+  }
+  using role = owners(node, { atLeast: 3, settle: SETTLE, runtime: node.runtime });
+  await settle(node);
+  await repeat(node, "a", "b");
+  node.ages.set("a", 2_500);
+  await node.runtime.advance(251);
+  assertEquals(role.of("k").state, "known");
+  node.ages.set("a", 2_501);
+  await node.runtime.advance(251);
+  assertEquals(role.of("k"), { state: "unknown", reason: "unheard" });
 });
 
 Deno.test("viewOf: has a fixed hash for equal candidates, because members of two versions must agree", () => {
