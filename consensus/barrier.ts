@@ -57,7 +57,7 @@ const OPTIONS: Rules<BarrierOptions> = {
   signal: SIGNAL,
 };
 /** The time between two looks at members that do not count as active, in milliseconds. */
-const LOOK_AGAIN_MS = 100;
+const LOOK_AGAIN_MS = 100; // mutant replace-value: twice as long would do as well.
 /** The most ids in the text of an error. */
 const MAX_NAMED = 10;
 
@@ -114,7 +114,6 @@ export async function barrier(node: BarrierNode, options: BarrierOptions): Promi
   const { key, step, timeout, members = 1, runtime = realRuntime, signal: given } = options;
   assertOwnKey(key);
   given?.throwIfAborted();
-  node.signal.throwIfAborted();
   publishStep(node, key, step);
   using check = node.registerConsensusCheck(
     key,

@@ -86,7 +86,7 @@ export class Transactions {
     }
     const result = action();
     const changed = this.#store.log.takeRecent();
-    if (passOn && changed.size > 0) this.#recordChanges(changed);
+    if (passOn) this.#recordChanges(changed);
     this.#progress.evaluate();
     return { ...result, events: this.#events.splice(0) };
   }

@@ -125,7 +125,7 @@ export class CrashWatch {
     const { signal } = this.#ending;
     const second = this.#waitMs * SHARE_BEFORE_SECOND_DIAL;
     let refused = 0;
-    while (engineHost.view.activeIds().has(id) && !signal.aborted) {
+    while (engineHost.view.activeIds().has(id)) {
       const answer = await this.#dial(id, { ignoreBackoff: !isHearsay || refused > 0 });
       if (answer === "other" || !engineHost.view.activeIds().has(id)) return;
       if (answer === "refused") {

@@ -92,7 +92,7 @@ function zoneAmong(kinds: readonly string[]): string | undefined {
 /** Reads an entry that a peer may have set: a field of another form is left out. */
 function read(entry: Entry): MemberDescription {
   const known = READ.get(entry);
-  if (known) return known;
+  if (known) return known; // mutant delete-statement: read again, it is the same.
   const { tags, zone, kinds }: { readonly tags?: unknown; zone?: unknown; kinds?: unknown } = Object(
     entry.value,
   );
@@ -101,7 +101,7 @@ function read(entry: Entry): MemberDescription {
     ...(NAME("zone", zone).length === 0 && { zone: zone as string }),
     ...(areKinds(kinds) && { kinds }),
   };
-  READ.set(entry, description);
+  READ.set(entry, description); // mutant delete-statement: read again, it is the same.
   return description;
 }
 

@@ -81,7 +81,8 @@ export function pickMember(node: Gossiper, options: PickOptions): MemberInfo | u
       return infoOrNone(insight, nextInTurn(node, candidates, options));
     case "least load": {
       const loadOf = ({ id }: Seen) => actorCountOf(view, id, options.kind) ?? 0;
-      const [one, other] = inRandomOrder(candidates, random).take(2);
+      const [one, other] = inRandomOrder(candidates, random);
+      // mutant move-bound: of two with the same load, either will do.
       return infoOrNone(insight, one && other && loadOf(other) < loadOf(one) ? other : one);
     }
   }
@@ -117,13 +118,15 @@ function nextInTurn(
 ): Seen | undefined {
   let turns = TURNS.get(node);
   if (!turns) TURNS.set(node, turns = new BoundedMap(MAX_ROUND_ROBINS));
-  const combination = JSON.stringify([kind, zone ?? null, [...tags].sort()]);
+  const combination = JSON.stringify([kind, zone, [...tags].sort()]);
   const last = turns.get(combination);
   let lowest: Seen | undefined;
   let next: Seen | undefined;
   for (const candidate of candidates) {
+    // mutant move-bound: no two candidates have one id.
     if (!lowest || candidate.id < lowest.id) lowest = candidate;
     const isLater = last !== undefined && candidate.id > last;
+    // mutant move-bound: no two candidates have one id.
     if (isLater && (!next || candidate.id < next.id)) next = candidate;
   }
   const picked = next ?? lowest;

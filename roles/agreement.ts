@@ -67,22 +67,22 @@ export class Agreement {
   readonly #node: RoleNode;
   readonly #options: AgreementOptions;
   readonly #ending = new AbortController();
-  #seen: CandidateSet = { hash: "", candidates: [] };
+  #seen: CandidateSet = { hash: "", candidates: [] }; // mutant replace-value: no set has this hash.
   /** The time of the last change of the set, or of the end of the last trouble. */
   #changedMs: number;
   /** The sets seen since the last agreement, without the agreed one. */
   #later: CandidateSet[] = [];
   #agreed: AgreedSet | undefined;
   /** The last agreed set, also after trouble. */
-  #latest = { epoch: 0, hash: "" };
+  #latest = { epoch: 0, hash: "" }; // mutant replace-value 2: no set has this hash.
   /** The reason to know nothing, but for a standstill that was not seen yet. */
-  #trouble: UnknownReason | undefined = "few";
+  #trouble: UnknownReason | undefined = "few"; // mutant replace-value: the first look sets it.
   #isIsolated: boolean;
   /** True if this member may have been cut off: too few candidates were heard of late. */
-  #isUnheard = false;
+  #isUnheard = false; // mutant replace-value: the first look sets it.
   #own: Report;
   /** True if the next report needs a new epoch, although the set may be the last one again. */
-  #needsReport = true;
+  #needsReport = true; // mutant replace-value: the end of the first trouble sets it.
   #lookedMs: number;
   /** Names all that an answer depends on, as of the last call of `onChange`. */
   #notified = "";
@@ -102,7 +102,7 @@ export class Agreement {
     this.#own = { epoch: lastEpoch, view: "" };
     if (takesPart) node.setState(key, this.#own);
     for (const each of [node.signal, signal]) {
-      each?.addEventListener("abort", () => this.end(), { once: true, signal: this.#ending.signal });
+      each?.addEventListener("abort", () => this.end(), { signal: this.#ending.signal });
     }
     const following = { signal: this.#ending.signal };
     void this.#follow(node.watchMembers(following));
@@ -144,7 +144,6 @@ export class Agreement {
   end(): void {
     if (this.#trouble === "ended") return;
     this.#trouble = "ended";
-    this.#agreed = undefined;
     this.#cancelLook();
     this.#cancelSettled();
     this.#cancelRefresh();
@@ -190,6 +189,7 @@ export class Agreement {
 
   /** Reads the clock again and again. After a standstill others may have taken over, so all is given up. */
   #look(): void {
+    // mutant replace-value: the update below sets the reason.
     if (this.#hasStalled) this.#giveUp("stalled");
     this.#lookedMs = this.#nowMs;
     this.#isUnheard = this.#options.takesPart && !this.#hasHeardEnough();
@@ -242,6 +242,7 @@ export class Agreement {
     const { atLeast, heardWithin } = this.#options;
     let heard = 0;
     for (const { id, isSelf } of this.#seen.candidates) {
+      // mutant replace-value, drop-fallback: `heardWithin` is at least 500, and undefined is not below it either.
       const ageMs = isSelf ? 0 : this.#node.explain(id).heartbeat?.ageMilliseconds ?? Infinity;
       if (ageMs <= heardWithin && ++heard >= atLeast) return true;
     }

@@ -65,7 +65,7 @@ export function candidateSetOf(node: RoleNode, key: string, filter: CandidateFil
     if (report === undefined || weight === 0 || !isWanted(member.kinds, filter)) continue;
     candidates.push({ id, weight, zone, isSelf, isSuspected: status === "suspected", report });
     // A restarted process does not remember its reports, so it is another candidate.
-    parts.push([id, incarnation, weight, zone ?? null]);
+    parts.push([id, incarnation, weight, zone]);
   }
   const text = JSON.stringify(parts);
   return { hash: `${hash53(text).toString(36)}-${hash53(text, 1).toString(36)}`, candidates };
@@ -100,7 +100,7 @@ export function weightAndZoneOf(
   kinds: readonly string[],
 ): { readonly weight: number; readonly zone: string | undefined } {
   const after = (prefix: string) => kinds.find((kind) => kind.startsWith(prefix))?.slice(prefix.length);
-  const text = after("weight:") ?? "";
+  const text = after("weight:") ?? ""; // mutant replace-value 2, drop-fallback: no number either.
   const weight = /^\d+(\.\d+)?$/.test(text) && Number(text) <= MAX_WEIGHT ? Number(text) : 1;
   return { weight, zone: after("zone:") };
 }

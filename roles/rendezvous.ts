@@ -26,6 +26,7 @@ export function ownersOf<T extends Ranked>(
   { replicas }: { readonly replicas: number },
 ): readonly string[] {
   const scored = candidates.map((candidate) => ({ candidate, score: scoreOf(key, candidate) }));
+  // mutant delete-statement: a shortcut alone.
   if (replicas === 1) {
     return scored.length === 0
       ? []
@@ -34,6 +35,7 @@ export function ownersOf<T extends Ranked>(
   scored.sort(order);
   const owners: string[] = [];
   let left = scored.map(({ candidate }) => candidate);
+  // mutant move-bound 2: one more turn adds none.
   while (left.length > 0 && owners.length < replicas) {
     const zones = new Set<string | undefined>();
     const passed: T[] = [];
@@ -48,11 +50,13 @@ export function ownersOf<T extends Ranked>(
 }
 
 function order(one: Scored, other: Scored): number {
+  // mutant move-bound, replace-value: no two candidates have one score.
   return other.score - one.score || (one.candidate.id < other.candidate.id ? -1 : 1);
 }
 
 /** The logarithmic score: the best of several is each one with a probability in proportion to its weight. */
 function scoreOf(key: string, { id, weight }: Ranked): number {
+  // mutant replace-value 1, swap-arithmetic 1: any fraction keeps the logarithm from that of 0.
   // The length keeps `a` and `bc` apart from `ab` and `c`.
   const unit = (hash53(`${key.length}:${key}${id}`) + 0.5) / 2 ** 53;
   return -weight / Math.log(unit);

@@ -118,13 +118,14 @@ export class Role {
     const watch: Watch = {
       push: (answer, key) => queue.push(itemOf(answer, key)),
       finish: () => queue.finish(),
-      last: new Map(keys.map((key) => [key, ""])),
+      last: new Map(keys.map((key) => [key, ""])), // mutant replace-value: no answer has this text.
     };
     const queue = new ConflatingQueue<T>({
       keyOf,
       onEnd: () => void this.#watches.delete(watch),
       signal,
     });
+    // mutant delete-statement: without it only memory would grow.
     if (signal?.aborted) return queue.readable;
     this.#push(watch);
     if (this.#agreement.trouble === "ended") watch.finish();

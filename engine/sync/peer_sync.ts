@@ -222,7 +222,9 @@ export class PeerSync {
       partial: record.partial || options.silent || this.#isUnsigned,
       ...this.#agreeing.setFor(peer),
     };
+    // mutant replace-value: a byte less of room for heartbeats.
     const bytes = versionsBytes(options.holds) + (delta.agreeing?.length ?? 0) +
+      // mutant replace-value: as above.
       delta.members.reduce((sum, each) => sum + deltaBytes(each), 0);
     return {
       delta,

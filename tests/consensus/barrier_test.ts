@@ -205,6 +205,33 @@ Deno.test("barrier: the error names at most ten members in its text, and has all
   assert(/13 of 14 active members .*( and 3 more)\. /.test(error.message), error.message);
 });
 
+Deno.test("barrier: the first step is 0, and the next goes on from it", async () => {
+  await using cluster = await confirmed();
+  for (const step of [0, 1]) {
+    const waits = IDS.map((id) => arrive(cluster, id, { step }));
+    for (const ids of await cluster.finish(Promise.all(waits))) assertEquals(ids, IDS);
+    assertEquals(cluster.of("a").value("b", "import"), step);
+  }
+  cluster.of("a").gossiper.setState("import", -1);
+  const { code } = await assertRejects(() => arrive(cluster, "a"), HearsayError);
+  assertEquals([code, cluster.of("a").value("a", "import")], ["invalid_value", -1]);
+});
+
+Deno.test("barrier: a suspected member has to arrive, and counts as active", async () => {
+  await using cluster = await confirmed();
+  const waits = ["a", "b", "c"].map((id) => arrive(cluster, id, { step: 1, members: 3 }));
+  await cluster.finish(Promise.all(waits));
+  await cluster.runUntil(() => cluster.isConfirmed());
+  cluster.crash("c");
+  await cluster.advance(100);
+  assertEquals(cluster.of("a").gossiper.members.map(({ status }) => status), [
+    "alive",
+    "alive",
+    "suspected",
+  ]);
+  assertEquals(await cluster.finish(arrive(cluster, "a", { step: 1, members: 3, timeout: 500 })), IDS);
+});
+
 Deno.test("barrier: a value that is no step counts as missing, and is not replaced at its own member", async () => {
   await using cluster = await confirmed();
   cluster.of("b").gossiper.setState("import", "three");

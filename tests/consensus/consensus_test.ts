@@ -162,6 +162,11 @@ Deno.test("consensusOf: refuses no key, too many, invalid ones and unknown optio
   assertThrows(() => consensusOf(gossiper, ["one"], { onReach: () => {} } as never), ConfigurationError);
   assertThrows(() => reading("one", 5 as never), ConfigurationError, "extractor");
   assertThrows(() => reading("", () => 1), HearsayError);
+  for (const given of [5, null, undefined]) {
+    assertThrows(() => consensusOf(gossiper, ["one", given as never]), HearsayError, "key");
+  }
+  using most = consensusOf(gossiper, many.slice(1));
+  assertEquals(most.value, undefined);
   const bad = { key: "", extractorFor: () => () => 1, agreed: () => 1 };
   assertThrows(() => consensusOf(gossiper, ["one", bad]), HearsayError);
   setAll(cluster, "one", 1);

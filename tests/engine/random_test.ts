@@ -19,3 +19,8 @@ Deno.test("random: numbers are at least 0, less than 1, and spread evenly (R3.1)
   }
   for (const count of tenths) assert(count > 800 && count < 1_200, `${tenths}`);
 });
+
+Deno.test("random: draws the numbers of mulberry32, so that a seed has the same outcome in every version (R3.1)", () => {
+  assertEquals(draw(0, 3), [0.26642920868471265, 0.0003297457005828619, 0.2232720274478197]);
+  assertEquals(draw(0.25, 3), [0.6198235186748207, 0.934133165050298, 0.689656768925488]);
+});

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertThrows } from "../../deps/std_assert.ts";
 import { incarnationAbove } from "../../engine/incarnation.ts";
 import type { Incarnation } from "../../engine/types.ts";
+import type { Discovery } from "../../contracts/cluster.ts";
+import { seeds } from "../../discovery/seeds.ts";
 import type { ConnectionPool, Extension } from "../../gossiper/connection_pool.ts";
 import { insightOf } from "../../gossiper/gossiper.ts";
 import { memoryAddress } from "../../testing/memory.ts";
@@ -25,6 +27,23 @@ Deno.test("session: of two connections dialed at once, both ends keep the one of
   assertEquals([new Set(ids("a")), new Set(ids("b"))], [new Set(["d"]), new Set(["a"])]);
   assertEquals(cluster.sentBy("a", "hello").length, 2);
   cluster.network.heal();
+});
+
+Deno.test("session: two handshakes with one address at once share one dial (P4)", async () => {
+  await using cluster = new TestCluster(["a", "b"], { config: PAIR_CONFIG, fixed: false });
+  const address = memoryAddress("b", 1);
+  const found: string[] = [];
+  const discovery: Discovery = {
+    openMembership: true,
+    run: async (context, options) => {
+      const both = [1, 2].map(() => context.handshake(address, options));
+      for (const { id } of await Promise.all(both)) found.push(id);
+    },
+  };
+  await cluster.make("b", { cluster: { discovery: seeds([]) } }).gossiper.start();
+  await cluster.make("a", { cluster: { discovery } }).gossiper.start();
+  await cluster.advance(10);
+  assertEquals([found, cluster.sentBy("a", "hello").length], [["b", "b"], 1]);
 });
 
 Deno.test("session: at most maxConnections are kept: the longest unused is closed first, and all members still get state (P4)", async () => {

@@ -26,6 +26,12 @@ Deno.test("explain: a living member was heard from itself or through a relay", a
   assertStringIncludes(explained.endsWhen, "without a newer heartbeat for 20 s");
 });
 
+Deno.test("explain: before the start no member is connected", async () => {
+  await using cluster = new TestCluster(["a", "b"]);
+  const { status, isConnected } = cluster.make("a").gossiper.explain("b");
+  assertEquals([status, isConnected], ["alive", false]);
+});
+
 Deno.test("explain: without a way of its own a heartbeat comes through the relay, which is named", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
   cluster.network.cut(memoryAddress("a", 1), memoryAddress("b", 1));

@@ -29,6 +29,7 @@ Deno.test("gossiper: ends at once with the reason when its transport breaks, and
   assertEquals([closed.reason, (closed.error as Error).message], ["failed", "The network card is on fire."]);
   const error = await assertRejects(() => gossiper.converged(), HearsayError);
   assertEquals(error.code, "stopped");
+  assertEquals(gossiper.members.find(({ isSelf }) => isSelf)?.status, "failed");
 });
 
 Deno.test("gossiper: dispose before the start ends it: its streams end, and it cannot be started (R9.3)", async () => {
@@ -39,6 +40,7 @@ Deno.test("gossiper: dispose before the start ends it: its streams end, and it c
   await gossiper[Symbol.asyncDispose]();
   assertEquals((await watched).map(({ value }) => value), [1]);
   assertEquals((await gossiper.closed).reason, "stopped");
+  assertEquals(gossiper.members.map(({ status }) => status), ["left"]);
   assertEquals((await assertRejects(() => gossiper.start(), HearsayError)).code, "stopped");
   await gossiper[Symbol.asyncDispose]();
 });

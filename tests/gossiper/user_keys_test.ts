@@ -146,6 +146,15 @@ Deno.test("watch: with a prefix ends when the member leaves, and its stream drop
   assertEquals((await reader.read()).done, true);
 });
 
+Deno.test("keys: one has at most 1,024 bytes of UTF-8 (R4.2)", async () => {
+  await using cluster = new TestCluster(["a"]);
+  const { gossiper } = cluster.make("a");
+  const longest = "é".repeat(512);
+  gossiper.setState(longest, 1);
+  assertEquals(gossiper.getState(longest).size, 1);
+  assertEquals(assertThrows(() => gossiper.setState(`${longest}x`, 1), HearsayError).code, "invalid_key");
+});
+
 Deno.test("watch: refuses a prefix that no key can have, and an option that it does not know", async () => {
   await using cluster = new TestCluster(["a"]);
   const { gossiper } = cluster.make("a");

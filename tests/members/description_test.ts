@@ -97,6 +97,10 @@ Deno.test("memberInfo: leaves out each field of a peer's description that has an
     [{ tags: ["gpu"], zone: "" }, { tags: ["gpu"] }],
     [{ kinds: ["cart", "zone:us"], tags: Array(65).fill("a") }, { kinds: ["cart", "zone:us"], zone: "us" }],
     [{ zone: "x".repeat(257) }, {}],
+    [{ tags: Array(64).fill("a"), zone: "x".repeat(256) }, {
+      tags: Array(64).fill("a"),
+      zone: "x".repeat(256),
+    }],
   ];
   for (const [value, expected] of cases) {
     a.setState(KEY, value);

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "../../deps/std_assert.ts";
+import { assert, assertEquals, assertNotEquals, assertThrows } from "../../deps/std_assert.ts";
 import {
   describeMember,
   getActorCount,
@@ -69,6 +69,30 @@ Deno.test("pickMember: a round robin goes on behind a member that failed", async
   assertEquals(picks(cluster, "a", cart, 3), ["c", "a", "c"]);
 });
 
+Deno.test("pickMember: keeps the turns of the last 1,000 round robins, whatever the order of their tags", async () => {
+  await using cluster = await carts(["a", "b", "c"]);
+  const tags = Array.from({ length: 10 }, (_, index) => `t${index}`);
+  for (const { gossiper } of cluster.members) describeMember(gossiper, { tags });
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const cart = { kind: "cart", by: "round robin" } as const;
+  // Each set of the tags is a round robin of its own.
+  const pickByOthers = (count: number) => {
+    for (let set = 1; set <= count; set++) {
+      picks(cluster, "a", { ...cart, tags: tags.filter((_, index) => set & (1 << index)) }, 1);
+    }
+  };
+  const next = () => picks(cluster, "a", cart, 1)[0];
+  assertEquals([next(), next()], ["a", "b"]);
+  pickByOthers(999);
+  assertEquals(next(), "c");
+  assertEquals([next(), next()], ["a", "b"]);
+  pickByOthers(1_000);
+  assertEquals(next(), "a");
+  const [one, other] = [tags.slice(0, 2), tags.slice(0, 2).reverse()];
+  const before = picks(cluster, "a", { ...cart, tags: one }, 1);
+  assertNotEquals(picks(cluster, "a", { ...cart, tags: other }, 1), before);
+});
+
 Deno.test("pickMember: by least load, picks the less loaded of two, and never the most loaded of all", async () => {
   const counts = { a: 9, b: 1, c: 5 };
   await using cluster = await carts(["a", "b", "c"], { counts });
@@ -113,6 +137,7 @@ Deno.test("pickMember: leaves out suspected members, and this one once it leaves
   cluster.crash("b");
   await cluster.runUntil(() => memberInfo(a, "b")!.status === "suspected");
   assertEquals(tally(picks(cluster, "a", { kind: "cart" }, 20)), { a: 20 });
+  assertEquals(pickMember(a, { kind: "cart" }), memberInfo(a, "a"));
   await cluster.stop("a");
   assertEquals(pickMember(a, { kind: "cart", exclude: ["b"] }), undefined);
 });

@@ -1,7 +1,12 @@
-import { assertEquals, assertLessOrEqual, assertThrows } from "../../deps/std_assert.ts";
+import {
+  assertEquals,
+  assertLessOrEqual,
+  assertStringIncludes,
+  assertThrows,
+} from "../../deps/std_assert.ts";
 import { TYPE } from "../../engine/types.ts";
 import { ConnectionClosed } from "../../common/errors.ts";
-import { JsonPath, readNumber, readWhole, wholeOf } from "../../protocol/check.ts";
+import { JsonPath, MAX_LISTED, readNames, readNumber, readWhole, wholeOf } from "../../protocol/check.ts";
 import { ANY, gossipOf, HELLO, read } from "./messages.ts";
 
 Deno.test("decode: an error never repeats a peer's text at length (P6)", () => {
@@ -20,4 +25,17 @@ Deno.test("readWhole, wholeOf: a negative zero is read as zero, so that each num
   assertEquals(Object.is(readWhole(-0, place, { min: 0, max: 9 }), 0), true);
   assertEquals(Object.is(readNumber(-0, place), 0), true);
   assertEquals(Object.is(wholeOf(-0, 0), 0), true);
+});
+
+Deno.test("readNames: takes as many names as a member may have kinds, and names the place of an invalid one (P6)", () => {
+  const place = new JsonPath("kinds");
+  const most = Array.from({ length: MAX_LISTED }, (_, index) => `k${index}`);
+  assertEquals(readNames(most, place), most);
+  const faultOf = (given: unknown) => assertThrows(() => readNames(given, place), ConnectionClosed).message;
+  assertStringIncludes(
+    faultOf([...most, "one more"]),
+    'kinds: must be a list of at most 256, was "a list of 257".',
+  );
+  assertStringIncludes(faultOf(["a", ""]), 'kinds["1"]: must be a well-formed string of 1 to 256 bytes');
+  assertStringIncludes(faultOf("a"), "kinds: must be an array");
 });

@@ -49,6 +49,7 @@ Deno.test("agreement: waits for the report of every candidate under one epoch", 
     node.others.set(id, "alive");
     node.reports.set(id, { epoch: 4, view: "other" });
   }
+  node.reports.set("gone", "no report");
   using role = owners(node, { atLeast: 2, settle: SETTLE, runtime: node.runtime });
   assertEquals(node.own, { epoch: 0, view: "" });
   await settle(node);
@@ -183,11 +184,13 @@ Deno.test("agreement: a member that failed to report a set does not agree to it,
   assertEquals(node.own.epoch, 2);
   node.refuses = new RangeError("full");
   await add("d");
-  // This member used the number 2 for another set.
-  for (const id of ["a", "b", "c", "d"]) node.reports.set(id, { epoch: 2, view: seen(node).hash });
-  await node.changed();
-  const epochs = Array.from({ length: 100 }, (_, index) => Object(role.of(`k${index}`)).epoch);
-  assertEquals(epochs.filter((epoch) => epoch === 2), []);
+  // This member used the number 2 for another set, and 3 for none.
+  for (const epoch of [2, 3]) {
+    for (const id of ["a", "b", "c", "d"]) node.reports.set(id, { epoch, view: seen(node).hash });
+    await node.changed();
+    const epochs = Array.from({ length: 100 }, (_, index) => Object(role.of(`k${index}`)).epoch);
+    assertEquals(epochs.filter((each) => each === epoch), []);
+  }
   role[Symbol.dispose]();
 });
 
@@ -212,7 +215,15 @@ Deno.test("agreement: a member that only asks follows newer agreements, and igno
   }
   node.reports.set("b", { epoch: 6, view: seen(node).hash });
   await settle(node);
-  assertEquals(role.of("k"), { state: "known", owners: ["b"], epoch: 6, isOwner: false });
+  const known = { state: "known", owners: ["b"], epoch: 6, isOwner: false } as const;
+  assertEquals(role.of("k"), known);
+  // After trouble the agreement that it knows still holds.
+  node.others.set("b", "suspected");
+  await settle(node);
+  assertEquals(role.of("k"), { state: "unknown", reason: "few" });
+  node.others.set("b", "alive");
+  await settle(node);
+  assertEquals(role.of("k"), known);
 });
 
 Deno.test("agreement: the end leaves no timer and no stream", async () => {
@@ -276,9 +287,69 @@ Deno.test("agreement: answers are computed after a change alone", async () => {
   assertEquals(changes, before + changing.length + 1);
 });
 
+Deno.test("agreement: without options the candidates settle for 2 s", async () => {
+  const node = new ScriptedNode();
+  using role = owners(node, { atLeast: 1, runtime: node.runtime });
+  await node.runtime.advance(1_999);
+  assertEquals(role.of("k"), { state: "unknown", reason: "unsettled" });
+  await node.runtime.advance(1);
+  assertEquals(role.of("k").state, "known");
+});
+
+Deno.test("agreement: a process stood still if it missed two looks at the clock, however short `settle` is", async () => {
+  const node = new ScriptedNode();
+  const machine = node.runtime.machine();
+  using role = owners(node, { atLeast: 1, settle: 0, runtime: machine });
+  await node.runtime.advance(1);
+  machine.freeze();
+  await node.runtime.advance(499);
+  assertEquals(role.of("k").state, "known");
+  await node.runtime.advance(1);
+  assertEquals(role.of("k"), { state: "unknown", reason: "stalled" });
+});
+
+Deno.test("agreement: a member that is isolated at the beginning knows nothing until it hears another", async () => {
+  const node = new ScriptedNode();
+  node.isolated = true;
+  using role = owners(node, { atLeast: 1, settle: SETTLE, runtime: node.runtime });
+  await settle(node);
+  assertEquals(role.of("k"), { state: "unknown", reason: "isolated" });
+  node.events.publish({ type: "Rejoined" });
+  await settle(node);
+  assertEquals(role.of("k").state, "known");
+});
+
+Deno.test("agreement: a heartbeat counts for 2.5 s, and all of `atLeast` candidates need one", async () => {
+  const node = new ScriptedNode();
+  for (const id of ["a", "b"]) {
+    node.others.set(id, "alive");
+    node.reports.set(id, { epoch: 0, view: "" });
+  }
+  using role = owners(node, { atLeast: 3, settle: SETTLE, runtime: node.runtime });
+  await settle(node);
+  await repeat(node, "a", "b");
+  node.ages.set("a", 2_500);
+  await node.runtime.advance(251);
+  assertEquals(role.of("k").state, "known");
+  node.ages.set("a", 2_501);
+  await node.runtime.advance(251);
+  assertEquals(role.of("k"), { state: "unknown", reason: "unheard" });
+});
+
+Deno.test("candidateSetOf: has a fixed hash for equal candidates, because members of two versions must agree", () => {
+  const node = new ScriptedNode();
+  for (const id of ["b", "a"]) node.others.set(id, "alive");
+  for (const id of ["a", "b", "self"]) node.reports.set(id, { epoch: 0, view: "" });
+  node.incarnations.set("b", "2");
+  node.kinds.set("b", ["weight:2.5", "zone:eu"]);
+  assertEquals(seen(node).hash, "1rcmc0siv3e-1i4dznhophc");
+});
+
 Deno.test("readReport: ignores values that no role has set", () => {
   const view = "abc-def";
   assertEquals(readReport({ epoch: 3, view, more: 1 }), { epoch: 3, view });
+  const longest = { epoch: 0, view: "x".repeat(40) };
+  assertEquals(readReport(longest), longest);
   const wrong = [
     undefined,
     null,
@@ -300,6 +371,7 @@ Deno.test("weightAndZoneOf: reads the weight and the zone of the kinds, and take
   assertEquals(weightAndZoneOf([]), { weight: 1, zone: undefined });
   assertEquals(weightAndZoneOf(["worker", "weight:2.5", "zone:eu-1"]), { weight: 2.5, zone: "eu-1" });
   assertEquals(weightAndZoneOf(["weight:0"]).weight, 0);
+  assertEquals(weightAndZoneOf(["weight:1000"]).weight, 1_000);
   for (const weight of ["-1", "1001", "x", "", "1e3", "NaN"]) {
     assertEquals(weightAndZoneOf([`weight:${weight}`]).weight, 1);
   }

@@ -259,13 +259,14 @@ Deno.test("leader: a watch ends when its signal is aborted, and the role goes on
 Deno.test("leader: refuses options with the rule and the value", async () => {
   await using cluster = emptyCluster();
   const { gossiper } = await startMember(cluster, "a");
-  const wrong = { atLeast: 0, kind: "", settle: -1, name: "x".repeat(101), quorum: 2 };
+  const wrong = { atLeast: 0, kind: "", settle: -1, heardWithin: 499, name: "x".repeat(101), quorum: 2 };
   const { message } = assertThrows(() => leader(gossiper, wrong as never), ConfigurationError);
   const faults = [
     /`leader.quorum` is not an option/,
     /`leader.atLeast` must be an integer from 1 to 10,000 candidates, such as more than half of them; got 0/,
     /`leader.kind` must be a text of 1 to 100 characters; got ""/,
     /`leader.settle` must be an integer from 0 to 3,600,000 milliseconds; got -1/,
+    /`leader.heardWithin` must be an integer from 500 to 3,600,000 milliseconds; got 499/,
     /`leader.name` must be a text of 1 to 100 characters/,
   ];
   for (const fault of faults) assertMatch(message, fault);

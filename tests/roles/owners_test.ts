@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertThrows } from "../../deps/std_assert.ts";
+import { HearsayError } from "../../common/errors.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 import { type Owners, owners, type OwnersOptions } from "../../roles/mod.ts";
 import { TestCluster, type TestMember } from "../requirements/harness.ts";
-import { SETTLE, startMember } from "./harness.ts";
+import { ScriptedNode, SETTLE, startMember } from "./harness.ts";
 
 const SHARDS = Array.from({ length: 12 }, (_, index) => `shard ${index + 1}`);
 
@@ -127,4 +128,14 @@ Deno.test("owners: an error about replicas or keys has the rule and the value", 
   assertThrows(() => role.of(5 as never), ConfigurationError, "`key` must be a text; got 5.");
   assertThrows(() => role.watch("x" as never), ConfigurationError, "a list of at most 4,096 texts");
   assertThrows(() => role.watch(Array(4_097).fill("x")), ConfigurationError, "4,096");
+  const signal = AbortSignal.abort();
+  assertEquals(await Array.fromAsync(role.watch(Array(4_096).fill("x"), { signal })), []);
+});
+
+Deno.test("owners: a member uses at most 1,000 names, and each of them again", () => {
+  const node = new ScriptedNode();
+  const use = (name: string) => owners(node, { atLeast: 1, name, runtime: node.runtime })[Symbol.dispose]();
+  for (let index = 0; index < 1_000; index++) use(`r${index}`);
+  assertEquals(assertThrows(() => use("another"), HearsayError).code, "too_large");
+  use("r0");
 });

@@ -11,12 +11,16 @@ import { type Mutant, mutantsOf } from "./mutants_of.ts";
 /** The folders with mutants. */
 export const FOLDERS: readonly string[] = [
   "adapters",
+  "consensus",
   "discovery/memory",
   "engine",
   "gossiper",
+  "keys",
   "maps",
+  "members",
   "messages",
   "protocol",
+  "roles",
 ];
 
 /** All mutants of the folders, in the order of the files. */

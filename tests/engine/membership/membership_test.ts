@@ -1,6 +1,7 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { eventsOf, exchange, handshake, makeEngine, note, set, TestClock } from "../harness.ts";
+import { hearsay, idsOf, meet, stranger } from "./strangers.ts";
 
 /** A member of an open cluster that counts its first interval. */
 function member(id: string, clock: TestClock): Engine {
@@ -82,4 +83,39 @@ Deno.test("membership: a relay whose discovery has not named a member yet passes
   exchange(a, n, { clock });
   follow(n, ["a", "c", "n"], clock);
   assertEquals([...n.view.activeIds()].sort(), ["a", "c", "n"]);
+});
+
+Deno.test("membership: a member that is removed to make a place does not expire later, and is forgotten once (E11, E15)", () => {
+  const clock = new TestClock();
+  const a = stranger("a", clock, { maxMembers: 4 });
+  hearsay(a, "active", 1, clock);
+  follow(a, ["a", "active"], clock);
+  hearsay(a, "departed", 1, clock);
+  for (const id of ["b", "c"]) meet(a, id, 1, clock);
+  assertEquals(note(a, a.makePlace(clock.now)).id, "active");
+  assertEquals(idsOf(a), ["b", "c"]);
+  // Step by step: a longer step would be a suspension of the process.
+  for (let steps = 0; steps < 1_000; steps++) note(a, a.tick(clock.advance(800)));
+  const forgotten = eventsOf(a).of("MemberForgotten").map(({ memberId }) => memberId);
+  assertEquals(forgotten, ["departed", "active", "b", "c"]);
+  assertEquals(eventsOf(a).of("MemberBlocked"), []);
+});
+
+Deno.test("membership: a failed member of a fixed topology that makes place for another stays a blocked member (E10, E15)", () => {
+  const clock = new TestClock();
+  const a = makeEngine("a", clock, { settings: { maxMembers: 3 } });
+  follow(a, ["a", "b", "c"], clock);
+  for (const id of ["b", "c"]) hearsay(a, id, 1, clock);
+  for (let steps = 0; steps < 30; steps++) {
+    clock.advance(800);
+    note(a, a.applyCount("c", steps + 2, clock.now));
+    note(a, a.tick(clock.now));
+  }
+  follow(a, ["a", "b", "c", "d"], clock);
+  hearsay(a, "d", 1, clock);
+  assertEquals([idsOf(a), a.view.isMember("b"), a.view.blockedMember("b")?.reason], [
+    ["c", "d"],
+    true,
+    "expired",
+  ]);
 });

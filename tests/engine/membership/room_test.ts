@@ -5,7 +5,6 @@ import {
   assertLess,
   assertLessOrEqual,
 } from "../../../deps/std_assert.ts";
-import type { Engine } from "../../../engine/engine.ts";
 import { entryHeapBytes, MEMBER_HEAP_BYTES } from "../../../engine/state/heap_estimate.ts";
 import { makeIncarnation } from "../../../engine/incarnation.ts";
 import type { JsonValue } from "../../../engine/types.ts";
@@ -19,57 +18,15 @@ import {
   memberDelta,
   note,
   set,
-  type SETTINGS,
   TestClock,
   valueOf,
   WALL_START_MS,
 } from "../harness.ts";
 import { Owners, pairAmong } from "../many_members.ts";
 import { INCARNATION } from "../incarnations.ts";
+import { follow, hearsay, idsOf, meet, stranger } from "./strangers.ts";
 
 const MIB = 2 ** 20;
-
-/** An engine whose members find each other by handshakes, as with seeds, and that knows itself alone. */
-function stranger(id: string, clock: TestClock, settings: Partial<typeof SETTINGS> = {}): Engine {
-  const engine = makeEngine(id, clock, { settings, openMembership: true });
-  note(engine, engine.setTopology({ members: [id], blocked: [] }, clock.now));
-  return engine;
-}
-
-/** Open membership: every member with state is in the topology from now on. */
-function follow(engine: Engine, clock: TestClock): void {
-  note(
-    engine,
-    engine.setTopology({ members: [engine.view.id, ...engine.view.memberIds()], blocked: [] }, clock.now),
-  );
-}
-
-/** A member shakes hands with an engine, and sends its state. */
-function meet(engine: Engine, id: string, value: JsonValue, clock: TestClock): void {
-  const { refusal } = note(
-    engine,
-    engine.applyHello(
-      { id, incarnation: INCARNATION, digest: "0".repeat(16), active: "0".repeat(16) },
-      clock.now,
-    ),
-  );
-  assertEquals(refusal, undefined);
-  deliver(engine, id, memberDelta(id, INCARNATION, [entry("k", 1, value)]), clock);
-}
-
-/** A peer sends state of a member that it alone met, or invented. */
-function hearsay(engine: Engine, id: string, value: JsonValue, clock: TestClock, number = 1) {
-  return deliver(
-    engine,
-    "relay",
-    { ...memberDelta(id, INCARNATION, [entry("k", number, value)]), count: 1 },
-    clock,
-  );
-}
-
-function idsOf(engine: Engine): string[] {
-  return [...engine.view.memberIds()].filter((id) => id !== engine.view.id).sort();
-}
 
 /** The counted bytes of one value under the key `k`. */
 function costOf(value: JsonValue): number {
@@ -183,12 +140,42 @@ Deno.test("room: a state that was dropped for its size rests, so that it does no
   for (let times = 0; times < 5; times++) assertEquals(again(), 0);
   assertEquals(a.view.room.dropped, 1);
   // It is taken again once it has rested, as far as there is room.
-  note(a, a.tick(clock.advance(20_000)));
+  clock.advance(19_999);
+  assertEquals(again(), 0);
+  clock.advance(1);
   assertGreater(again()!, 5);
   for (let index = 0; index < 20; index++) {
     deliver(a, `b${index}`, memberDelta(`b${index}`, INCARNATION, [entry("k", 2, "x")], { after: 1 }), clock);
   }
   assertEquals([again(), a.view.versionOf("large")?.number], [undefined, 11]);
+});
+
+Deno.test("room: drops no more than is needed to the byte for a sixteenth of all (E15)", () => {
+  const clock = new TestClock();
+  const value = "x".repeat(1_000);
+  const maxHeldBytes = 16 * costOf(value);
+  const a = stranger("a", clock, { maxHeldBytes });
+  for (let index = 0; index < 16; index++) hearsay(a, `i${index}`, value, clock);
+  assertEquals([a.view.room.bytes, a.view.room.dropped], [maxHeldBytes, 0]);
+  meet(a, "b", value, clock);
+  assertEquals([valueOf(a, "b", "k"), a.view.room.bytes, a.view.room.dropped], [value, maxHeldBytes, 1]);
+  assertEquals(eventsOf(a).of("StateDropped").map(({ limit, count }) => [limit, count]), [[
+    "maxHeldBytes",
+    1,
+  ]]);
+});
+
+Deno.test("room: a state that rests is taken as soon as it finds room to the byte (E15)", () => {
+  const clock = new TestClock();
+  const value = "x".repeat(1_000);
+  const a = stranger("a", clock, { maxHeldBytes: 16 * costOf(value) });
+  hearsay(a, "large", "x".repeat(12_000), clock);
+  let small = 0;
+  while (a.view.room.dropped === 0) hearsay(a, `i${++small}`, value, clock);
+  assertEquals(a.view.versionOf("large"), undefined);
+  while (small < 15) hearsay(a, `i${++small}`, value, clock);
+  hearsay(a, "large", value, clock, 2);
+  assertEquals(valueOf(a, "large", "k"), value);
 });
 
 Deno.test("room: a state that shrinks is taken also where nothing else is (E15)", () => {
@@ -302,6 +289,7 @@ Deno.test("room: the first drop emits one event, and all in an expiration after 
   }
   const emitted = () => eventsOf(a).of("StateDropped").map(({ memberId, count }) => [memberId, count]);
   assertEquals([emitted(), a.view.room.dropped], [[["i9", 1]], 5]);
+  assertEquals(eventsOf(a).of("StateDropped")[0]!.limit, "maxMembers");
   note(a, a.tick(clock.advance(19_999)));
   assertEquals(emitted().length, 1);
   note(a, a.tick(clock.advance(1)));

@@ -62,7 +62,11 @@ Deno.test("CrashWatch: a heartbeat that was under way begins the wait again, and
   const heardAtMs = cluster.runtime.monotonicMs();
   assert(heardAtMs > crashedAtMs && heardAtMs < crashedAtMs + 300);
   await cluster.runUntil(() => a.blocked.c === "crashed");
-  assertEquals(cluster.runtime.monotonicMs() - heardAtMs, 1_100);
+  const blockedAtMs = cluster.runtime.monotonicMs();
+  assertEquals(blockedAtMs - heardAtMs, 1_100);
+  // The last dial confirms the crash, and informs no peer of a suspicion.
+  await cluster.runtime.settle();
+  assertEquals(cluster.sentBy("a", "suspect").filter(({ atMs }) => atMs === blockedAtMs), []);
 });
 
 Deno.test("CrashWatch: 32 members, of which few have the last count, block a crashed member within 1.4 s (C3)", async () => {

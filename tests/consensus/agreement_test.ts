@@ -1,0 +1,45 @@
+import { assertEquals, assertRejects } from "../../deps/std_assert.ts";
+import { Agreement } from "../../consensus/agreement.ts";
+
+/** A value whose text is its JSON. */
+function agreed(value: number) {
+  return { value, text: JSON.stringify(value) };
+}
+
+Deno.test("Agreement: of a member that leaves already, it is over, and each wait has the reason", async () => {
+  const agreement = new Agreement<number>(AbortSignal.abort(new RangeError("left")), {});
+  assertEquals(agreement.isOver, true);
+  await assertRejects(() => agreement.reached(agreed(1)), RangeError, "left");
+});
+
+Deno.test("Agreement: the first end counts, and nothing is called after it", async () => {
+  const calls: unknown[] = [];
+  const leaving = new AbortController();
+  const agreement = new Agreement<number>(leaving.signal, {
+    onReached: (value) => calls.push(value),
+    onLost: () => calls.push("lost"),
+  });
+  agreement.update(agreed(1));
+  agreement.update(agreed(1));
+  agreement.end(new RangeError("first"));
+  agreement.end(new TypeError("second"));
+  leaving.abort(new TypeError("third"));
+  agreement.update(undefined);
+  assertEquals([calls, agreement.isOver], [[1], true]);
+  await assertRejects(() => agreement.reached(undefined), RangeError, "first");
+});
+
+Deno.test("Agreement: a wait ends with the first value, an abort of its signal, or the end", async () => {
+  const leaving = new AbortController();
+  const agreement = new Agreement<number>(leaving.signal, {});
+  assertEquals(await agreement.reached(agreed(7)), 7);
+  const [waiting, ending] = [agreement.reached(undefined), new AbortController()];
+  const aborted = assertRejects(() => agreement.reached(undefined, ending), RangeError, "enough");
+  ending.abort(new RangeError("enough"));
+  await aborted;
+  agreement.update(agreed(8));
+  assertEquals(await waiting, 8);
+  const left = assertRejects(() => agreement.reached(undefined), RangeError, "left");
+  leaving.abort(new RangeError("left"));
+  await left;
+});
