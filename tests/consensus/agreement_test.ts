@@ -1,21 +1,21 @@
 import { assertEquals, assertRejects } from "../../deps/std_assert.ts";
-import { Agreement } from "../../consensus/agreement.ts";
+import { ConsensusWaits } from "../../consensus/agreement.ts";
 
 /** A value whose text is its JSON. */
 function agreed(value: number) {
   return { value, text: JSON.stringify(value) };
 }
 
-Deno.test("Agreement: of a member that leaves already, it is over, and each wait has the reason", async () => {
-  const agreement = new Agreement<number>(AbortSignal.abort(new RangeError("left")), {});
+Deno.test("ConsensusWaits: of a member that leaves already, it is over, and each wait has the reason", async () => {
+  const agreement = new ConsensusWaits<number>(AbortSignal.abort(new RangeError("left")), {});
   assertEquals(agreement.isOver, true);
   await assertRejects(() => agreement.reached(agreed(1)), RangeError, "left");
 });
 
-Deno.test("Agreement: the first end counts, and nothing is called after it", async () => {
+Deno.test("ConsensusWaits: the first end counts, and nothing is called after it", async () => {
   const calls: unknown[] = [];
   const leaving = new AbortController();
-  const agreement = new Agreement<number>(leaving.signal, {
+  const agreement = new ConsensusWaits<number>(leaving.signal, {
     onReached: (value) => calls.push(value),
     onLost: () => calls.push("lost"),
   });
@@ -29,9 +29,9 @@ Deno.test("Agreement: the first end counts, and nothing is called after it", asy
   await assertRejects(() => agreement.reached(undefined), RangeError, "first");
 });
 
-Deno.test("Agreement: a wait ends with the first value, an abort of its signal, or the end", async () => {
+Deno.test("ConsensusWaits: a wait ends with the first value, an abort of its signal, or the end", async () => {
   const leaving = new AbortController();
-  const agreement = new Agreement<number>(leaving.signal, {});
+  const agreement = new ConsensusWaits<number>(leaving.signal, {});
   assertEquals(await agreement.reached(agreed(7)), 7);
   const [waiting, ending] = [agreement.reached(undefined), new AbortController()];
   const aborted = assertRejects(() => agreement.reached(undefined, ending), RangeError, "enough");

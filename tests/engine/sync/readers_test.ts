@@ -2,7 +2,7 @@ import { assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { makeIncarnation } from "../../../engine/incarnation.ts";
 import type { MemberDelta } from "../../../engine/types.ts";
-import { deliver, entry, handshake, makeCluster, memberDelta, set, silence, TestClock } from "../harness.ts";
+import { deliver, entry, handshake, makeCluster, memberDelta, set, fence, TestClock } from "../harness.ts";
 
 /** Begins the record of a reader `r`. */
 function begin(engine: Engine, clock: TestClock): void {
@@ -40,7 +40,7 @@ Deno.test("readers: are sent nothing by a fenced member (E1)", () => {
   change(1);
   assertEquals(n.pushToReader("r", ["x"]).members.map(valuesOf), [["x", 1]]);
   change(2);
-  silence(n, clock);
+  fence(n, clock);
   assertEquals(n.pushToReader("r", ["x"]).members, []);
   assertEquals(n.read("r", { hasVector: false }).delta.members, []);
 });
