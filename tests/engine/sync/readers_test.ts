@@ -2,7 +2,7 @@ import { assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { makeIncarnation } from "../../../engine/incarnation.ts";
 import type { MemberDelta } from "../../../engine/types.ts";
-import { deliver, entry, handshake, makeCluster, memberDelta, set, fence, TestClock } from "../harness.ts";
+import { deliver, entry, fence, handshake, makeCluster, memberDelta, set, TestClock } from "../harness.ts";
 
 /** Begins the record of a reader `r`. */
 function begin(engine: Engine, clock: TestClock): void {
