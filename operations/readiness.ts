@@ -65,6 +65,8 @@ export interface ReadyReport {
 
 /** The time between two looks at the conditions, in milliseconds. */
 const LOOK_EVERY_MS = 100;
+/** The time without another member before an agreement counts, in milliseconds. 250: most of an interval. */
+const SETTLE_MS = 250;
 /** The longest reason of the service, in UTF-16 units. */
 const MAX_REASON = 300;
 
@@ -95,13 +97,12 @@ export class Readiness {
     this.#isIsolated = node.snapshot().isolated;
     void this.#follow();
     // It rejects when the member leaves.
-    node.converged({ signal: node.signal }).then(() => this.#hasConverged = true, () => {});
+    this.#followConvergence().catch(() => {});
   }
 
   /** The present readiness. */
   get report(): ReadyReport {
-    const alive =
-      this.#node.members.filter(({ status }) => status === "alive" || status === "suspected").length;
+    const alive = this.#node.members.filter(isAlive).length;
     const waitsFor = this.#node.signal.aborted
       ? [{ condition: "leaving", reason: "This member leaves, or has left." } as const]
       : [...this.#startConditions(alive), ...this.#lastingConditions(alive)];
@@ -112,6 +113,23 @@ export class Readiness {
       isolated: this.#isIsolated,
       waitsFor,
     };
+  }
+
+  /**
+   * Members that meet one after another agree each time, so it counts only once no other member has come since the last
+   * agreement.
+   */
+  async #followConvergence(): Promise<void> {
+    const { signal } = this.#node;
+    const aliveIds = () => JSON.stringify(this.#node.members.filter(isAlive).map(({ id }) => id).sort());
+    for (let before = aliveIds();;) {
+      await this.#node.converged({ signal });
+      const now = aliveIds();
+      if (now === before) break;
+      before = now;
+      await sleep(this.#options.runtime, SETTLE_MS, { signal });
+    }
+    this.#hasConverged = true;
   }
 
   /** Resolves with the report once this member is ready. */
@@ -188,4 +206,8 @@ export class Readiness {
       else this.#isIsolated = type === "Isolated";
     }
   }
+}
+
+function isAlive({ status }: MemberView): boolean {
+  return status === "alive" || status === "suspected";
 }

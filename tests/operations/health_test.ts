@@ -148,6 +148,45 @@ Deno.test("operations: /ready waits until members have exchanged their state, on
   assertEquals(await readyOf(needsTwo), [503, "members"]);
 });
 
+Deno.test("operations: /ready waits while other members come after an agreement", async () => {
+  await using member = await operated();
+  const { node, runtime } = member;
+  const { id, signal, closed, events } = node;
+  const self = node.members[0]!;
+  let members = [self, { ...self, id: "ben", isSelf: false }];
+  const growing = {
+    id,
+    signal,
+    closed,
+    events,
+    snapshot: () => node.snapshot(),
+    converged: () => Promise.resolve(),
+  };
+  const handler = operations({
+    ...growing,
+    get members() {
+      return members;
+    },
+  }, { runtime });
+  node.events.publish({
+    type: "ClusterTopology",
+    members: [],
+    blocked: [],
+    joined: [],
+    left: [],
+    topologyHash: "0",
+  });
+  members = [...members, { ...self, id: "cleo", isSelf: false }];
+  await runtime.settle();
+  await runtime.advance(200);
+  assertEquals(await readyOf(handler), [503, "state"]);
+  members = [...members, { ...self, id: "dan", isSelf: false }];
+  await runtime.advance(200);
+  assertEquals(await readyOf(handler), [503, "state"]);
+  await runtime.advance(200);
+  assertEquals(await readyOf(handler), [200]);
+});
+
 Deno.test("operations: /ready waits for a number of members, and longer than `within`", async () => {
   await using member = await operated({ members: 3, within: 0 });
   assertEquals((await ask(member.handler, "/ready"))![1], {
