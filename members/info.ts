@@ -11,7 +11,7 @@ import type { MemberView } from "../gossiper/contract.ts";
 import { type Gossiper, insightOf } from "../gossiper/gossiper.ts";
 import { NAME } from "../options/member_rules.ts";
 import { assertNone } from "../options/rules.ts";
-import { described, DESCRIPTION_KEY } from "./description.ts";
+import { described, DESCRIPTION_KEY } from "./reading.ts";
 
 /** A member with its description and its actor counts. Frozen. */
 export interface MemberInfo {
@@ -29,6 +29,8 @@ export interface MemberInfo {
   readonly tags: readonly string[];
   /** Its zone: the one that it described, by default that of its kind `zone:<zone>`. */
   readonly zone: string | undefined;
+  /** True if it gossips mostly within its zone. */
+  readonly nearFirst: boolean;
   /** Its actor counts by kind, as its option `actorStatistics` returned them; empty without it. */
   readonly actorCounts: ReadonlyMap<string, number>;
 }
@@ -81,7 +83,7 @@ export function membersInZone(node: Gossiper, zone: string): readonly MemberInfo
 
 /** Makes the info of a member. */
 export function infoOf(view: EngineView, { id, status, isSelf, member }: Seen): MemberInfo {
-  const description = described(member?.kinds ?? [], view.get(id, DESCRIPTION_KEY)?.value);
+  const description = described(member?.kinds ?? [], view.get(id, DESCRIPTION_KEY));
   const actorCounts = new Map(Object.entries(countsOf(view, id)));
   return Object.freeze({ id, status, isSelf, member, ...description, actorCounts });
 }

@@ -10,7 +10,7 @@ import { type Gossiper, insightOf } from "../gossiper/gossiper.ts";
 import type { Insight } from "../gossiper/insight.ts";
 import { NAME } from "../options/member_rules.ts";
 import { assertNone, listOf, optionsOf, rule, type Rules } from "../options/rules.ts";
-import { described, DESCRIPTION_KEY } from "./description.ts";
+import { described, DESCRIPTION_KEY } from "./reading.ts";
 import { actorCountOf, infoOf, type MemberInfo, type Seen } from "./info.ts";
 
 /** Options of {@linkcode pickMember}. */
@@ -100,7 +100,7 @@ function candidatesOf(
     if (excluded.has(id) || view.isSuspected(id)) continue;
     if (isSelf && (node.signal.aborted || view.isFenced)) continue;
     const member = topology.get(id);
-    const about = described(member?.kinds ?? [], view.get(id, DESCRIPTION_KEY)?.value);
+    const about = described(member?.kinds ?? [], view.get(id, DESCRIPTION_KEY));
     const isRight = about.kinds.includes(kind) && (zone === undefined || about.zone === zone);
     if (isRight && tags.every((tag) => about.tags.includes(tag))) {
       candidates.push({ id, status: "alive", isSelf, member });
