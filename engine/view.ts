@@ -26,7 +26,7 @@ import {
  * A peer is silent, and must be asked for an answer, after `heartbeatExpiration` divided by this. 4: the peer has time to
  * answer before it expires.
  */
-const SILENT_DIVISOR = 4;
+export const SILENT_DIVISOR = 4;
 
 /** The amounts that an engine keeps; `docs/ALGORITHM.md` has the limit of each. */
 export interface Footprint {

@@ -12,6 +12,7 @@ import { CLOSE, ConnectionClosed, HearsayError } from "../common/errors.ts";
 import { abortable, deadlineAfter, type Runtime } from "../common/runtime.ts";
 import type { UnknownMessage } from "../protocol/message.ts";
 import type { ReaderHost } from "./readers.ts";
+import type { Routes } from "./routes.ts";
 import { Session } from "../protocol/session.ts";
 import type { SessionHost } from "../protocol/session_host.ts";
 
@@ -67,6 +68,8 @@ export interface ConnectionPoolOptions {
 export class ConnectionPool {
   /** By capability. */
   readonly #extensions = new Map<string, Extension>();
+  /** Present while this member prefers some peers. */
+  routes: Routes | undefined;
   readonly #options: ConnectionPoolOptions;
   readonly #host: SessionHost;
   readonly #open = new Map<string, Session>();

@@ -46,7 +46,7 @@ export interface CrashWatchOptions {
 export class CrashWatch {
   readonly #options: CrashWatchOptions;
   readonly #watched = new Map<string, Promise<void>>();
-  /** The times at which the last connections of members broke that have not answered a dial since. */
+  /** The times at which the last connections of members broke. */
   readonly #brokenMs = new BoundedMap<string, number>(MAX_BROKEN);
   readonly #ending = new AbortController();
   readonly #hearsay: TokenBucket;
@@ -74,8 +74,7 @@ export class CrashWatch {
     if (brokenMs === undefined || !isRefusal(error)) return;
     const heardMs = this.#options.engineHost.view.heartbeatReport(id)?.monotonicMs ?? -Infinity;
     // One that was under way may come later than the break.
-    if (heardMs > brokenMs + this.#waitMs) this.#brokenMs.delete(id);
-    else this.#watch(id, { isHearsay: false });
+    if (heardMs <= brokenMs + this.#waitMs) this.#watch(id, { isHearsay: false });
   }
 
   /** Handles a peer's suspicion, or its reply that it has heard from the suspect. */
@@ -164,7 +163,6 @@ export class CrashWatch {
     });
     try {
       await peers.reach(member, { signal: deadline.signal, ...options });
-      this.#brokenMs.delete(id);
       return "other";
     } catch (error) {
       if (isRefusal(error)) return "refused";

@@ -61,9 +61,11 @@ export class Rounds {
     this.#engineHost = options.engineHost;
     const { view, runtime } = options.engineHost;
     const random = () => runtime.random();
-    this.#roundRobin = new RoundRobin(() => view.activePeers(), random);
+    const { peers } = options;
+    const turn = (ids: readonly string[]) => peers.routes?.turn(ids) ?? ids;
+    this.#roundRobin = new RoundRobin(() => turn(view.activePeers()), random);
     this.#connectedRoundRobin = new RoundRobin(
-      () => options.peers.sessions().map(({ peer }) => peer!.id),
+      () => turn(peers.sessions().map(({ peer }) => peer!.id)),
       random,
     );
   }
@@ -87,7 +89,9 @@ export class Rounds {
   /** True if every connected peer needs no more than a heartbeat. */
   #isIdle(): boolean {
     const { view } = this.#engineHost;
-    return view.isIdle && this.#options.peers.sessions().every(({ peer }) => view.isQuiet(peer!.id));
+    const { peers } = this.#options;
+    return view.isIdle &&
+      peers.sessions().every(({ peer }) => view.isQuiet(peer!.id) || peers.routes?.isFar(peer!.id));
   }
 
   /** The peers of this round: `gossipFanOut` of them, or when idle one that is connected. */
@@ -110,13 +114,10 @@ export class Rounds {
   /** Sends a heartbeat alone if the peer needs no more; returns false if it does. */
   #sendHeartbeat(id: string): boolean {
     const { engine, view } = this.#engineHost;
-    const session = this.#options.peers.session(id);
-    if (
-      !session || session.reported?.incarnation !== view.incarnation || !view.isQuiet(id) ||
-      view.isSilent(id)
-    ) {
-      return false;
-    }
+    const { peers } = this.#options;
+    const session = peers.session(id);
+    const isEnough = view.isQuiet(id) && !view.isSilent(id) || peers.routes?.isAtRest(id);
+    if (!session || session.reported?.incarnation !== view.incarnation || !isEnough) return false;
     session.heartbeat(engine.takeLiveness(id));
     return true;
   }

@@ -9,6 +9,7 @@ import type { Meters } from "../contracts/meters.ts";
 import type { EngineHost } from "./engine_host.ts";
 import type { ConnectionPool } from "./connection_pool.ts";
 import { inRandomOrder } from "../common/random_order.ts";
+import type { PushTo } from "./routes.ts";
 import type { Session } from "../protocol/session.ts";
 import type { Signatures } from "./signatures.ts";
 
@@ -21,7 +22,7 @@ const COLLECT_MS = 2;
  * Up to this number of active members, a member pushes its own changes to all of them: one hop, no duplicate. Above it,
  * the work of one member would grow with the cluster.
  */
-const DIRECT_MEMBERS = 64;
+export const DIRECT_MEMBERS = 64;
 /**
  * The share of a peer's message rate for pushes. A half: the rounds need the rest, and a peer closes a connection above
  * its rate.
@@ -30,7 +31,7 @@ const PUSH_SHARE = 1 / 2;
 /** The most pushes to one peer per collection: own changes, and relayed ones. */
 const PUSHES_AT_ONCE = 2;
 /** The number of peers to relay a change to. 2: a member then receives it at most twice on average. */
-const RELAYS = 2;
+export const RELAYS = 2;
 
 /** The dependencies of a {@linkcode Spread}. */
 export interface SpreadOptions {
@@ -117,28 +118,36 @@ export class Spread {
   }
 
   #pushChanges(): void {
-    const { engineHost, fanOut } = this.#options;
+    const { engineHost, peers } = this.#options;
     if (this.#isOver) return;
-    const { own, others } = engineHost.engine.takeChanges();
-    for (const reader of this.#options.peers.readers()) {
+    const changes = engineHost.engine.takeChanges();
+    const { own, others } = changes;
+    for (const reader of peers.readers()) {
       reader.push(own ? [engineHost.view.id, ...others] : others, { relay: false });
     }
     const sessions = this.#sessions();
+    const { routes } = peers;
+    if (routes) routes.push(changes, sessions, this.#pushTo);
+    else if (own) this.#pushOwn(sessions);
+    if (others.size > 0) this.#passOn(others, sessions);
+  }
+
+  #pushOwn(sessions: readonly Session[]): void {
+    const { engineHost, fanOut } = this.#options;
     const activePeers = engineHost.view.activePeers().length;
-    if (own && activePeers < DIRECT_MEMBERS) {
+    if (activePeers < DIRECT_MEMBERS) {
       const relay = sessions.length < activePeers;
       for (const session of sessions) this.#pushTo(session, [engineHost.view.id], { relay });
-    } else if (own) {
+    } else {
       for (const session of this.#some(sessions, fanOut)) {
         this.#pushTo(session, [engineHost.view.id], { relay: true });
       }
     }
-    if (others.size > 0) this.#passOn(others, sessions);
   }
 
   #passOn(changed: ReadonlySet<string>, sessions: readonly Session[]): void {
     const introduced = [...changed].filter((id) => this.#newcomers.delete(id));
-    const relays = this.#some(sessions, RELAYS);
+    const relays = this.#some(sessions, this.#options.peers.routes ? 0 : RELAYS);
     for (const session of relays) this.#pushTo(session, changed, { relay: true });
     if (introduced.length === 0) return;
     const isFew = sessions.length < DIRECT_MEMBERS;
@@ -147,9 +156,9 @@ export class Spread {
     }
   }
 
-  #pushTo(session: Session, ids: Iterable<string>, options: { readonly relay: boolean }): void {
+  readonly #pushTo: PushTo = (session, ids, options) => {
     if (!session.push(ids, options)) this.#options.meters?.pushSent("congested");
-  }
+  };
 
   /** The open connections to active peers. */
   #sessions(): Session[] {

@@ -4,10 +4,12 @@
  * @module
  */
 
-import type { Entry } from "../engine/types.ts";
+import { HearsayError } from "../common/errors.ts";
 import { type Gossiper, insightOf } from "../gossiper/gossiper.ts";
-import { areKinds, KINDS, NAME } from "../options/member_rules.ts";
-import { assertOptions, rule, type Rules } from "../options/rules.ts";
+import { KINDS, NAME } from "../options/member_rules.ts";
+import { assertOptions, FLAG, rule, type Rules } from "../options/rules.ts";
+import { areTags, DESCRIPTION_KEY, MAX_TAGS } from "./reading.ts";
+import { NearFirst } from "./near_first.ts";
 
 /** A member's description of itself. */
 export interface MemberDescription {
@@ -20,23 +22,15 @@ export interface MemberDescription {
    * most 16 KiB. Only this entry reads them.
    */
   readonly kinds?: readonly string[];
+  /**
+   * True: this member and those of other zones that set it too gossip mostly within their own zones (rule S4). Fewer bytes
+   * cross zones, and all members agree a little later. False by default.
+   */
+  readonly nearFirst?: boolean;
 }
 
-/** The key of the description in the member's state. */
-export const DESCRIPTION_KEY = "members.description";
-/** The most tags. 64: more than a person reads; each costs every other member its bytes. */
-const MAX_TAGS = 64;
-/** The kind of a member that names its zone. */
-const ZONE_PREFIX = "zone:";
-
 const TAGS = rule(areTags, { allowed: `a list of at most ${MAX_TAGS} texts of 1 to 256 bytes` });
-const DESCRIPTION: Rules<MemberDescription> = { tags: TAGS, zone: NAME, kinds: KINDS };
-
-/**
- * The descriptions that were read, by their entry, which never changes. Its value is parsed at each use, and a peer may have
- * set a mebibyte, so without this each choice of a member would parse all of that.
- */
-const READ = new WeakMap<Entry, MemberDescription>();
+const DESCRIPTION: Rules<MemberDescription> = { tags: TAGS, zone: NAME, kinds: KINDS, nearFirst: FLAG };
 
 /**
  * Describes this member to all others. Each call replaces the whole description, and one without fields removes it. An equal
@@ -46,7 +40,8 @@ const READ = new WeakMap<Entry, MemberDescription>();
  * The kinds that roles, `MemberView.member` and members of protoactor-go see stay those of `join`.
  *
  * @throws {ConfigurationError} if a field is invalid or unknown.
- * @throws {HearsayError} with code `too_large` or `stopped`, as `setState` does. Nothing is changed then.
+ * @throws {HearsayError} with code `too_large` or `stopped`, as `setState` does, and with code `not_started` if `nearFirst`
+ * is true before the member's start. Nothing is changed then.
  *
  * @example
  * ```ts
@@ -61,51 +56,23 @@ const READ = new WeakMap<Entry, MemberDescription>();
  */
 export function describeMember(node: Gossiper, description: MemberDescription): void {
   assertOptions(description, DESCRIPTION);
-  const { tags, zone, kinds } = description;
-  const value = { ...(tags && { tags }), ...(zone !== undefined && { zone }), ...(kinds && { kinds }) };
+  const insight = insightOf(node);
+  const { tags, zone, kinds, nearFirst } = description;
+  if (nearFirst && !insight.running) {
+    throw new HearsayError("not_started", "This member was not started; nothing was changed.");
+  }
+  const value = {
+    ...(tags && { tags }),
+    ...(zone !== undefined && { zone }),
+    ...(kinds && { kinds }),
+    ...(nearFirst && { nearFirst }),
+  };
   if (Object.keys(value).length === 0) {
     node.deleteState(DESCRIPTION_KEY);
     return;
   }
-  const json = insightOf(node).host.view.get(node.id, DESCRIPTION_KEY)?.json;
+  const json = insight.host.view.get(node.id, DESCRIPTION_KEY)?.json;
   if (json !== JSON.stringify(value)) node.setState(DESCRIPTION_KEY, value);
-}
-
-/** A member as its record and its description show it. */
-export interface Described {
-  readonly kinds: readonly string[];
-  readonly tags: readonly string[];
-  readonly zone: string | undefined;
-}
-
-/** Combines the kinds of a member's record with the entry of its description. */
-export function described(recorded: readonly string[], entry: Entry | undefined): Described {
-  const { kinds = recorded, tags = [], zone } = entry ? read(entry) : {};
-  return { kinds, tags, zone: zone ?? zoneAmong(kinds) };
-}
-
-function zoneAmong(kinds: readonly string[]): string | undefined {
-  const kind = kinds.find((each) => each.startsWith(ZONE_PREFIX) && each !== ZONE_PREFIX);
-  return kind?.slice(ZONE_PREFIX.length);
-}
-
-/** Reads an entry that a peer may have set: a field of another form is left out. */
-function read(entry: Entry): MemberDescription {
-  const known = READ.get(entry);
-  if (known) return known; // mutant delete-statement: read again, it is the same.
-  const { tags, zone, kinds }: { readonly tags?: unknown; zone?: unknown; kinds?: unknown } = Object(
-    entry.value,
-  );
-  const description: MemberDescription = {
-    ...(areTags(tags) && { tags }),
-    ...(NAME("zone", zone).length === 0 && { zone: zone as string }),
-    ...(areKinds(kinds) && { kinds }),
-  };
-  READ.set(entry, description); // mutant delete-statement: read again, it is the same.
-  return description;
-}
-
-function areTags(given: unknown): given is readonly string[] {
-  return Array.isArray(given) && given.length <= MAX_TAGS &&
-    given.every((tag) => NAME("tags", tag).length === 0);
+  // It stays, and without `nearFirst` all peers are equal again.
+  if (nearFirst) insight.running!.peers.routes ??= new NearFirst(insight, insight.running!.peers);
 }

@@ -11,7 +11,7 @@ import type { MemberView } from "../gossiper/contract.ts";
 import { type Gossiper, insightOf } from "../gossiper/gossiper.ts";
 import { NAME } from "../options/member_rules.ts";
 import { assertNone } from "../options/rules.ts";
-import { described, DESCRIPTION_KEY } from "./description.ts";
+import { described, DESCRIPTION_KEY } from "./reading.ts";
 
 /** A member with its description and its actor counts. Frozen. */
 export interface MemberInfo {
@@ -29,6 +29,8 @@ export interface MemberInfo {
   readonly tags: readonly string[];
   /** Its zone: the one that it described, by default that of its kind `zone:<zone>`. */
   readonly zone: string | undefined;
+  /** True if it gossips mostly within its zone. */
+  readonly nearFirst: boolean;
   /** Its actor counts by kind, as its option `actorStatistics` returned them; empty without it. */
   readonly actorCounts: ReadonlyMap<string, number>;
 }

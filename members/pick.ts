@@ -10,7 +10,7 @@ import { type Gossiper, insightOf } from "../gossiper/gossiper.ts";
 import type { Insight } from "../gossiper/insight.ts";
 import { NAME } from "../options/member_rules.ts";
 import { assertNone, listOf, optionsOf, rule, type Rules } from "../options/rules.ts";
-import { described, DESCRIPTION_KEY } from "./description.ts";
+import { described, DESCRIPTION_KEY } from "./reading.ts";
 import { actorCountOf, infoOf, type MemberInfo, type Seen } from "./info.ts";
 
 /** Options of {@linkcode pickMember}. */

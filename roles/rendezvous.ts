@@ -26,7 +26,6 @@ export function ownersOf<T extends Ranked>(
   { replicas }: { readonly replicas: number },
 ): readonly string[] {
   const scored = candidates.map((candidate) => ({ candidate, score: scoreOf(key, candidate) }));
-  // mutant delete-statement: a shortcut alone.
   if (replicas === 1) {
     return scored.length === 0
       ? []

@@ -56,7 +56,14 @@ async function bundle(): Promise<string> {
       write: false,
     });
     const { code } = await minify(outputFiles[0]!.text, {
-      compress: { ecma: 2020, hoist_funs: true, lhs_constants: false, passes: 2, pure_getters: true },
+      compress: {
+        ecma: 2020,
+        hoist_funs: true,
+        lhs_constants: false,
+        passes: 2,
+        pure_getters: true,
+        sequences: false,
+      },
       mangle: true,
       module: true,
     });

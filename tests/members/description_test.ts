@@ -2,7 +2,7 @@ import { assertEquals, assertStrictEquals, assertThrows } from "../../deps/std_a
 import { HearsayError } from "../../common/errors.ts";
 import { TYPE } from "../../engine/types.ts";
 import { insightOf } from "../../gossiper/gossiper.ts";
-import { described } from "../../members/description.ts";
+import { described } from "../../members/reading.ts";
 import { describeMember, memberInfo, membersInZone } from "../../members/mod.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 import { recordOf, TestCluster } from "../requirements/harness.ts";
@@ -125,6 +125,7 @@ Deno.test("memberInfo: reads a description once, however large a peer made it, a
       kinds: KINDS.kindsOf(),
       tags: ["gpu"],
       zone: "eu",
+      nearFirst: false,
     });
   }
   assertEquals(reads, 1);

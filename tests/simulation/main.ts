@@ -12,6 +12,7 @@ import { measureRoles } from "./roles/measure.ts";
 import { countFalseBlocks, type RestartCounts } from "./restarts.ts";
 import type { Overrides } from "./scenario.ts";
 import { Simulation } from "./simulation.ts";
+import { measureZones } from "./zones/measure.ts";
 
 const HELP = `Usage: deno task simulate [options]
 
@@ -49,6 +50,12 @@ Instead: measure how long two members lead at once, and how long none does, for 
   --roles <number>     trials of each fault
   --from <number>      the first seed (default: 1)
 
+Instead: measure the bytes across zones, with and without gossip that stays near first
+
+  --zones <list>       numbers of zones for 24 members, such as 2,3
+  --loss <share>       share of messages lost between zones, from 0 to 0.9 (default: 0)
+  --from <number>      the seed (default: 1)
+
 Exits with 1 if a run fails.`;
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
@@ -57,7 +64,7 @@ async function main(args: string[]): Promise<number> {
   const flags = parseArgs(args, {
     string: [
       ...["seeds", "from", "seed", "resume", "members", "rounds", "threads"],
-      ...["runs", "loss", "interval", "fan-out", "max-send", "plot", "restarts", "roles"],
+      ...["runs", "loss", "interval", "fan-out", "max-send", "plot", "restarts", "roles", "zones"],
     ],
     boolean: ["help", "plain"],
     unknown: (given: string) => fail(`Unknown option ${given}.`),
@@ -68,8 +75,7 @@ async function main(args: string[]): Promise<number> {
   }
   if (flags.runs !== undefined) {
     const members = (flags.members ?? "10,50,100").split(",").map((each: string) => wholeOf("members", each));
-    const loss = Number(flags.loss ?? 0);
-    if (!(loss >= 0 && loss <= 0.9)) fail(`--loss must be a number from 0 to 0.9; got ${flags.loss}.`);
+    const loss = lossOf(flags.loss);
     const settings = {
       ...(flags.interval !== undefined && { gossipInterval: wholeOf("interval", flags.interval) }),
       ...(flags["fan-out"] !== undefined && { gossipFanOut: wholeOf("fan-out", flags["fan-out"]) }),
@@ -93,6 +99,11 @@ async function main(args: string[]): Promise<number> {
       from: wholeOf("from", flags.from ?? "1"),
     });
     return wrong === 0 ? 0 : 1;
+  }
+  if (flags.zones !== undefined) {
+    const zones = flags.zones.split(",").map((each) => wholeOf("zones", each));
+    await measureZones({ zones, loss: lossOf(flags.loss), seed: wholeOf("from", flags.from ?? "1") });
+    return 0;
   }
   const overrides: Overrides = {
     ...(flags.members !== undefined && { members: wholeOf("members", flags.members) }),
@@ -222,6 +233,11 @@ function wholeOf(name: string, given: string): number {
   return /^[0-9]{1,10}$/.test(given)
     ? Number(given)
     : fail(`--${name} must be an integer from 0 to 9999999999; got ${given}.`);
+}
+
+function lossOf(given = "0"): number {
+  const loss = Number(given);
+  return loss >= 0 && loss <= 0.9 ? loss : fail(`--loss must be a number from 0 to 0.9; got ${given}.`);
 }
 
 function fail(message: string): never {

@@ -22,6 +22,7 @@ export const SLOW_TESTS: ReadonlyMap<string, number> = new Map([
   ["tests/simulation/properties_test.ts", 8],
   ["tests/protoactor/call_test.ts", 9],
   ["tests/gossiper/spread_test.ts", 12],
+  ["tests/members/near_first_test.ts", 12],
   ["tests/requirements/many_keys_test.ts", 24],
   ["tests/requirements/bad_input_test.ts", 25],
   ["tests/engine/sync/cost_test.ts", 27],

@@ -1,0 +1,141 @@
+/**
+ * Gossip that stays within a zone where it can (rule S4): pushes cross to a few bridges of each other zone, and rounds draw
+ * one far peer for several near ones.
+ *
+ * @module
+ */
+
+import { inRandomOrder } from "../common/random_order.ts";
+import type { Changes } from "../engine/transactions.ts";
+import { SIGNING_KEY } from "../engine/types.ts";
+import { SILENT_DIVISOR } from "../engine/view.ts";
+import type { ConnectionPool } from "../gossiper/connection_pool.ts";
+import type { Insight } from "../gossiper/insight.ts";
+import type { PushTo, Routes } from "../gossiper/routes.ts";
+import { DIRECT_MEMBERS, RELAYS } from "../gossiper/spread.ts";
+import type { Session } from "../protocol/session.ts";
+import { described, DESCRIPTION_KEY } from "./reading.ts";
+
+/**
+ * The members of each other zone that a change is pushed to. 2: one lost push, or one bridge that just crashed, does not
+ * leave the whole zone to the rounds. More: as many more bytes across zones.
+ */
+const BRIDGES = 2;
+/**
+ * The near peers for each far one in the rounds. 8: among all members of two zones of twelve, some nine exchanges of a
+ * round still cross. Fewer: more bytes across zones. More: agreement and heartbeats cross later.
+ */
+const NEAR_PER_FAR = 8;
+
+/**
+ * The share of heartbeats that become requests if the connection was silent. 1 in 8: a dead connection between two zones is
+ * found in minutes at rest, and within rounds after a change. Lower: later. Higher: more bytes across zones.
+ */
+const ASKED_SHARE = 1 / 8;
+
+/** The routes of a member with a zone. Peers without a zone, or without `nearFirst`, are near to all. */
+export class NearFirst implements Routes {
+  readonly #insight: Insight;
+  readonly #peers: ConnectionPool;
+
+  /** Called by `describeMember`. */
+  constructor(insight: Insight, peers: ConnectionPool) {
+    this.#insight = insight;
+    this.#peers = peers;
+  }
+
+  /** All near peers, and one far peer for each eight of them, by lot. */
+  turn(ids: readonly string[]): readonly string[] {
+    const [near, far] = this.#split(ids, (id) => id);
+    if (near.length === 0 || this.#signs) return ids;
+    // Crashes show by connections, so a cluster whose members can all be connected gets all connections as fast as without.
+    const isMesh = ids.length < this.#insight.config.maxConnections;
+    const lot = isMesh ? far.filter((id) => this.#peers.session(id)) : far;
+    const unconnected = isMesh ? far.filter((id) => !this.#peers.session(id)) : [];
+    return [...near, ...unconnected, ...this.#some(lot, Math.ceil(near.length / NEAR_PER_FAR))];
+  }
+
+  /** True for a member of another zone, if both have `nearFirst`. */
+  isFar(id: string): boolean {
+    const own = this.#zoneOf(this.#insight.host.view.id);
+    const zone = this.#zoneOf(id);
+    return own !== undefined && zone !== undefined && zone !== own;
+  }
+
+  /** True once all are known to agree, while newer counts of the peer arrive, by whichever way. */
+  isAtRest(id: string): boolean {
+    const { host: { runtime, view }, config } = this.#insight;
+    if (view.phase !== "confirmed" || this.#signs || !this.isFar(id)) return false;
+    const heardMs = view.heartbeatReport(id)?.monotonicMs ?? -Infinity;
+    if (runtime.monotonicMs() - heardMs > config.heartbeatExpiration / SILENT_DIVISOR) return false;
+    return !view.isSilent(id) || runtime.random() >= ASKED_SHARE;
+  }
+
+  /** Own changes go to all near peers and to bridges; a change of another zone goes on to all near peers. */
+  push({ own, others }: Changes, sessions: readonly Session[], pushTo: PushTo): void {
+    const { host: { view }, config: { gossipFanOut } } = this.#insight;
+    const [near, far] = this.#split(sessions, ({ peer }) => peer!.id);
+    const [nearIds, farIds] = this.#split([...others], (id) => id);
+    const nearActive = this.#split(view.activePeers(), (id) => id)[0].length;
+    const isFew = nearActive < DIRECT_MEMBERS;
+    const plan = new Plan();
+    if (own) {
+      const relay = !isFew || near.length < nearActive;
+      plan.add(isFew ? near : this.#some(near, gossipFanOut), [view.id], relay);
+      plan.add(this.#bridges(far), [view.id], true);
+    }
+    if (farIds.length > 0) plan.add(isFew ? near : this.#some(near, RELAYS), farIds, !isFew);
+    if (nearIds.length > 0) plan.add(this.#some(near, RELAYS), nearIds, true);
+    for (const [session, { ids, relay }] of plan.pushes) pushTo(session, ids, { relay });
+  }
+
+  /** Up to two random sessions with each other zone. */
+  #bridges(far: readonly Session[]): Session[] {
+    const zones = new Map<string, number>();
+    return this.#some(far, far.length).filter(({ peer }) => {
+      const zone = this.#zoneOf(peer!.id)!;
+      const count = zones.get(zone) ?? 0;
+      zones.set(zone, count + 1);
+      return count < BRIDGES;
+    });
+  }
+
+  /** True where members sign: each must then hear every other itself (rule L4), so rounds make no difference. */
+  get #signs(): boolean {
+    const { view } = this.#insight.host;
+    return view.get(view.id, SIGNING_KEY) !== undefined;
+  }
+
+  #split<T>(items: readonly T[], idOf: (item: T) => string): readonly [near: T[], far: T[]] {
+    const near: T[] = [];
+    const far: T[] = [];
+    for (const item of items) (this.isFar(idOf(item)) ? far : near).push(item);
+    return [near, far];
+  }
+
+  /** The zone of a member with `nearFirst`. */
+  #zoneOf(id: string): string | undefined {
+    const { host: { view }, topology } = this.#insight;
+    const { zone, nearFirst } = described(topology.get(id)?.kinds ?? [], view.get(id, DESCRIPTION_KEY));
+    return nearFirst ? zone : undefined;
+  }
+
+  #some<T>(items: readonly T[], count: number): T[] {
+    const { runtime } = this.#insight.host;
+    return [...inRandomOrder(items, () => runtime.random()).take(count)];
+  }
+}
+
+/** The pushes of one time: one to each session, because a peer limits the rate of messages. */
+class Plan {
+  readonly pushes = new Map<Session, { readonly ids: Set<string>; relay: boolean }>();
+
+  add(sessions: readonly Session[], ids: readonly string[], relay: boolean): void {
+    for (const session of sessions) {
+      const planned = this.pushes.get(session) ?? { ids: new Set(), relay: false };
+      for (const id of ids) planned.ids.add(id);
+      planned.relay ||= relay;
+      this.pushes.set(session, planned);
+    }
+  }
+}
