@@ -14,7 +14,7 @@ export const MAX_TAGS = 64;
 /** The kind of a member that names its zone. */
 const ZONE_PREFIX = "zone:";
 
-/** The descriptions that were read, by entry: an entry never changes, and parses its value anew at each read. */
+/** The descriptions that were read, by entry: an entry never changes, and parses its value at each read. */
 const READ = new WeakMap<Entry, Partial<Described>>();
 
 /** A member as its record and its description show it. */
