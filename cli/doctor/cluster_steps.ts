@@ -130,7 +130,7 @@ async function judgeOther(diagnosis: Diagnosis, asked: Asked): Promise<void> {
   const seen = `${name} answers, and counts ${theirs.counts.alive} alive members.`;
   const lacks = member.lacks ?? 0;
   if (lacks === 0) return void diagnosis.steps.push(ok("member", seen));
-  const late = `${seen} It has not acknowledged ${lacks} entries of this member yet.`;
+  const late = `${seen} Entries of this member that it has not acknowledged yet: ${lacks}.`;
   diagnosis.steps.push(
     note("member", late, "If that stays so: `hearsay seen <key>` says who lacks a value, and why."),
   );
