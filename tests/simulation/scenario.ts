@@ -241,7 +241,7 @@ export function drawCircumstances(random: SeededRandom, scenario: Scenario): Sce
     // Later draws come last, so that they do not change the earlier ones.
     mapChangeEveryMs: isLarge(scenario)
       ? Infinity
-      : gossipInterval * random.pick([0.5, 2, Infinity, Infinity]),
+      : gossipInterval * random.pick([0.5, 2, ...Array.from({ length: 8 }, () => Infinity)]),
     roles: drawRoles(random, scenario),
   };
 }

@@ -62,7 +62,6 @@ export class InvariantChecker {
   /** Must be called with every message when it is sent. */
   checkMessage(sent: SentMessage): void {
     this.#messages.check(sent);
-    this.maps.checkMessage(sent);
   }
 
   /** Must be called before a `setStateRequest` with this value of `AWAITED_KEY`. */

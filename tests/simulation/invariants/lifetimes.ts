@@ -15,7 +15,7 @@ const EARLY_MS = 1_050;
 const LATE_ROUNDS = 4;
 
 /** The most members on the way of a value whose message waited in a broken link. An age does not grow on the way. */
-const HOPS = 4;
+const HOPS = 8;
 
 /** The ends of one value: that of its first set, and that of its latest renewal. */
 interface Ends {

@@ -1,22 +1,18 @@
 /**
  * Invariants of maps: each reading of a map is one that its owner had at one moment, the updates of a map lead to what it
- * reads, and a change of one entry sends that entry alone.
+ * reads.
  *
  * @module
  */
 
 import { composedKey, SEPARATOR } from "../../../maps/composed_key.ts";
 import { mapOf } from "../../../maps/mod.ts";
-import type { SentMessage } from "../../../testing/memory.ts";
 import type { Process } from "../process.ts";
 import type { CheckContext } from "./check_context.ts";
 import { isBrief } from "./expected_state.ts";
 
 /** The maps of every member. The key of one begins with that of the other. */
 export const MAPS = ["shelf", "shelf 2"] as const;
-
-/** All that an entry may take in a message beside its key and its value, in characters: its number, type and lifetime. */
-const ENTRY_OVERHEAD = 300;
 
 /** An entry as the checks know it: its composed key, and its value as JSON. */
 interface Written {
@@ -72,10 +68,6 @@ export class MapChecks {
   readonly #context: CheckContext;
   readonly #own = new Map<string, Map<Process, OwnMaps>>();
   readonly #followed = new Map<Process, Map<string, Readings>>();
-  /** The entry that alone is changed at this time, in a cluster that agrees. */
-  #changing:
-    | { readonly owner: string; readonly from: string; readonly map: string; readonly entry: Written }
-    | undefined;
 
   constructor(context: CheckContext) {
     this.#context = context;
@@ -156,41 +148,6 @@ export class MapChecks {
   /** The number of lasting entries of a process in a map. */
   sizeOf(process: Process, map: string): number {
     return mapOf(process.gossiper, map).keys().length;
-  }
-
-  /**
-   * Checks from now on that the owner sends no entry of this map but the one that changes. It is confirmed, so it knows that
-   * all others have the rest; those that relay the change may not know that of each other.
-   */
-  startChange(owner: Process, map: string, { mapKey, value }: {
-    readonly mapKey: string;
-    readonly value: unknown;
-  }): void {
-    const entry = { composed: composedKey({ key: map, mapKey }), json: JSON.stringify(value) ?? "" };
-    this.#changing = { owner: owner.id, from: owner.address, map, entry };
-  }
-
-  /** Ends this check. */
-  endChange(): void {
-    this.#changing = undefined;
-  }
-
-  /** Must be called with every message when it is sent. */
-  checkMessage({ from, text }: SentMessage): void {
-    if (!this.#changing || !/^\{"type":"(gossip|push|reply)"/.test(text)) return;
-    const { owner, map, entry } = this.#changing;
-    if (from !== this.#changing.from) return;
-    const message = JSON.parse(text);
-    const values = (message.request ?? message.response)?.state?.members?.[owner]?.values ?? {};
-    for (const [key, sent] of Object.entries(values)) {
-      if (!key.startsWith(`${map}${SEPARATOR}`)) continue;
-      const most = entry.composed.length + 2 * entry.json.length + ENTRY_OVERHEAD;
-      if (key === entry.composed && JSON.stringify(sent).length <= most) continue;
-      this.#context.fail(
-        this.#context.options.processes.aliveAt(from),
-        `it sent ${key} of ${owner}, where only ${entry.composed} had changed`,
-      );
-    }
   }
 
   #ownOf(process: Process): OwnMaps {
