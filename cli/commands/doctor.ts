@@ -129,7 +129,8 @@ async function ofSettings(
   if (!reached) return [...seeds, ...own ? [own] : []];
   // One seed is enough: the faults of others are worth a note.
   for (const seed of seeds) if (seed !== reached) excuse(seed);
-  await judgeSplit(running.all);
+  // They answered in any order.
+  await judgeSplit(seeds.flatMap((seed) => running.all.find(({ diagnosis }) => diagnosis === seed) ?? []));
   return own ? [own, ...seeds] : seeds;
 }
 
