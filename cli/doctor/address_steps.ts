@@ -13,7 +13,7 @@ import { VERSION } from "../../common/version.ts";
 import { dialUrl, OBSERVE_PROTOCOL, pathOf, SUBPROTOCOL } from "../../transport/web_socket/dial.ts";
 import { duration } from "../paint.ts";
 import type { Terminal } from "../terminal.ts";
-import { type Diagnosis, fail, type Fault, note, ok } from "./findings.ts";
+import { type Diagnosis, fail, type Fault, named, note, ok } from "./findings.ts";
 import { faultOfAnswer, mayLackObservers } from "./refusals.ts";
 import { askForUpgrade, type HttpAnswer, LAYER_TIMEOUT_MS, type Seen } from "./upgrade.ts";
 
@@ -143,7 +143,7 @@ async function examineMember(
     await observer[Symbol.asyncDispose]();
     return { diagnosis: fail(diagnosis, "cluster", clusterFault(url, cluster, welcome.cluster)) };
   }
-  steps.push(ok("cluster", `It is ${shown(welcome.self)} of the cluster ${shown(welcome.cluster)}.`));
+  steps.push(ok("cluster", `It is ${named(welcome.self)} of the cluster ${named(welcome.cluster)}.`));
   const { latest, oldest } = welcome.protocol;
   if (oldest > PROTOCOL_VERSION || latest < OLDEST_VERSION) {
     await observer[Symbol.asyncDispose]();
@@ -261,7 +261,7 @@ function httpFault(url: URL, bytes: Uint8Array): readonly [string, Fault] {
   if (TLS_RECORDS.includes(bytes[0])) {
     return ["TLS", { code: "tls", seen: `${url.host} speaks TLS.`, todo: "Dial wss:// in place of ws://." }];
   }
-  const said = bytes.length === 0 ? "nothing" : shown(new TextDecoder("latin1").decode(bytes.slice(0, 40)));
+  const said = bytes.length === 0 ? "nothing" : named(new TextDecoder("latin1").decode(bytes.slice(0, 40)));
   return ["path", {
     code: "port",
     seen: `${url.host} is no member: it answered ${said} to a request of HTTP.`,
@@ -291,7 +291,7 @@ function welcomeFault(url: URL, error: unknown): readonly [string, Fault] {
 function clusterFault(url: URL, own: string, theirs: string): Fault {
   return {
     code: "cluster",
-    seen: `The member at ${url.host} is of the cluster ${shown(theirs)}, and this side names ${shown(own)}.`,
+    seen: `The member at ${url.host} is of the cluster ${named(theirs)}, and this side names ${named(own)}.`,
     todo: "Correct the cluster's name, or the address.",
   };
 }
@@ -304,8 +304,4 @@ function versionFault({ version, protocol: { latest, oldest } }: Observer["welco
     } with the protocols ${oldest} to ${latest}; this side has ${VERSION} with ${OLDEST_VERSION} to ${PROTOCOL_VERSION}.`,
     todo: "Bring both members to the same version of Hearsay.",
   };
-}
-
-function shown(text: string): string {
-  return JSON.stringify(printable(text, 100));
 }

@@ -9,7 +9,7 @@ import type { Explanation } from "../../contracts/explanation.ts";
 import type { Facts, ObservedMember } from "../../observer/protocol.ts";
 import { duration } from "../paint.ts";
 import { type AddressOptions, examine, type Examined } from "./address_steps.ts";
-import { type Diagnosis, fail, type Fault, type FaultCode, note, ok } from "./findings.ts";
+import { type Diagnosis, fail, type Fault, type FaultCode, named, note, ok } from "./findings.ts";
 import { judgeAsSeen, recentFault } from "./member_steps.ts";
 
 /** The most other members that are asked. 16: all of a small cluster, and no flood of a large one. */
@@ -77,8 +77,8 @@ export async function judgeSplit([first, ...others]: readonly Running[]): Promis
     if (statuses.some(({ status }) => status !== "unknown")) continue;
     fail(other.diagnosis, "members", {
       code: "split",
-      seen: `${shown(ids[0])} and ${shown(ids[1])} of the cluster ${
-        shown(other.facts.cluster)
+      seen: `${named(ids[0])} and ${named(ids[1])} of the cluster ${
+        named(other.facts.cluster)
       } know nothing of each other.`,
       todo: "Give a member of each side a seed of the other side.",
     });
@@ -103,7 +103,7 @@ interface Asked extends Examined {
 
 async function judgeOther(diagnosis: Diagnosis, asked: Asked): Promise<void> {
   const { member, facts, observer } = asked;
-  const name = `${shown(member.id)} at ${printable(member.address!, 200)}`;
+  const name = `${named(member.id)} at ${printable(member.address!, 200)}`;
   const { fault } = asked.diagnosis;
   if (!observer) return judgeSilent(diagnosis, { name, fault: fault!, member, facts });
   if (fault) return addFault(diagnosis, name, fault);
@@ -111,7 +111,7 @@ async function judgeOther(diagnosis: Diagnosis, asked: Asked): Promise<void> {
   if (theirs.self !== member.id) {
     return addFault(diagnosis, name, {
       code: "identity",
-      seen: `The member there is ${shown(theirs.self)}.`,
+      seen: `The member there is ${named(theirs.self)}.`,
       todo: "Correct its advertised address, or the proxy in front of it.",
     });
   }
@@ -170,8 +170,4 @@ function judgeSilent(diagnosis: Diagnosis, { name, fault, member, facts }: {
 
 function addFault(diagnosis: Diagnosis, name: string, { code, seen, todo }: Fault): void {
   fail(diagnosis, "member", { code, seen: `${name}: ${seen}`, todo });
-}
-
-function shown(text: string): string {
-  return JSON.stringify(printable(text, 100));
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { printable } from "../../common/printable.ts";
+
 /** A fault, by the name in the first line. */
 export const FAULTS = {
   alone: "no seed",
@@ -61,6 +63,11 @@ export interface Diagnosis {
   readonly subject: string;
   readonly steps: Step[];
   fault?: Fault;
+}
+
+/** A name that another side chose, as part of a sentence. */
+export function named(text: string): string {
+  return JSON.stringify(printable(text, 100));
 }
 
 /** A step that went well. */

@@ -16,7 +16,7 @@ import {
   type SharedSettings,
 } from "../../protocol/shared_settings.ts";
 import { duration, timeOfDay } from "../paint.ts";
-import { type Diagnosis, fail, type Fault, type FaultCode, note, ok } from "./findings.ts";
+import { type Diagnosis, fail, type Fault, type FaultCode, named, note, ok } from "./findings.ts";
 
 /** The most troubles that are shown. */
 const MAX_TROUBLES = 5;
@@ -59,7 +59,7 @@ export function judgeSettings(diagnosis: Diagnosis, own: SharedSettings, facts: 
 export function judgeRoom(diagnosis: Diagnosis, facts: Facts): void {
   if (isFull(facts)) return void fail(diagnosis, "limits", fullFault(facts));
   const { alive, suspected } = facts.counts;
-  const seen = `${shown(facts.self)} has room: ${
+  const seen = `${named(facts.self)} has room: ${
     alive + suspected
   } of at most ${facts.settings.maxMembers} members.`;
   diagnosis.steps.push(ok("limits", seen));
@@ -71,12 +71,12 @@ export function judgeAsSeen(diagnosis: Diagnosis, { id, explanation, facts }: {
   readonly explanation: Explanation;
   readonly facts: Facts;
 }): void {
-  const peer = shown(facts.self);
+  const peer = named(facts.self);
   const block = facts.blocked.find((each) => each.id === id);
   if (block && block.reason !== "left") {
     return void fail(diagnosis, "member", {
       code: "blocked",
-      seen: `${peer} blocks ${shown(id)} (${block.reason}) since ${
+      seen: `${peer} blocks ${named(id)} (${block.reason}) since ${
         timeOfDay(block.sinceMs)
       }. ${explanation.summary}`,
       todo: explanation.endsWhen,
@@ -88,11 +88,11 @@ export function judgeAsSeen(diagnosis: Diagnosis, { id, explanation, facts }: {
     const reason = refusal.reason ?? "";
     return void fail(diagnosis, "member", {
       code: codeOfRefusal(reason),
-      seen: `${peer} refused ${shown(id)} at ${timeOfDay(refusal.lastAtUnixMilliseconds)}: ${reason}`,
+      seen: `${peer} refused ${named(id)} at ${timeOfDay(refusal.lastAtUnixMilliseconds)}: ${reason}`,
       todo: todoOf(codeOfRefusal(reason)),
     });
   }
-  diagnosis.steps.push(ok("member", `${peer} says of ${shown(id)}: ${explanation.summary}`));
+  diagnosis.steps.push(ok("member", `${peer} says of ${named(id)}: ${explanation.summary}`));
 }
 
 /** Adds what a running member says of itself. */
@@ -109,7 +109,7 @@ export function judgeSelf(diagnosis: Diagnosis, facts: Facts): void {
     steps.push(
       note(
         "blocked",
-        `It blocks ${shown(id)} (${reason}) for ${ago}.`,
+        `It blocks ${named(id)} (${reason}) for ${ago}.`,
         `\`hearsay explain ${printable(id, 100)}\` has the history.`,
       ),
     );
@@ -150,7 +150,7 @@ function ownFault(facts: Facts, others: number): Fault | undefined {
   const blockedAt = explanation.decisions.findLast(({ kind }) => kind === "selfBlocked");
   const rejoinedAt = explanation.decisions.findLast(({ kind }) => kind === "rejoined" || kind === "renewed");
   if (blockedAt && blockedAt.lastAtUnixMilliseconds > (rejoinedAt?.lastAtUnixMilliseconds ?? 0)) {
-    const by = blockedAt.peerId === undefined ? "The discovery" : shown(blockedAt.peerId);
+    const by = blockedAt.peerId === undefined ? "The discovery" : named(blockedAt.peerId);
     return {
       code: "blocked",
       seen: `${by} blocks this member (${blockedAt.reason}) since ${
@@ -170,7 +170,7 @@ function ownFault(facts: Facts, others: number): Fault | undefined {
   }
   const blocked = facts.blocked.filter(({ reason }) => reason !== "left");
   if (blocked.length > 0) {
-    const ids = blocked.slice(0, MAX_TROUBLES).map(({ id, reason }) => `${shown(id)} (${reason})`).join(", ");
+    const ids = blocked.slice(0, MAX_TROUBLES).map(({ id, reason }) => `${named(id)} (${reason})`).join(", ");
     return {
       code: "blocked",
       seen: `This member blocks every other member that it knows: ${ids}.`,
@@ -202,7 +202,7 @@ export function recentFault(facts: Facts): Fault | undefined {
     code: "limit",
     seen:
       `This member refuses a part of the state of ${
-        shown(String(refused["memberId"]))
+        named(String(refused["memberId"]))
       }, so its copy is old. ` +
       `Its limits: maxStateBytes ${maxStateBytes}, maxKeysPerMember ${maxKeysPerMember}, maxMessageBytes ${maxMessageBytes}.`,
     todo: "Give all members the same limits, or store less in the state.",
@@ -312,7 +312,7 @@ function fullFault(facts: Facts): Fault {
   const limit = `room for ${facts.settings.maxMembers} members (\`maxMembers\`), and knows ${knownTo(facts)}`;
   return {
     code: "full",
-    seen: `${shown(facts.self)} has ${limit}.`,
+    seen: `${named(facts.self)} has ${limit}.`,
     todo: "Raise the limit on every member, or stop members.",
   };
 }
@@ -344,8 +344,4 @@ function latest(troubles: readonly Trouble[]): readonly Trouble[] {
     shown.set(`${type} ${String(remote ?? "").replace(/:\d+$/, "")} ${String(peerId ?? "")}`, trouble);
   }
   return [...shown.values()].slice(-MAX_TROUBLES);
-}
-
-function shown(text: string): string {
-  return JSON.stringify(printable(text, 100));
 }

@@ -6,7 +6,7 @@
 
 import { printable } from "../../common/printable.ts";
 import { OBSERVE_PROTOCOL, SUBPROTOCOL } from "../../transport/web_socket/dial.ts";
-import type { Fault } from "./findings.ts";
+import { type Fault, named } from "./findings.ts";
 import type { HttpAnswer } from "./upgrade.ts";
 
 /** The longest sentence of a server that is shown. */
@@ -201,10 +201,6 @@ function serverIn({ headers }: HttpAnswer): string {
 
 function quoted(text: string): string {
   return printable(text === "" ? "no reason given" : text, MAX_SHOWN);
-}
-
-function named(text: string): string {
-  return JSON.stringify(printable(text, 100));
 }
 
 function decoded(text: string): string {
