@@ -55,7 +55,7 @@ export interface Authentication {
   credentials(options: { readonly authority: string }): Promise<Credentials>;
   /**
    * Identifies a client by its token. `authorities` are those of this side; `address` is the client's
-   * address, if known; for IPv6 the network (/64), all of which one machine may have. Return the result
+   * address, if known; for public IPv6 the network (/64), which one machine may have. Return the result
    * synchronously if possible: if the client disconnects during an await, Deno keeps the socket open forever.
    */
   admit(

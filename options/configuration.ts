@@ -145,7 +145,7 @@ export interface GossiperConfig {
    */
   readonly maxHeldBytes: number;
   /**
-   * The most connections from one address, or from one IPv6 network (/64). 1 to 100,000; default 64. A further one
+   * The most connections from one address, or from one public IPv6 network (/64). 1 to 100,000; default 64. A further one
    * replaces the connection idle for longest, if that is idle for 5 s; otherwise it is refused (`ClientRefused`). With
    * cluster keys, connections that have proved one are not counted.
    *

@@ -69,7 +69,7 @@ export interface WebSocketTransportOptions {
   readonly insecure?: boolean;
   /** The origins of web pages that may connect, such as `https://app.example`; none by default. */
   readonly allowedOrigins?: readonly string[];
-  /** The most connections from one address, or IPv6 network (/64); 64 by default. */
+  /** The most connections from one address, or public IPv6 network (/64); 64 by default. */
   readonly maxConnectionsPerAddress?: number;
   /** The most upgrades in progress; 64 by default. */
   readonly maxHandshakes?: number;
