@@ -10,6 +10,7 @@ import { deadlineAfter, realRuntime, type Runtime, sleep } from "../common/runti
 import type { JsonValue } from "../engine/types.ts";
 import type { ConsensusHandle } from "../gossiper/consensus.ts";
 import type { GossiperLike, WaitOptions } from "../gossiper/contract.ts";
+import { isAlive } from "../gossiper/member_status.ts";
 import { assertOwnKey } from "../gossiper/validation.ts";
 import {
   assertNone,
@@ -156,7 +157,7 @@ function isStep(value: JsonValue): value is number {
 }
 
 function activeIds({ members }: BarrierNode): string[] {
-  return members.filter(({ status }) => status === "alive" || status === "suspected").map(({ id }) => id);
+  return members.filter(isAlive).map(({ id }) => id);
 }
 
 function timeoutOf(

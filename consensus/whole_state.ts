@@ -11,6 +11,7 @@ import { type JsonValue, TOPOLOGY_KEY } from "../engine/types.ts";
 import type { GossipUpdate } from "../engine/events.ts";
 import type { ConsensusHandle } from "../gossiper/consensus.ts";
 import type { GossiperLike, GossipKeyValue, MemberView, WaitOptions } from "../gossiper/contract.ts";
+import { isAlive } from "../gossiper/member_status.ts";
 import { realRuntime, type Runtime } from "../common/runtime.ts";
 import { assertNone, assertOptions, FUNCTION, type Rules, RUNTIME } from "../options/rules.ts";
 import {
@@ -159,8 +160,9 @@ class StateAgreement<T> implements Consensus<T> {
     }
   }
 
-  #take({ id, status }: MemberView): void {
-    if (status !== "alive" && status !== "suspected") this.#states.delete(id);
+  #take(member: MemberView): void {
+    const { id } = member;
+    if (!isAlive(member)) this.#states.delete(id);
     else if (!this.#states.has(id)) {
       this.#states.set(id, new Map());
       this.#changed.add(id);

@@ -6,6 +6,7 @@
 
 import type { EventType } from "../contracts/event_stream.ts";
 import type { MembersOptions, MemberView, WaitOptions } from "./contract.ts";
+import { isAlive } from "./member_status.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { ConflatingQueue } from "../common/conflating_queue.ts";
 import { assertNone, assertOptions, wholeNumber } from "../options/rules.ts";
@@ -90,7 +91,7 @@ export class MemberWatches {
     do {
       await engineHost.until(() => engineHost.view.activeIds().size >= count, { signal: either });
     } while (stableFor > 0 && !await this.#isStable(stableFor, either));
-    return views().filter(({ status }) => status === "alive" || status === "suspected");
+    return views().filter(isAlive);
   }
 
   /** Resolves to true if no member comes or goes for `stableFor` milliseconds. */

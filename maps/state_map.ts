@@ -5,13 +5,8 @@
  */
 
 import type { JsonValue } from "../engine/types.ts";
-import type {
-  GossiperLike,
-  GossipKeyValue,
-  MemberView,
-  SetStateOptions,
-  WaitOptions,
-} from "../gossiper/contract.ts";
+import type { GossiperLike, GossipKeyValue, SetStateOptions, WaitOptions } from "../gossiper/contract.ts";
+import { isAlive } from "../gossiper/member_status.ts";
 import { assertOptions, rule, type Rules } from "../options/rules.ts";
 import { assertMapName, composedKey, mapKeysOf } from "./composed_key.ts";
 import { goItemsOf } from "./go_map.ts";
@@ -207,10 +202,6 @@ export class StateMap<V = JsonValue> {
  */
 export function mapOf<V = JsonValue>(node: MapNode, key: string): StateMap<V> {
   return new StateMap<V>(node, key);
-}
-
-function isAlive({ status }: MemberView): boolean {
-  return status === "alive" || status === "suspected";
 }
 
 function sumOf(values: ReadonlyMap<string, GossipKeyValue<unknown>>): number {

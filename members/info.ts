@@ -8,6 +8,7 @@ import type { Member } from "../contracts/cluster.ts";
 import { HEARTBEAT_KEY, type JsonValue } from "../engine/types.ts";
 import type { EngineView } from "../engine/view.ts";
 import type { MemberView } from "../gossiper/contract.ts";
+import { isAlive } from "../gossiper/member_status.ts";
 import { type Gossiper, insightOf } from "../gossiper/gossiper.ts";
 import { NAME } from "../options/member_rules.ts";
 import { assertNone } from "../options/rules.ts";
@@ -77,7 +78,7 @@ export function memberInfo(node: Gossiper, id: string): MemberInfo | undefined {
 export function membersInZone(node: Gossiper, zone: string): readonly MemberInfo[] {
   assertNone(NAME("zone", zone));
   const { view } = insightOf(node).host;
-  return node.members.filter(({ status }) => status === "alive" || status === "suspected")
+  return node.members.filter(isAlive)
     .map((member) => infoOf(view, member)).filter((info) => info.zone === zone);
 }
 

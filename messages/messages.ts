@@ -28,6 +28,7 @@ import type {
   Received,
   Skipped,
 } from "./contract.ts";
+import { isAlive } from "../gossiper/member_status.ts";
 import { Incoming } from "./incoming.ts";
 import { DEFAULT_TIMEOUTS, MAX_CALLS } from "./limits.ts";
 import { Sender } from "./sender.ts";
@@ -287,9 +288,7 @@ export class Messages {
 
   /** The other active members. */
   #others(): MemberView[] {
-    return this.#node.members.filter(({ isSelf, status }) =>
-      !isSelf && (status === "alive" || status === "suspected")
-    );
+    return this.#node.members.filter((member) => !member.isSelf && isAlive(member));
   }
 
   /** The active members of an audience, and the ids of it that are none. */

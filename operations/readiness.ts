@@ -9,6 +9,7 @@ import { errorText } from "../common/error_text.ts";
 import { printable } from "../common/printable.ts";
 import { type Runtime, sleep } from "../common/runtime.ts";
 import type { MemberView, Snapshot, WaitOptions } from "../gossiper/contract.ts";
+import { isAlive } from "../gossiper/member_status.ts";
 
 /** The parts of a member that `operations` uses; a node of `join` has them. */
 export interface OperatedNode {
@@ -206,8 +207,4 @@ export class Readiness {
       else this.#isIsolated = type === "Isolated";
     }
   }
-}
-
-function isAlive({ status }: MemberView): boolean {
-  return status === "alive" || status === "suspected";
 }

@@ -13,6 +13,7 @@ import { assertNone, FUNCTION } from "../options/rules.ts";
 import { ANY } from "./transport/definitions.ts";
 import { HEARSAY_KIND, type ProtoactorTransport } from "./transport/transport.ts";
 import { anyOf, type Decoders, readBinaryAny } from "./transport/values.ts";
+import { isAlive } from "../gossiper/member_status.ts";
 
 /** protoactor-go itself has this type, so that no Go process ends because it does not know it. */
 const ANY_TYPE = "google.protobuf.Any";
@@ -100,8 +101,7 @@ export function broadcastEvent(node: Gossiper, value: unknown): EventResult {
   const sent: string[] = [];
   const skipped: { memberId: string; reason: "congested" | "disconnected" }[] = [];
   for (const { id, member, isSelf, status } of node.members) {
-    const isActive = status === "alive" || status === "suspected";
-    if (isSelf || !isActive || !member || member.kinds.includes(HEARSAY_KIND)) continue;
+    if (isSelf || !isAlive({ status }) || !member || member.kinds.includes(HEARSAY_KIND)) continue;
     const outcome = transport.sendEvent(id, ANY_TYPE, body);
     if (outcome === "sent") sent.push(id);
     else skipped.push({ memberId: id, reason: outcome });

@@ -6,6 +6,7 @@
 
 import type { Explanation } from "../contracts/explanation.ts";
 import type { GossiperLike, Snapshot } from "../gossiper/contract.ts";
+import { isAlive } from "../gossiper/member_status.ts";
 import { hash53, type Ranked } from "./rendezvous.ts";
 
 /** The parts of a member that roles use; a node of `join` has them. */
@@ -59,7 +60,7 @@ export function candidateSetOf(node: RoleNode, key: string, filter: CandidateFil
   const candidates: Candidate[] = [];
   const parts: unknown[] = [];
   for (const { id, status, member, isSelf, incarnation } of node.members) {
-    if (member === undefined || (status !== "alive" && status !== "suspected")) continue;
+    if (member === undefined || !isAlive({ status })) continue;
     const report = readReport(reports.get(id)?.value);
     const { weight, zone } = weightAndZoneOf(member.kinds);
     if (report === undefined || weight === 0 || !isWanted(member.kinds, filter)) continue;

@@ -6,6 +6,7 @@
 
 import type { GossipUpdate } from "../../engine/events.ts";
 import type { MemberView } from "../../gossiper/contract.ts";
+import { isAlive } from "../../gossiper/member_status.ts";
 import type { AwarenessChange, AwarenessLike, AwarenessProtocol } from "./awareness.ts";
 import { type AwarenessEntry, entryOf, updateOf } from "./awareness_entry.ts";
 import type { SharedParts } from "./local_state.ts";
@@ -64,7 +65,7 @@ export class RemoteStates<A extends AwarenessLike> {
 
   #takeMember({ id, status, isSelf }: MemberView): void {
     if (isSelf) return;
-    if (status === "alive" || status === "suspected") this.#alive.add(id);
+    if (isAlive({ status })) this.#alive.add(id);
     else this.#alive.delete(id);
     this.#reconcile(id);
   }

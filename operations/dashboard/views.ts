@@ -11,6 +11,7 @@ import { topologyHash } from "../../engine/state/murmur3.ts";
 import { type JsonValue, TOPOLOGY_KEY } from "../../engine/types.ts";
 import type { EngineView } from "../../engine/view.ts";
 import type { MemberView } from "../../gossiper/contract.ts";
+import { isAlive } from "../../gossiper/member_status.ts";
 import { MAX_HASHED_MEMBERS, MAX_HASHED_VIEWS } from "./limits.ts";
 
 /** One view of the membership, by the indices of members. */
@@ -43,7 +44,7 @@ export function knownViews(view: EngineView, members: readonly MemberView[]): Kn
   const viewOf = members.map(({ id, isSelf, status }): number | null => {
     if (isSelf) return 0;
     // The last view of a member that failed or left is out of date.
-    if (status !== "alive" && status !== "suspected") return null;
+    if (!isAlive({ status })) return null;
     const entry = view.get(id, TOPOLOGY_KEY);
     if (entry === undefined) return null;
     const known = byText.get(entry.json);
