@@ -15,12 +15,14 @@ const EARLY_MS = 1_050;
 const LATE_ROUNDS = 4;
 
 /** The most members on the way of a value whose message waited in a broken link. An age does not grow on the way. */
-const HOPS = 8;
+const HOPS = 4;
 
-/** The ends of one value: that of its first set, and that of its latest renewal. */
+/** The ends of one value, whose renewals can be longer or shorter than its first set. */
 interface Ends {
-  readonly firstMs: number;
-  readonly lastMs: number;
+  readonly earliestMs: number;
+  readonly latestMs: number;
+  /** The end that its owner goes by: that of its last set. */
+  readonly ownMs: number;
 }
 
 /** Checks values that expire. Times are of the simulation's clock. */
@@ -43,15 +45,19 @@ export class Lifetimes {
   }): void {
     const name = nameOf(process.id, key, JSON.stringify(value));
     const endMs = this.#context.options.nowMs() + lifetimeMs;
-    const { firstMs } = this.#ends.get(name) ?? { firstMs: endMs };
-    // A renewal with a shorter lifetime can end the value before its first set would.
-    this.#ends.set(name, { firstMs: Math.min(firstMs, endMs), lastMs: endMs });
+    const { earliestMs, latestMs } = this.#ends.get(name) ?? { earliestMs: endMs, latestMs: endMs };
+    this.#ends.set(name, {
+      earliestMs: Math.min(earliestMs, endMs),
+      // A member that a shorter renewal did not reach reads the value until the longer end.
+      latestMs: Math.max(latestMs, endMs),
+      ownMs: endMs,
+    });
   }
 
   /** True if a value with a lifetime may have ended, by the clock of its owner. */
   isOver(id: string, key: string, json: string): boolean {
     const ends = this.#ends.get(nameOf(id, key, json));
-    return ends !== undefined && this.#context.options.nowMs() >= ends.lastMs - EARLY_MS;
+    return ends !== undefined && this.#context.options.nowMs() >= ends.ownMs - EARLY_MS;
   }
 
   /** Checks that a value has not expired early. */
@@ -60,7 +66,7 @@ export class Lifetimes {
     if (!expired || memberId === process.id) return;
     const nowMs = this.#context.options.nowMs();
     const ends = this.#context.expected.valuesOf(memberId, key).map((json) =>
-      this.#ends.get(nameOf(memberId, key, json))?.firstMs ?? Infinity
+      this.#ends.get(nameOf(memberId, key, json))?.earliestMs ?? Infinity
     );
     if (ends.some((endMs) => nowMs >= endMs - EARLY_MS)) return;
     this.#context.fail(process, `${memberId} ${key}@${number} expired early`);
@@ -81,8 +87,8 @@ export class Lifetimes {
       for (const { key, value } of entries) {
         if (!isBrief(key)) continue;
         const ends = this.#ends.get(nameOf(id, key, JSON.stringify(value)));
-        if (ends && nowMs() <= ends.lastMs + lateMs) continue;
-        const afterMs = ends === undefined ? "?" : nowMs() - ends.lastMs;
+        if (ends && nowMs() <= ends.latestMs + lateMs) continue;
+        const afterMs = ends === undefined ? "?" : nowMs() - ends.latestMs;
         this.#context.fail(
           process,
           `it reads ${key} of ${id} ${afterMs} ms after its end (${lateMs} allowed)`,
