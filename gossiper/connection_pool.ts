@@ -103,7 +103,7 @@ export class ConnectionPool {
     const { host } = options;
     this.#host = {
       id: host.id,
-      hello: () => ({ ...host.hello(), capabilities: [...this.#extensions.keys()] }),
+      hello: (peerId) => ({ ...host.hello(peerId), capabilities: [...this.#extensions.keys()] }),
       onHello: (hello, how) => host.onHello(hello, how),
       gossiped: (session, gossip, examined) => host.gossiped(session, gossip, examined),
       toPush: (session, ids) => host.toPush(session, ids),

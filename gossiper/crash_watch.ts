@@ -25,7 +25,7 @@ const DIALS = 5;
  * The share of that time between the first two dials. The members that suspect a crash have heard different last counts,
  * and a count that is new to one of them restarts its wait. So they inform each other once more soon after the first time.
  */
-const SHARE_BEFORE_SECOND_DIAL = 1 / 11;
+const SHARE_BEFORE_SECOND_DIAL = 1 / 21;
 /** The number of peers that get a suspicion. 8: almost surely one of them hears from the suspect if it lives. */
 const INFORMED_PEERS = 8;
 /** The dials per second for suspicions of peers. Without a limit a hostile peer could make this member dial at will. */

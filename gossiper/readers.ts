@@ -75,8 +75,8 @@ class Reader implements ReaderHost {
     return this.#options.requestHandler.id;
   }
 
-  hello(): Omit<Hello, "type" | "id"> {
-    return this.#options.requestHandler.hello();
+  hello(peerId: string | undefined): Omit<Hello, "type" | "id"> {
+    return this.#options.requestHandler.hello(peerId);
   }
 
   /** Begins the reader's record at its first `hello`. Refuses another incarnation on the same connection. */

@@ -417,7 +417,7 @@ export class Session {
   }
 
   #helloUnder(id: string): Hello {
-    const hello: Hello = { type: "hello", id, ...this.#options.host.hello() };
+    const hello: Hello = { type: "hello", id, ...this.#options.host.hello(this.peerId) };
     this.#reported = hello;
     return hello;
   }

@@ -8,10 +8,10 @@
 import type { EngineEvent } from "../events.ts";
 
 /**
- * The time without a newer heartbeat before a suspect counts as crashed, in milliseconds. 1,100: a proxy that
+ * The time without a newer heartbeat before a suspect counts as crashed, in milliseconds. 1,050: a proxy that
  * restarts within a second refuses for less. Lower: a restarting proxy blocks live members. Higher: slower detection.
  */
-export const CONFIRM_AFTER_MS = 1_100;
+export const CONFIRM_AFTER_MS = 1_050;
 
 interface Suspicion {
   /** Start of the wait: the suspicion, or the last newer heartbeat. */

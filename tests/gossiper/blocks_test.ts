@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "../../deps/std_assert.ts";
+import { assert, assertEquals, assertThrows } from "../../deps/std_assert.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 import { TestCluster, type TestClusterOptions } from "../requirements/harness.ts";
@@ -55,6 +55,24 @@ Deno.test("block: the blocked member is refused, gets no gossip, and its state s
     "topology",
   ]]);
   assertEquals(cluster.of("a").values("k"), { a: "of a", c: "of c" });
+});
+
+Deno.test("block: a probe is no heartbeat, so that a member whose own messages are lost notices that it is cut off (E10)", async () => {
+  const config = { ...CONFIG, blockedProbeInterval: 500 };
+  await using cluster = await TestCluster.started(["a", "b"], { config });
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const [from, to] = [cluster.of("b").transport.address, cluster.of("a").transport.address];
+  cluster.network.setFaults({ loss: 1 }, { from, to });
+  await cluster.runUntil(() => cluster.of("a").blocked.b === "expired");
+  const sinceMs = cluster.runtime.monotonicMs();
+  await cluster.advance(4_000);
+  const probes = cluster.sentBy("a", "hello", { to: "b" }).filter(({ atMs }) => atMs > sinceMs);
+  assert(probes.length > 4, `${probes.length} probes were sent`);
+  const { ageMilliseconds } = cluster.of("b").gossiper.explain("a").heartbeat!;
+  assert(ageMilliseconds >= 4_000, `the last heartbeat came ${ageMilliseconds} ms ago`);
+  cluster.network.clearFaults();
+  await cluster.runUntil(() => cluster.isConfirmed(), { withinMs: 2_000 });
+  assertEquals([cluster.of("a").blocked, cluster.of("b").blocked], [{}, {}]);
 });
 
 Deno.test("unblock: ends a block by hand, and the members agree again (R10.1)", async () => {

@@ -69,16 +69,16 @@ export class PoliteRestart {
   }
 
   /**
-   * 2 s. In a cluster of more than eight members not all dial the address: the others hear of it in rounds. If the states
-   * take several messages, each peer sends a part of them in a round, and parts of several peers overlap.
+   * 2 s. In a cluster of more than eight members not all dial the address: the others hear of it in rounds. If the states,
+   * those of departed members too, take several messages, each peer sends a part of them in a round, and parts overlap.
    */
   #boundFor(members: number): number {
-    if (members <= RETURN_DIALERS) return RETURN_BOUND_MS;
     const { gossipInterval, gossipFanOut } = this.#run.scenario.config;
     // Parts come at random, so that the last one is late: after the logarithm of their number times as many.
     const parts = (Math.log(members) + 3) * (this.#messagesForAll() - 1);
     const partsMs = parts / gossipFanOut * gossipInterval;
-    return Math.max(RETURN_BOUND_MS, RETURN_BOUND_MS / 2 + 6 * gossipInterval) + partsMs;
+    const inRoundsMs = members <= RETURN_DIALERS ? 0 : RETURN_BOUND_MS / 2 + 6 * gossipInterval;
+    return Math.max(RETURN_BOUND_MS, inRoundsMs) + partsMs;
   }
 
   /** The number of messages that the states of all members take. Half of a message is for state. */

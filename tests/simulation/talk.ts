@@ -57,6 +57,10 @@ export class Talk {
     const speaker = processes.draw(random, ({ isRunning }) => isRunning);
     // With fewer connections than members, one may be closed while a message is on the way.
     if (!this.#isOn || !speaker || processes.alive.length > maxConnections) return;
+    // Connections that broke without notice during the faults end with the first message.
+    this.#broadcast(speaker);
+    await timeline.pass(8 * gossipRequestTimeout);
+    if (speaker.isOver) return;
     const said = this.#heard.say(speaker);
     let sent: readonly string[] | undefined;
     void messagesOf(speaker.gossiper).broadcast(TOPIC, said).then((result) => {

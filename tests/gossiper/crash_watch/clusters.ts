@@ -10,8 +10,8 @@ import { memoryAddress } from "../../../testing/memory.ts";
 import { TestCluster, type TestMember } from "../../requirements/harness.ts";
 import { ScriptedPeer } from "../../requirements/scripted_peer.ts";
 
-/** The bound for a crash at the default settings: 1.1 s, and the time of the dials. */
-export const FOUND_WITHIN_MS = 1_200;
+/** The bound for a crash at the default settings: 1.05 s, and the time of the dials. */
+export const FOUND_WITHIN_MS = 1_150;
 /** Longer than a crash needs to be found, and shorter than the expiration. */
 export const LONG_MS = 5_000;
 /** Rounds so rare that within a second every dial is for a suspicion. */
