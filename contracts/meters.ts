@@ -183,7 +183,7 @@ export interface Meters {
   pushReceived(outcome: ReceivedPush): void;
   /** This member blocked another one. */
   blocked(reason: BlockReason): void;
-  /** A block ended. */
+  /** A block ended, and its member was heard again or began another incarnation. */
   unblocked(block: BlockEnd): void;
   /** So many other active members are known to have a set of this member, so many milliseconds after it. */
   spread(share: SpreadShare, durationMs: number): void;

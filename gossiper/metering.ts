@@ -41,10 +41,16 @@ interface OpenBlock {
   readonly heartbeat: number;
 }
 
+/** A block that has ended, of a member that has yet to be heard. */
+interface EndedBlock extends OpenBlock {
+  readonly durationMs: number;
+}
+
 /** Reports what happens in the engine of one member. */
 export class Metering {
   readonly #options: MeteringOptions;
   readonly #blocks: BoundedMap<string, OpenBlock>;
+  readonly #ended: BoundedMap<string, EndedBlock>;
   readonly #lag: SpreadLag;
   readonly #startMs: number;
   #hasMet = false;
@@ -55,6 +61,7 @@ export class Metering {
     const { runtime, view } = engineHost;
     this.#options = options;
     this.#blocks = new BoundedMap(maxMembers);
+    this.#ended = new BoundedMap(maxMembers);
     this.#startMs = runtime.monotonicMs();
     this.#lag = new SpreadLag({
       meters,
@@ -73,6 +80,7 @@ export class Metering {
    */
   onExchanged(): void {
     this.#lag.check();
+    for (const [id, block] of this.#ended) this.#judge(id, block);
   }
 
   /** A handshake succeeded. */
@@ -100,12 +108,14 @@ export class Metering {
         // It is not waited for any more.
         return this.#lag.check();
       case "MemberForgotten":
-        return void this.#blocks.delete(event.memberId);
+        this.#blocks.delete(event.memberId);
+        return void this.#ended.delete(event.memberId);
     }
   }
 
   #onBlocked(id: string, reason: BlockReason): void {
     const { meters, engineHost: { view, runtime } } = this.#options;
+    this.#ended.delete(id);
     this.#blocks.set(id, {
       reason,
       sinceMs: runtime.monotonicMs(),
@@ -116,14 +126,21 @@ export class Metering {
   }
 
   #onUnblocked(id: string): void {
-    const { meters, engineHost: { view, runtime } } = this.#options;
     const block = this.#blocks.get(id);
     if (!block) return;
     this.#blocks.delete(id);
-    const { reason, sinceMs, incarnation, heartbeat } = block;
-    const isNewer = (view.heartbeatOf(id)?.number ?? 0) > heartbeat;
-    const wasAlive = isNewer && view.incarnationOf(id) === incarnation && endsWithProofOfLife(reason);
-    meters.unblocked({ reason, durationMs: runtime.monotonicMs() - sinceMs, wasAlive });
+    const durationMs = this.#options.engineHost.runtime.monotonicMs() - block.sinceMs;
+    this.#ended.set(id, { ...block, durationMs });
+    this.#judge(id, { ...block, durationMs });
+  }
+
+  /** A member lived all the time if it is heard again in the same incarnation. A handshake alone says no count. */
+  #judge(id: string, { reason, incarnation, heartbeat, durationMs }: EndedBlock): void {
+    const { meters, engineHost: { view } } = this.#options;
+    const isSame = view.incarnationOf(id) === incarnation;
+    if (isSame && (view.heartbeatOf(id)?.number ?? 0) <= heartbeat) return;
+    this.#ended.delete(id);
+    meters.unblocked({ reason, durationMs, wasAlive: isSame && endsWithProofOfLife(reason) });
   }
 
   #amounts(): Amounts {

@@ -102,15 +102,15 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     return this.#options.self.id;
   }
 
-  hello(peerId: string | undefined): Omit<Hello, "type" | "id"> {
+  hello(peerId = ""): Omit<Hello, "type" | "id"> {
     const { view } = this.#engineHost;
-    // A member that is blocked here must not count this one as heard: it would go on as if it were not cut off.
-    const isActive = peerId !== undefined && view.activeIds().has(peerId);
+    // A member that is blocked here must not take this for a heartbeat: it would go on as if it were not cut off.
+    const isActive = view.activeIds().has(peerId);
     return {
       cluster: this.#options.cluster,
       member: this.#options.self,
       incarnation: view.incarnation,
-      count: isActive ? view.heartbeatOf(view.id)?.number ?? 0 : 0,
+      count: isActive && view.heartbeatOf(view.id)?.number || 0,
       version: PROTOCOL_VERSION,
       // The connection pool adds those of extensions.
       capabilities: [],

@@ -406,13 +406,13 @@ export class Session {
    */
   #isNewRequest(id: string): boolean {
     if (this.#requests.isOfPeer(id)) return this.#requests.acceptOfPeer(id);
-    this.#invalid("The id of a request must begin with d from the dialer, and with a from the acceptor.");
+    this.#invalid("The id must begin with d from the dialer, and with a from the acceptor.");
     return false;
   }
 
   #samePeer(hello: Hello): boolean {
     if (!this.peer || this.peer.id === hello.member.id) return true;
-    this.#invalid("The member's id must stay the same on one connection.");
+    this.#invalid("The member's id must stay the same on a connection.");
     return false;
   }
 
