@@ -6,13 +6,17 @@
 
 import { byCodePoint } from "../engine/state/murmur3.ts";
 import { Backoffs } from "../common/backoff.ts";
-import type { CloseInfo, Connection, Member, Transport } from "../contracts/cluster.ts";
+import type { Connection, Member, Transport } from "../contracts/cluster.ts";
+import { acceptAll } from "./accept_all.ts";
 import { DialLimits } from "./dial_limits.ts";
-import { CLOSE, ConnectionClosed, HearsayError } from "../common/errors.ts";
+import { CLOSE, HearsayError } from "../common/errors.ts";
 import { abortable, deadlineAfter, type Runtime } from "../common/runtime.ts";
 import type { UnknownMessage } from "../protocol/message.ts";
 import type { ReaderHost } from "./readers.ts";
 import type { Routes } from "./routes.ts";
+import { isBroken, pump } from "./pump.ts";
+import { longestUnused } from "./longest_unused.ts";
+import { ReaderSessions } from "./reader_sessions.ts";
 import { Session } from "../protocol/session.ts";
 import type { SessionHost } from "../protocol/session_host.ts";
 
@@ -79,9 +83,7 @@ export class ConnectionPool {
   readonly #dials = new Map<string, Promise<Member>>();
   readonly #dialed = new Set<string>();
   readonly #serving = new Map<Session, Promise<void>>();
-  /** Readers with a complete handshake. They are no peers, whatever id they name. */
-  readonly #readers = new Set<Session>();
-  readonly #silentReaders = new Set<Session>();
+  readonly #readers: ReaderSessions;
   /** Members that closed their last connection because they stopped or no longer needed it. */
   readonly #goneAway = new Set<string>();
   readonly #backoffs: Backoffs;
@@ -96,6 +98,7 @@ export class ConnectionPool {
   /** Makes a pool without connections. */
   constructor(options: ConnectionPoolOptions) {
     this.#options = options;
+    this.#readers = new ReaderSessions(options);
     const { gossipInterval: base, maxBackoff: cap } = options.settings;
     this.#backoffs = new Backoffs({ base, cap });
     this.#unanswered = new Backoffs({ base, cap, tolerated: 2 });
@@ -146,7 +149,7 @@ export class ConnectionPool {
 
   /** The readers with a complete handshake. */
   readers(): ReadonlySet<Session> {
-    return this.#readers;
+    return this.#readers.open;
   }
 
   /** The number of open connections, with those that have no handshake yet. */
@@ -159,12 +162,11 @@ export class ConnectionPool {
    * after a failed dial, after an unanswered request, or after dials to its address found no member.
    */
   isFree(id: string, member: Member | undefined): boolean {
-    if (this.#unanswered.isResting(id, this.#options.runtime.monotonicMs())) return false;
+    const nowMs = this.#options.runtime.monotonicMs();
+    if (this.#unanswered.isResting(id, nowMs)) return false;
     const session = this.#open.get(id);
     if (session) return !session.isBusy;
-    if (this.#dialed.has(id) || this.#backoffs.isResting(id, this.#options.runtime.monotonicMs())) {
-      return false;
-    }
+    if (this.#dialed.has(id) || this.#backoffs.isResting(id, nowMs)) return false;
     const address = member && this.#addressOf(member);
     return address === undefined || this.#dialLimits.isFree({ memberId: id, address });
   }
@@ -235,24 +237,20 @@ export class ConnectionPool {
     return await abortable(this.#dials.get(address) ?? this.#dial(address), signal);
   }
 
+  /** Resolves once the dials that are under way have ended. */
+  async whenDialed(): Promise<void> {
+    await Promise.allSettled(this.#dials.values());
+  }
+
   /** Serves the connections that peers open, until the signal is aborted. */
-  async accept({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    const reader = this.#options.transport.incoming.getReader();
-    const cancel = () => void reader.cancel().catch(() => {});
-    signal.addEventListener("abort", cancel, { once: true });
-    try {
-      if (signal.aborted) return cancel();
-      for (let next = await reader.read(); !next.done; next = await reader.read()) this.#accept(next.value);
-    } finally {
-      signal.removeEventListener("abort", cancel);
-      reader.releaseLock();
-    }
+  accept(options: { readonly signal: AbortSignal }): Promise<void> {
+    return acceptAll(this.#options.transport, (connection) => this.#accept(connection), options);
   }
 
   /** Ends every session and waits until all connections are closed. */
   async close(reason: string): Promise<void> {
     this.#closing.abort(new HearsayError("stopped", reason));
-    await Promise.allSettled(this.#dials.values());
+    await this.whenDialed();
     for (const session of this.#serving.keys()) session.leave(reason);
     await Promise.allSettled(this.#serving.values());
   }
@@ -260,7 +258,7 @@ export class ConnectionPool {
   #accept(connection: Connection): void {
     const { isReader } = connection;
     const session = isReader ? this.#serveReader(connection) : this.#serve(connection, "acceptor");
-    const silent = isReader ? this.#silentReaders : this.#silent;
+    const silent = isReader ? this.#readers.silent : this.#silent;
     silent.add(session);
     // A client that opens connections without a handshake displaces only others of its kind.
     if (silent.size > this.#options.settings.maxHandshakes) {
@@ -358,26 +356,9 @@ export class ConnectionPool {
 
   /** A reader's id may be that of a member: nothing here is recorded under it. */
   #serveReader(connection: Connection): Session {
-    const host: ReaderHost & Partial<SessionHost> = this.#options.readerHost();
-    host.opened = (session) => this.#adoptReader(session);
-    host.ended = (session) => {
-      this.#silentReaders.delete(session);
-      this.#readers.delete(session);
-      host.end();
-    };
-    const session = this.#newSession("acceptor", host as SessionHost);
+    const session = this.#newSession("acceptor", this.#readers.host());
     this.#serving.set(session, pump(connection, session).then(() => void this.#serving.delete(session)));
     return session;
-  }
-
-  #adoptReader(session: Session): void {
-    this.#silentReaders.delete(session);
-    this.#readers.add(session);
-    if (this.#readers.size <= this.#options.settings.maxConnections) return;
-    longestUnused(this.#readers, session)?.end(
-      CLOSE.done,
-      "Too many readers; this one was unused for longest.",
-    );
   }
 
   #adopt(session: Session): void {
@@ -421,30 +402,4 @@ export class ConnectionPool {
     const id = session.peer?.id;
     if (id !== undefined && this.#open.get(id) === session) this.#open.delete(id);
   }
-}
-
-function longestUnused(sessions: Iterable<Session>, except: Session): Session | undefined {
-  let longest: Session | undefined;
-  for (const session of sessions) {
-    if (session === except) continue;
-    if (!longest || session.usedMs < longest.usedMs) longest = session;
-  }
-  return longest;
-}
-
-/** True if a connection ended without a close frame: Deno reports code 0, browsers 1006. */
-function isBroken(code: number): boolean {
-  return code === 0 || code === 1006;
-}
-
-/** Serves one connection until it is closed; an error in it ends this connection only. */
-async function pump(connection: Connection, session: Session): Promise<CloseInfo> {
-  try {
-    await connection.readable.pipeThrough(session).pipeTo(connection.writable);
-  } catch {
-    // The session has rejected the requests that were under way.
-  }
-  const closed = await connection.closed;
-  session.over(new ConnectionClosed(closed.code, closed.reason));
-  return closed;
 }

@@ -350,11 +350,8 @@ export class Session {
   #receiveAck(ack: Ack): void {
     // A forgotten reply is sent again, so nothing is lost.
     const sent = this.#replies.take(ack.id);
-    if (!sent) {
-      return void (this.#requests.isOwn(ack.id) &&
-        this.#invalid("`ack` must have the id of a request of the peer."));
-    }
-    this.#options.host.acknowledged(this, sent, ack.holds);
+    if (sent) return this.#options.host.acknowledged(this, sent, ack.holds);
+    if (this.#requests.isOwn(ack.id)) this.#invalid("`ack` must have the id of a request of the peer.");
   }
 
   #receiveReconcile(question: Reconcile): void {

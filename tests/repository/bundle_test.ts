@@ -6,6 +6,7 @@ import type * as Browser from "../../browser/mod.ts";
 import { newClusterKey, tokenFor } from "../../security/cluster_keys.ts";
 import { canonicalize as canonicalizeInPage } from "../../tools/bundle/canonicalize.ts";
 import { bundled } from "../browser/bundled.ts";
+import { Program } from "../process/program.ts";
 import { eventually, hears } from "../security/waits.ts";
 
 /** The most bytes of the module in the gzip format, as the task writes it: 60 KiB. */
@@ -33,6 +34,19 @@ Deno.test("bundle: has the exports of browser/mod.ts, no import, and no syntax l
 Deno.test("bundle: nothing of the module needs Deno", () => {
   const inCode = text.replaceAll(/"[^"]*"/g, '""');
   assertEquals(inCode.match(/\b(Deno|process)\b\.\w+/g), null);
+});
+
+Deno.test("bundle: a member in a page goes on after a request that had no answer", async () => {
+  await using process = Program.member({ id: "ada", port: 0, seeds: [], config: CONFIG });
+  const [, address] = await process.until(/"address":"(ws:[^"]+)"/);
+  await using node = await page.join({ cluster: "faults", seeds: [address!], config: CONFIG });
+  await node.whenMembers(2, { signal: AbortSignal.timeout(10_000) });
+  const failures = node.events.subscribe("RequestFailed").getReader();
+  await process.type("block 2000");
+  assertEquals((await failures.read()).value!.peerId, "ada");
+  await process.until(/unblocked/);
+  node.setState("k", "after");
+  await process.until(/"after"/);
 });
 
 Deno.test("bundle: in place of canonical JSON, the same text", () => {

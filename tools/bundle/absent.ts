@@ -1,12 +1,28 @@
 /**
- * In place of parts of the gossiper that do nothing in a page.
+ * In place of parts of the gossiper that do nothing in a page. Each has all public members of the part that it replaces:
+ * a call of a missing one would end the member in the page.
  *
  * @module
  */
 
+import type { CrashWatch as FullCrashWatch } from "../../gossiper/crash_watch.ts";
+import type { DialLimits as FullDialLimits } from "../../gossiper/dial_limits.ts";
+import type { Explanations as FullExplanations } from "../../gossiper/explanations.ts";
+import type { ReaderSessions as FullReaderSessions } from "../../gossiper/reader_sessions.ts";
+import type { RefusedHandshakes as FullRefusedHandshakes } from "../../gossiper/refused_handshakes.ts";
+import type { Session } from "../../protocol/session.ts";
+
+/** The public members of a class. */
+type Public<T> = Pick<T, keyof T>;
+
+/** In place of `gossiper/accept_all.ts`: no connection leads to a page. */
+export async function acceptAll(): Promise<void> {}
+
 /** In place of `gossiper/crash_watch.ts`: a page cannot find out whether an address refuses connections. */
-export class CrashWatch {
+export class CrashWatch implements Public<FullCrashWatch> {
   onConnectionBroken(): void {}
+
+  onFailure(): void {}
 
   onSuspect(): void {}
 
@@ -14,7 +30,7 @@ export class CrashWatch {
 }
 
 /** In place of `gossiper/dial_limits.ts`: a page dials its seeds alone, and no address that a peer names. */
-export class DialLimits {
+export class DialLimits implements Public<FullDialLimits> {
   isFree(): boolean {
     return true;
   }
@@ -31,7 +47,7 @@ export class DialLimits {
 }
 
 /** In place of `gossiper/explanations.ts`: processes explain, because their operators ask. */
-export class Explanations {
+export class Explanations implements Record<keyof FullExplanations, unknown> {
   readonly decisions = { onRefusal(): void {}, onSuspect(): void {} };
 
   explain(): never {
@@ -62,14 +78,20 @@ export function meterDeparture<T>(leave: () => Promise<T>): Promise<T> {
 }
 
 /** In place of `gossiper/readers.ts`: no connection leads to a page, so it serves no reader. */
-export class Readers {
+export class Readers {}
+
+/** In place of `gossiper/reader_sessions.ts`: no connection leads to a page, so it serves no reader. */
+export class ReaderSessions implements Public<FullReaderSessions> {
+  readonly open = new Set<Session>();
+  readonly silent = this.open;
+
   host(): never {
     throw new TypeError("A page serves no reader.");
   }
 }
 
 /** In place of `gossiper/refused_handshakes.ts`: a page is asked for no handshake by an unknown peer. */
-export class RefusedHandshakes {
+export class RefusedHandshakes implements Public<FullRefusedHandshakes> {
   refused(): void {}
 
   succeeded(): void {}
