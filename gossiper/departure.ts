@@ -7,7 +7,7 @@
 import { PeerRefused } from "../protocol/refusal.ts";
 import type { Rounds } from "./rounds.ts";
 import { isStopRefusal } from "./rounds.ts";
-import { type Runtime, sleep } from "../common/runtime.ts";
+import { abortable, type Runtime, sleep } from "../common/runtime.ts";
 
 /** The most exchanges with one peer. A member's entries may need several messages. */
 const MAX_EXCHANGES = 4;
@@ -32,6 +32,8 @@ export interface DepartureOptions {
   readonly fanOut: number;
   /** True if a peer is known to hold the entry of the departure. */
   readonly isAcknowledgedBy: (id: string) => boolean;
+  /** Resolves once the dials that are under way have ended. */
+  readonly whenDialed: () => Promise<void>;
   /** The wait before failed peers are tried again, in milliseconds. */
   readonly retryAfter: number;
   /** Ends the attempt early. */
@@ -40,8 +42,14 @@ export interface DepartureOptions {
 
 /** Sends the departure to `wanted` peers in parallel; another peer takes the place of one that fails. */
 export async function flushDeparture(options: DepartureOptions): Promise<FlushResult> {
-  const { rounds, runtime, fanOut, isAcknowledgedBy, retryAfter, signal } = options;
-  const ids = rounds.shuffledPeers();
+  const { rounds, runtime, fanOut, isAcknowledgedBy, whenDialed, retryAfter, signal } = options;
+  let ids = rounds.shuffledPeers();
+  if (ids.length === 0) {
+    // A peer that is being dialed may list this member already. It would keep it until it expires: the end of the
+    // connection is no evidence of a crash.
+    await abortable(whenDialed(), signal).catch(() => {});
+    ids = rounds.shuffledPeers();
+  }
   const wanted = Math.min(fanOut, ids.length);
   const informed = new Set<string>();
   const isInformed = (id: string) => isAcknowledgedBy(id) || informed.has(id);

@@ -270,6 +270,7 @@ export class Lifecycle {
       runtime: engineHost.runtime,
       fanOut: config.gossipFanOut,
       isAcknowledgedBy: (id) => engineHost.view.isAcknowledgedBy(id, number),
+      whenDialed: () => this.#peers.whenDialed(),
       retryAfter: config.gossipRequestTimeout / 8,
       signal: AbortSignal.any([giveUp.signal, this.#ending.signal]),
     });

@@ -1,5 +1,8 @@
 import { assertEquals, assertLess, assertRejects } from "../../deps/std_assert.ts";
 import { HearsayError } from "../../common/errors.ts";
+import { seeds } from "../../discovery/seeds.ts";
+import { DEFAULT_CONFIG } from "../../options/configuration.ts";
+import { memoryAddress } from "../../testing/memory.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { EXPIRING_CONFIG, withAnsweringPeer } from "../requirements/scripted_pair.ts";
 
@@ -29,6 +32,36 @@ Deno.test("stop: a peer that is gone, and not there at a second dial, is not wai
   const fromMs = cluster.runtime.monotonicMs();
   assertEquals((await cluster.stop("a")).flushed, true);
   assertLess(cluster.runtime.monotonicMs() - fromMs, EXPIRING_CONFIG.gossipRequestTimeout);
+});
+
+Deno.test("stop: a peer whose answer to the first handshake is still under way gets the departure too (R9.1, R9.2)", async () => {
+  await using cluster = new TestCluster(["a", "b"], {
+    fixed: false,
+    cluster: { discovery: seeds([memoryAddress("a", 1)]) },
+  });
+  await cluster.make("a").gossiper.start();
+  await cluster.advance(1_000);
+  cluster.network.setFaults({ delayMs: 50 });
+  await cluster.make("b").gossiper.start();
+  const idsAt = (id: string) => cluster.of(id).gossiper.members.map((member) => member.id).join();
+  await cluster.runUntil(() => idsAt("a") === "a,b");
+  assertEquals(idsAt("b"), "b");
+  assertEquals(await cluster.stop("b"), { acknowledgedBy: 1, wanted: 1, flushed: true });
+  assertEquals(cluster.of("a").blocked, { b: "left" });
+});
+
+Deno.test("stop: a dial that hangs is waited for one request timeout (R9.1)", async () => {
+  await using cluster = new TestCluster(["a", "b"], {
+    fixed: false,
+    cluster: { discovery: seeds([memoryAddress("a", 1)]) },
+  });
+  cluster.network.setFaults({ hang: true });
+  const { gossiper } = cluster.make("b");
+  await gossiper.start();
+  await cluster.advance(100);
+  const fromMs = cluster.runtime.monotonicMs();
+  assertEquals((await cluster.stop("b")).wanted, 0);
+  assertEquals(cluster.runtime.monotonicMs() - fromMs, DEFAULT_CONFIG.gossipRequestTimeout);
 });
 
 Deno.test("stop: an unreachable peer whose connection this member closed itself does not count (R9.2)", async () => {
