@@ -46,7 +46,7 @@ export interface CrashWatchOptions {
 export class CrashWatch {
   readonly #options: CrashWatchOptions;
   readonly #watched = new Map<string, Promise<void>>();
-  /** The times at which the last connections of members broke. */
+  /** The times at which the last connections of members broke, or their answers failed to come. */
   readonly #brokenMs = new BoundedMap<string, number>(MAX_BROKEN);
   readonly #ending = new AbortController();
   readonly #hearsay: TokenBucket;
@@ -66,10 +66,13 @@ export class CrashWatch {
   }
 
   /**
-   * Dials a member again that refused a dial of a round, if its last connection broke and no heartbeat has come since. The
-   * first dials may have ended otherwise: the next process at its address answers slowly while it starts.
+   * Dials a member again that refused a dial of a round, if its last connection broke or its last answer failed to come,
+   * and no heartbeat has come since. The first dials may have ended otherwise: the next process at its address answers
+   * slowly while it starts. Of a process that hung before it was killed, no connection was left to break.
    */
   onFailure(id: string, error: unknown): void {
+    const nowMs = this.#options.engineHost.runtime.monotonicMs();
+    if (error instanceof HearsayError && error.code === "timeout") this.#brokenMs.set(id, nowMs);
     const brokenMs = this.#brokenMs.get(id);
     if (brokenMs === undefined || !isRefusal(error)) return;
     const heardMs = this.#options.engineHost.view.heartbeatReport(id)?.monotonicMs ?? -Infinity;

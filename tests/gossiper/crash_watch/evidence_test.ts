@@ -61,6 +61,23 @@ Deno.test("CrashWatch: a frozen process is not suspected, and suspects no member
   for (const id of ["a", "b", "c"]) assertEquals(withOtherEvents(cluster, id, []), []);
 });
 
+Deno.test("CrashWatch: a member that hung and is then killed is suspected, though no connection is left to break (C1)", async () => {
+  for (const heartbeatExpiration of [Infinity, 60_000]) {
+    await using cluster = await connectedCluster(["a", "b", "c"], { heartbeatExpiration });
+    const { runtime } = cluster.of("c");
+    runtime.freeze();
+    cluster.network.pause(memoryAddress("c", 1));
+    // Silence is noticed after a third of 60 s, and of 20 s without an expiration.
+    await cluster.advance(30_000);
+    assertEquals(withOtherEvents(cluster, "c", []), []);
+    cluster.crash("c");
+    cluster.network.resume(memoryAddress("c", 1));
+    await cluster.runUntil(() => withOtherEvents(cluster, "c", ["suspected", "crashed"]).length === 0, {
+      withinMs: 10_000,
+    });
+  }
+});
+
 Deno.test("CrashWatch: a member that stops stays blocked as left (C1)", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
   const { transport } = cluster.of("c");
