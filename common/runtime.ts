@@ -19,13 +19,19 @@ export interface Runtime {
   setTimer(delayMs: number, callback: () => void): () => void;
 }
 
+/**
+ * The longest delay of a timer, in milliseconds: almost 25 days. A longer one would end at once, so that a source with a
+ * long interval, or with `Infinity`, would be asked without a pause.
+ */
+const LONGEST_MS = 2 ** 31 - 1;
+
 /** The machine's own clocks, timers and random numbers. */
 export const realRuntime: Runtime = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
   random: () => crypto.getRandomValues(new Uint32Array(1))[0]! / 2 ** 32,
   setTimer(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
+    const timer = setTimeout(callback, Math.min(delayMs, LONGEST_MS));
     return () => clearTimeout(timer);
   },
 };

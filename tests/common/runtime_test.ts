@@ -141,6 +141,17 @@ Deno.test("real runtime: is the machine's (R3.1)", async () => {
   assert(drawn.size > 90);
 });
 
+Deno.test("real runtime: a delay beyond the longest of a timer does not end at once", async () => {
+  const early: number[] = [];
+  for (const delayMs of [2 ** 31, 1e12, Infinity]) {
+    const cancel = realRuntime.setTimer(delayMs, () => early.push(delayMs));
+    // The system would set it to 1 ms, before this one.
+    await sleep(realRuntime, 20);
+    cancel();
+  }
+  assertEquals(early, []);
+});
+
 Deno.test("virtual runtime: timers run by time, then by the order in which they were set", async () => {
   const runtime = new VirtualRuntime();
   const expected: string[] = [];
