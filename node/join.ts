@@ -4,6 +4,7 @@
  * @module
  */
 
+import { endingInTime } from "../discovery/ending_in_time.ts";
 import { fixedMembers } from "../discovery/fixed.ts";
 import { seeds as bySeeds } from "../discovery/seeds.ts";
 import { noticingSharedAddress } from "../discovery/shared_address.ts";
@@ -120,7 +121,7 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
   const door = doorOf(options, { config, eventStream });
   const transport = openTransport(options, { config, eventStream, authentication, listen, platform, door });
   try {
-    const discovery = noticingSharedAddress(discoveryOf(options), {
+    const discovery = noticingSharedAddress(endingInTime(discoveryOf(options)), {
       heartbeatExpiration,
       // No other process shares a port that this one listens on.
       probes: options.listen === undefined,
