@@ -118,8 +118,9 @@ export class ConsensusChecks {
     return (value: JsonValue, memberId: string): string | undefined => {
       try {
         const extracted = extractor(deepFreeze(value), memberId);
-        // `canonicalize` does not check numbers and keys; `copyJson` does.
-        return extracted === undefined ? undefined : canonicalize(copyJson(extracted).value)!;
+        if (extracted === undefined) return undefined;
+        // `canonicalize` does not check numbers and keys; `copyJson` does. The value itself was checked when it came.
+        return canonicalize(extracted === value ? value : copyJson(extracted).value)!;
       } catch (error) {
         this.#engineHost.report(where, error);
         return undefined;

@@ -88,6 +88,22 @@ Deno.test("consensus check: the extractor decides what is compared; one that thr
   await cluster.runUntil(() => check.value === "EU");
 });
 
+Deno.test("consensus check: a whole value is compared without a copy, which would cost most of the time (R11.1)", async () => {
+  await using cluster = await TestCluster.started(["a"], { config: CONFIG });
+  const { gossiper } = cluster.of("a");
+  gossiper.setState("many", Array.from({ length: 1_000 }, () => []));
+  const { freeze } = Object;
+  let frozen = 0;
+  Object.freeze = <T>(value: T) => (frozen++, freeze(value));
+  try {
+    gossiper.registerConsensusCheck("many", (value) => value);
+  } finally {
+    Object.freeze = freeze;
+  }
+  // The extractor's value and the agreed one are frozen, 1,001 parts each; a copy would be frozen too.
+  assert(frozen >= 2_002 && frozen < 3_000, `${frozen} parts were frozen`);
+});
+
 Deno.test("consensus check: a callback that throws or rejects emits CallbackFailed, and gossip continues (R11.3)", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
