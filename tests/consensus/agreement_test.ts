@@ -6,7 +6,7 @@ function agreed(value: number) {
   return { value, text: JSON.stringify(value) };
 }
 
-Deno.test("ConsensusWaits: of a member that leaves already, it is over, and each wait has the reason", async () => {
+Deno.test("ConsensusWaits: are over if the member is leaving already, and each wait rejects with the reason", async () => {
   const agreement = new ConsensusWaits<number>(AbortSignal.abort(new RangeError("left")), {});
   assertEquals(agreement.isOver, true);
   await assertRejects(() => agreement.reached(agreed(1)), RangeError, "left");

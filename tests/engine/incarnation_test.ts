@@ -27,7 +27,7 @@ Deno.test("incarnation: a clock before 1970 gives a valid one (E1)", () => {
   assert(isIncarnation(makeIncarnation(-5, 0.5)));
 });
 
-Deno.test("incarnation: one above another is later, also with a clock behind, random part included (E1)", () => {
+Deno.test("incarnationAbove: is later than the given incarnation, even if the clock is behind it (E1)", () => {
   const known = makeIncarnation(5_000, 1 - Number.EPSILON);
   for (const wallMs of [0, 4_999, 5_000, 5_001, 9_000]) {
     for (const random of [0, 0.5]) {
@@ -37,7 +37,7 @@ Deno.test("incarnation: one above another is later, also with a clock behind, ra
   assertEquals(incarnationAbove(known, 4_000, 0.25), makeIncarnation(5_001, 0.25));
 });
 
-Deno.test("incarnation: one above another does not start before the clock (E1)", () => {
+Deno.test("incarnationAbove: does not start before the clock (E1)", () => {
   assertEquals(incarnationAbove(makeIncarnation(5_000, 0.5), 9_000, 0.25), makeIncarnation(9_000, 0.25));
 });
 

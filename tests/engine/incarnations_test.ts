@@ -52,7 +52,7 @@ Deno.test("incarnation: a peer's entries about this member in a higher incarnati
   assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
 });
 
-Deno.test("incarnation: a higher one replaces a lower one whole, without any of its keys (E1)", () => {
+Deno.test("incarnation: a higher incarnation replaces all keys of a lower one (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   deliver(
@@ -80,7 +80,7 @@ Deno.test("incarnation: two with equal milliseconds differ by their random parts
   assertEquals(valueOf(a, "b", "k"), "higher");
 });
 
-Deno.test("incarnation: entries of a lower one are not merged, and are answered with the known version (E1)", () => {
+Deno.test("incarnation: entries of a lower incarnation are not merged, and are answered with the known version (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const held = incarnationAt(clock, 1);
@@ -94,7 +94,7 @@ Deno.test("incarnation: entries of a lower one are not merged, and are answered 
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
 });
 
-Deno.test("incarnation: a member restarted with its clock set back learns of its earlier one and begins a higher one (E1)", () => {
+Deno.test("incarnation: a member whose clock was set back at a restart begins an incarnation above its earlier one (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(b, "k", "before", clock);
@@ -113,7 +113,7 @@ Deno.test("incarnation: a member restarted with its clock set back learns of its
   assertEquals(a.view.phase, "confirmed");
 });
 
-Deno.test("incarnation: an owner that learns of a higher one draws one above it, with a random part of its own (E1)", () => {
+Deno.test("incarnation: an owner that learns of a higher incarnation begins one above it, with a new random part (E1)", () => {
   const incarnations = [0.1, 0.9].map((random) => {
     const clock = new TestClock();
     const [a] = makePair(clock, { random });
@@ -131,7 +131,7 @@ Deno.test("incarnation: an owner that learns of a higher one draws one above it,
   assertNotEquals(incarnations[0], incarnations[1]);
 });
 
-Deno.test("incarnation: an owner learns of a higher one from a handshake, a delta and an answer alike (E1)", () => {
+Deno.test("incarnation: an owner learns of a higher incarnation from a handshake, a delta and an answer alike (E1)", () => {
   for (const way of ["handshake", "delta", "answer", "empty delta"] as const) {
     const clock = new TestClock();
     const [a] = makePair(clock);
@@ -152,7 +152,7 @@ Deno.test("incarnation: an owner learns of a higher one from a handshake, a delt
   }
 });
 
-Deno.test("incarnation: a lower or equal one causes no new one (E1)", () => {
+Deno.test("incarnation: is not renewed if a peer knows an equal or lower incarnation of this member (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   const { incarnation } = a.view;
@@ -167,7 +167,7 @@ Deno.test("incarnation: a lower or equal one causes no new one (E1)", () => {
   assertEquals([refusal, a.view.incarnation], ["id_conflict", incarnation]);
 });
 
-Deno.test("incarnation: a peer with a higher version of this member than it ever sent causes a new one (E1)", () => {
+Deno.test("incarnation: is renewed if a peer has a higher version of this member than this member ever sent (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", 1, clock);
@@ -176,7 +176,7 @@ Deno.test("incarnation: a peer with a higher version of this member than it ever
   assertGreater(a.view.incarnation, incarnation);
 });
 
-Deno.test("incarnation: a renewed one sets every live key again, from number 1, and no deleted key (E1)", () => {
+Deno.test("incarnation: a renewal sets every live key again, from number 1, and no deleted key (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -213,7 +213,7 @@ Deno.test("incarnation: a late acknowledgement of the earlier one does not count
   assertEquals(valueOf(b, "a", "y"), 1);
 });
 
-Deno.test("incarnation: a peer that sends a lower one receives the higher one, whatever version it was known to have (E1)", () => {
+Deno.test("incarnation: a peer that sends a lower incarnation receives the higher one, even if it had acknowledged it (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   handshake(a, b!, clock);

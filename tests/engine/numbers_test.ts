@@ -66,7 +66,7 @@ Deno.test("countHeartbeat: takes a number only where the actor statistics change
   assertEquals([a.view.versionOf("a")?.number, a.view.heartbeatOf("a")?.number], [5, 6]);
 });
 
-Deno.test("numbers: those of other members do not affect a member's own (E2)", () => {
+Deno.test("numbers: a member's own numbers do not depend on those of other members (E2)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const { holds } = note(
@@ -81,7 +81,7 @@ Deno.test("numbers: those of other members do not affect a member's own (E2)", (
   assertEquals(set(a, "x", 1, clock), 1);
 });
 
-Deno.test("incarnation: one more than a year ahead is refused, and the rest of the message is merged (E2)", () => {
+Deno.test("incarnation: is refused more than a year ahead, and the rest of the message is merged (E2)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const good = memberDelta("b", makeIncarnation(clock.wallMs, 0.5), [entry("k", 1, 1)]);
@@ -93,7 +93,7 @@ Deno.test("incarnation: one more than a year ahead is refused, and the rest of t
   assertEquals(valueOf(a, "c", "k"), undefined);
 });
 
-Deno.test("incarnation: one less than a year ahead is believed, because clocks differ (E2)", () => {
+Deno.test("incarnation: is believed less than a year ahead, because clocks differ (E2)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const ahead = memberDelta("b", makeIncarnation(clock.wallMs + 364 * DAY_MS, 0.5), [entry("k", 1, 1)]);
@@ -101,7 +101,7 @@ Deno.test("incarnation: one less than a year ahead is believed, because clocks d
   assertEquals(valueOf(a, "b", "k"), 1);
 });
 
-Deno.test("incarnation: one of the own id more than a year ahead changes nothing, in any form (E2)", () => {
+Deno.test("incarnation: of this member's own id, more than a year ahead, changes nothing in any message (E2)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", 1, clock);

@@ -215,7 +215,7 @@ Deno.test("unversioned member: a blocked one's state is passed on without its he
   assert(nextKeysOfG(a, "b")!.includes("x"));
 });
 
-Deno.test("unversioned member: one with the gracefully-left key is blocked as left (E10)", () => {
+Deno.test("unversioned member: is blocked as left if it has the gracefully-left key (E10)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   sendStateOfG(a, "b", [entry(GRACEFULLY_LEFT_KEY, 5, {})], clock);

@@ -129,7 +129,7 @@ Deno.test("extensions: each announces its capability and receives the messages o
   await end(cluster, peer);
 });
 
-Deno.test("extensions: a second one with the same capability throws, and the first still receives", async () => {
+Deno.test("extensions: the second with a capability throws, and the first still receives", async () => {
   const { cluster, peer } = await withUnknownPeer();
   const [first, second] = [new Listener("one"), new Listener("one")];
   const pool = poolOf(cluster);

@@ -75,7 +75,7 @@ Deno.test("gossiper: a member that learns that it is blocked as expired dials th
   await end(cluster, peer);
 });
 
-Deno.test("extractor: may abort the signal, which stops the gossiper in order; a stop() from it is refused (R1.3)", async () => {
+Deno.test("ConsensusExtractor: may not call `stop()`, and the refused call does not stop the gossiper (R1.3)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: EXPIRING_CONFIG });
   await cluster.runUntil(() => cluster.isConfirmed());
   const [{ gossiper: a }, { gossiper: b }] = [cluster.of("a"), cluster.of("b")];

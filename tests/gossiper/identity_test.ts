@@ -26,7 +26,7 @@ function claimOf(incarnation: Incarnation): Partial<Delta> {
   return { members: [{ id: "a", incarnation, after: 0, reset: false, entries: [] }] };
 }
 
-Deno.test("incarnation: a member that learns of a later one of its id begins one above it and sends that first (E1)", async () => {
+Deno.test("incarnation: a member that learns of a later incarnation of its id begins one above it, and sends that first (E1)", async () => {
   const { cluster, a, peer } = await withAnsweringPeer();
   a.gossiper.setState("k", "v");
   const before = incarnationOf(a);

@@ -146,7 +146,7 @@ Deno.test("watch: with a prefix ends when the member leaves, and its stream drop
   assertEquals((await reader.read()).done, true);
 });
 
-Deno.test("keys: one has at most 1,024 bytes of UTF-8 (R4.2)", async () => {
+Deno.test("keys: a key has at most 1,024 bytes of UTF-8 (R4.2)", async () => {
   await using cluster = new TestCluster(["a"]);
   const { gossiper } = cluster.make("a");
   const longest = "é".repeat(512);

@@ -272,7 +272,7 @@ Deno.test("messages: cannot be had before the start or after the end, and a memb
   assertEquals((await assertRejects(() => messages.broadcast("t", 1), HearsayError)).code, "stopped");
 });
 
-Deno.test("broadcast: one that waits for its member when this member stops ends with it (M1)", async () => {
+Deno.test("broadcast: a message that waits for its member ends when this member stops (M1)", async () => {
   const { cluster, of } = await talking(["a", "b"]);
   await using _ = cluster;
   cluster.network.pause(memoryAddress("b", 1));

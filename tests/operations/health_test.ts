@@ -295,7 +295,7 @@ Deno.test("operations: /members shows members and no key, and the body is fit fo
   assertMatch(members[0].incarnation, /^[0-9a-f]{12}-/);
 });
 
-Deno.test("operations: /metrics is the text of the option, 404 without it, and one sentence if it fails", async () => {
+Deno.test("operations: /metrics answers the text of the option, 404 without it, and a sentence if it fails", async () => {
   await using member = await operated();
   assertEquals(await ask(member.handler, "/metrics"), [404, "This service has no metrics.\n"]);
   let making = Promise.withResolvers<string>();

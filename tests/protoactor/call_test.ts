@@ -102,7 +102,7 @@ Deno.test("gRPC call: a message that comes byte by byte takes no more memory tha
   assertLess(most, 100 * 1024 * 1024);
 });
 
-Deno.test("gRPC call: one that is canceled before it has connected leaves nothing", async () => {
+Deno.test("gRPC call: leaves nothing if it is canceled before it has connected", async () => {
   // A full backlog neither accepts nor refuses a further connection.
   const full = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
   const { port } = full.addr as Deno.NetAddr;

@@ -24,7 +24,7 @@ import {
   valueOf,
 } from "../engine/harness.ts";
 
-Deno.test("departures: a lost request is sent again (E5; there: TestALostRequestIsNeverSentAgain)", () => {
+Deno.test("departures: a lost request is sent again (E5; protoactor-go: TestALostRequestIsNeverSentAgain)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "k", "first", clock);
@@ -34,7 +34,7 @@ Deno.test("departures: a lost request is sent again (E5; there: TestALostRequest
   assertEquals(valueOf(b, "a", "k"), "first");
 });
 
-Deno.test("departures: a delta without entries is recognized as empty (E5; there: TestARequestIsSentThoughThereIsNothingToTell)", () => {
+Deno.test("departures: a delta without entries is recognized as empty (E5; protoactor-go: TestARequestIsSentThoughThereIsNothingToTell)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "k", 1, clock);
@@ -44,7 +44,7 @@ Deno.test("departures: a delta without entries is recognized as empty (E5; there
   assertEquals([delta.members, sent.members.size, eventsOf(a).of("Disseminated")], [[], 0, []]);
 });
 
-Deno.test("departures: at most gossipMaxSend members are sent (E7; there: TestOneMemberMoreThanTheMostIsSent)", () => {
+Deno.test("departures: at most gossipMaxSend members are sent (E7; protoactor-go: TestOneMemberMoreThanTheMostIsSent)", () => {
   const clock = new TestClock();
   const ids = ["a", "b", "c", "d", "e", "f"];
   const [a, , ...others] = makeCluster(ids, clock, { settings: { gossipMaxSend: 3 } });
@@ -56,7 +56,7 @@ Deno.test("departures: at most gossipMaxSend members are sent (E7; there: TestOn
   assertEquals(a.disseminate("b").delta.members.length, 3);
 });
 
-Deno.test("departures: the state of a departed member is dropped (E11; there: TestTheStateOfADepartedMemberIsKeptAndPassedOn)", () => {
+Deno.test("departures: the state of a departed member is dropped (E11; protoactor-go: TestTheStateOfADepartedMemberIsKeptAndPassedOn)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   set(c!, "k", "here", clock);
@@ -70,7 +70,7 @@ Deno.test("departures: the state of a departed member is dropped (E11; there: Te
   assertEquals([valueOf(a, "c", "k"), eventsOf(a).of("MemberForgotten").length], [undefined, 1]);
 });
 
-Deno.test("departures: a newer heartbeat unblocks an expired member (E10; there: TestABlockIsForEver)", () => {
+Deno.test("departures: a newer heartbeat unblocks an expired member (E10; protoactor-go: TestABlockIsForEver)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   deliver(a, "c", { ...memberDelta("b", b!.view.incarnation, [heartbeat(1)]), count: 1 }, clock);
@@ -80,21 +80,21 @@ Deno.test("departures: a newer heartbeat unblocks an expired member (E10; there:
   assertEquals(a.view.blockedMember("b"), undefined);
 });
 
-Deno.test("departures: a member that never sent a heartbeat expires (E9; there: TestAMemberThatNeverSentAHeartbeatNeverExpires)", () => {
+Deno.test("departures: a member that never sent a heartbeat expires (E9; protoactor-go: TestAMemberThatNeverSentAHeartbeatNeverExpires)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   blockTheSilent(a, clock);
   assertEquals(a.view.blockedMember("b")?.reason, "expired");
 });
 
-Deno.test("departures: a consensus check succeeds (E13; there: TestAConsensusCheckNeverSucceeds)", async () => {
+Deno.test("departures: a consensus check succeeds (E13; protoactor-go: TestAConsensusCheckNeverSucceeds)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const check = cluster.of("a").gossiper.registerConsensusCheck("k", (value) => value);
   for (const { gossiper } of cluster.members) gossiper.setState("k", "same");
   assertEquals(await cluster.finish(check.reached()), "same");
 });
 
-Deno.test("departures: leaving takes as long as it needs to spread (R9.2; there: TestLeavingHasOneTickAtMostToSpread)", async () => {
+Deno.test("departures: leaving takes as long as it needs to spread (R9.2; protoactor-go: TestLeavingHasOneTickAtMostToSpread)", async () => {
   const ids = ["a", "b", "c", "d", "e"];
   await using cluster = await TestCluster.started(ids, { config: { gossipFanOut: 3 } });
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -106,7 +106,7 @@ Deno.test("departures: leaving takes as long as it needs to spread (R9.2; there:
   assertEquals(informed.length >= 3, true, `${informed} were informed`);
 });
 
-Deno.test("departures: ages come from the monotonic clock (E9; there: TestAgesCompareWallClocks)", () => {
+Deno.test("departures: ages come from the monotonic clock (E9; protoactor-go: TestAgesCompareWallClocks)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b"], clock);
   deliver(a, "b", memberDelta("b", b!.view.incarnation, [heartbeat(1)]), clock);
@@ -130,7 +130,7 @@ Deno.test("departures: each has a test on both sides", () => {
   const go = [...Deno.readDirSync(folder)].map(({ name }) => Deno.readTextFileSync(new URL(name, folder)))
     .join();
   const theirs = [...go.matchAll(/^func (Test\w+)/gm)].map(([, name]) => name);
-  const ours = Deno.readTextFileSync(new URL(import.meta.url)).matchAll(/; there: (Test\w+)\)/g);
+  const ours = Deno.readTextFileSync(new URL(import.meta.url)).matchAll(/; protoactor-go: (Test\w+)\)/g);
   const counterparts = [...ours].map(([, name]) => name);
   // This test has its counterpart in the vectors.
   assertEquals([...counterparts, "TestWhatThePinnedVersionIsCalled"].sort(), theirs.sort());

@@ -111,7 +111,7 @@ Deno.test("inbound stream: nothing of a sender is taken that cannot be dialed ba
   await close();
 });
 
-Deno.test("inbound stream: one without an identification in time is closed", async () => {
+Deno.test("inbound stream: is closed without an identification in time", async () => {
   const { runtime, here, there, connections, answerAs, send, close } = await makeStage();
   await answerAs("g");
   await runtime.advance(600);
@@ -245,7 +245,7 @@ Deno.test("inbound stream: a batch of too many letters, or of endless names, end
   await close();
 });
 
-Deno.test("inbound stream: one that the other side does not end is ended by this one (R9.4)", async () => {
+Deno.test("inbound stream: is ended by this side if the other side does not end it (R9.4)", async () => {
   const { runtime, network, there, transport, close } = await makeStage();
   const answered = Promise.withResolvers<WritableStreamDefaultWriter<Uint8Array>>();
   const onCall = async (call: Call) => {

@@ -7,7 +7,7 @@ import { end, withScripted, withUnknownPeer } from "../requirements/scripted_pai
 
 const HELLO: Question = { kind: "hello" };
 
-Deno.test("requests: a second one is refused as busy until the first is answered (R2.5)", () => {
+Deno.test("requests: the second is refused as busy until the first is answered (R2.5)", () => {
   const requests = new Requests("d");
   const first = requests.begin(HELLO);
   assertEquals([first.id, requests.isBusy], ["d1", true]);

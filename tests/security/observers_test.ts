@@ -225,7 +225,7 @@ Deno.test("observer: the ninth is refused, and a place is free again once one ha
   for (const each of all) await each[Symbol.asyncDispose]();
 });
 
-Deno.test("observer: a huge message, one that is no request, and a flood close its connection alone", async () => {
+Deno.test("observer: a huge message, an invalid request or a flood closes only its own connection", async () => {
   await using node = await member();
   await using bystander = await Observer.connect(node.address);
   const attacks: readonly (readonly [number, (socket: WebSocket) => void])[] = [

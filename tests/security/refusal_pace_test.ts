@@ -24,7 +24,7 @@ function refusing() {
   return { runtime, pace, refuse, answered: () => answered };
 }
 
-Deno.test("RefusalPace: answers so many refusals of a second at once, and the others after a pause", async () => {
+Deno.test("RefusalPace: answers the first 100 refusals of a second at once, and the others after a pause", async () => {
   const { runtime, pace, refuse, answered } = refusing();
   refuse(PROMPT_REFUSALS_PER_SECOND + 50);
   await runtime.advance(0);
@@ -36,7 +36,7 @@ Deno.test("RefusalPace: answers so many refusals of a second at once, and the ot
   assertEquals(pace.paused, 0);
 });
 
-Deno.test("RefusalPace: looks at so many clients of a second at once, and at the others after a short pause", async () => {
+Deno.test("RefusalPace: handles the first 100 clients of a second at once, and the others after a short pause", async () => {
   const runtime = new VirtualRuntime();
   const pace = new RefusalPace(runtime);
   for (let count = 0; count < PROMPT_CLIENTS_PER_SECOND; count++) assertEquals(pace.arrival(), undefined);
@@ -50,7 +50,7 @@ Deno.test("RefusalPace: looks at so many clients of a second at once, and at the
   assertEquals(pace.arrival(), undefined);
 });
 
-Deno.test("RefusalPace: lets a connection wait that was refused before", async () => {
+Deno.test("RefusalPace: delays the second refusal of a connection", async () => {
   const runtime = new VirtualRuntime();
   const pace = new RefusalPace(runtime);
   const response = new Response(null, { status: 401 });

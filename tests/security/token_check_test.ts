@@ -28,13 +28,13 @@ async function signed(claims: unknown, header: unknown = HEADER): Promise<string
   return `${text}.${new Uint8Array(signature).toBase64({ alphabet: "base64url", omitPadding: true })}`;
 }
 
-Deno.test("token: reads one that is signed as WebCrypto does", async () => {
+Deno.test("checkToken: reads a token that WebCrypto signed", async () => {
   assertEquals(checkToken(await signed(CLAIMS), RULES), { key: KEY, claims: CLAIMS });
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", KEY.bytes)).toHex();
   assertEquals(sha256Hex(KEY.bytes), hash);
 });
 
-Deno.test("token: refuses any fault in one with a valid signature", async () => {
+Deno.test("checkToken: refuses any fault in the claims of a token with a valid signature", async () => {
   const refused: readonly (readonly [reason: RegExp, claims: unknown, header?: unknown])[] = [
     [/JWT with HS256/, CLAIMS, { ...HEADER, alg: "none" }],
     [/JWT with HS256/, CLAIMS, { ...HEADER, alg: "HS512" }],

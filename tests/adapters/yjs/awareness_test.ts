@@ -115,7 +115,7 @@ Deno.test("awareness: each state reaches all, with its member, and changes and i
     assertEquals(a.errors, []);
   }));
 
-Deno.test("awareness: the empty state of a new one is seen, although its clock is 0 in Yjs", () =>
+Deno.test("awareness: the empty state of a new awareness is seen, although its clock is 0 in Yjs", () =>
   editing(2, async ([a, b], cluster) => {
     await cluster.runUntil(() => a!.awareness.getStates().has(b!.client));
     assertEquals(a!.awareness.getStates().get(b!.client), {});
@@ -179,7 +179,7 @@ Deno.test("awareness: a change after a pause is sent at once", () =>
     assertEquals(a!.sets - sets, 1);
   }));
 
-Deno.test("awareness: an idle one sends nothing, and its states outlive the limit of Yjs", () =>
+Deno.test("awareness: sends nothing while it is idle, and its states outlive the limit of Yjs", () =>
   editing(2, async ([a, b], cluster) => {
     b!.set("B");
     await cluster.runUntil(() => a!.seen([b!]) === "b=B");

@@ -31,7 +31,7 @@ Deno.test("peer file: creates its folder, and is readable and writable by its ow
     ]);
   }));
 
-Deno.test("peer file: a second one is refused while the first is open, in this process too", () =>
+Deno.test("peer file: cannot be opened twice, in one process either", () =>
   inFolder(async (folder) => {
     const path = `${folder}/peers.json`;
     const file = await PeerFile.open(path);
@@ -63,7 +63,7 @@ Deno.test("peer file: is replaced as a whole, over the rest of a killed process,
     ]);
   }));
 
-Deno.test("peer file: one that cannot be trusted is refused with the reason, and stays as it is", () =>
+Deno.test("peer file: a file that cannot be trusted is refused with the reason, and stays as it is", () =>
   inFolder(async (folder) => {
     const path = `${folder}/peers.json`;
     const file = await PeerFile.open(path);

@@ -44,7 +44,7 @@ Deno.test("remembered peers: a peer expires after maxAge without activity, and n
   assertEquals(idsOf(peers), "a");
 });
 
-Deno.test("remembered peers: a full set drops the one that is gone the longest, and never an active one", () => {
+Deno.test("remembered peers: a full set drops the peer that is gone for longest, and never an active one", () => {
   const peers = new RememberedPeers({ maxPeers: 2, maxAge: HOUR_MS });
   peers.see([peer("a")], { nowMs: 1, random });
   peers.see([peer("b")], { nowMs: 2, random });

@@ -162,7 +162,7 @@ Deno.test("handshake: ends a suspicion, and a block as crashed (C4, E10)", () =>
   assertEquals(eventTypes(a), ["suspected b", "suspected b", "crashed b", "unblocked b"]);
 });
 
-Deno.test("Engine.clearSuspicion: the next suspicion is a new one (C4)", () => {
+Deno.test("suspicion: after a suspicion was cleared, the next one starts a new wait (C4)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   suspect(a, "b", clock);

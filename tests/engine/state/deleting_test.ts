@@ -61,7 +61,7 @@ Deno.test("tombstone: spreads like any value, also over a third member, and emit
   }
 });
 
-Deno.test("tombstone: one of an unknown key emits no event (E8)", () => {
+Deno.test("tombstone: of an unknown key emits no event (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "k", 1, clock);
@@ -146,7 +146,7 @@ Deno.test("tombstone: the latest entry of a member is not forgotten, whatever it
   assertEquals([a.view.footprint.tombstones, a.view.versionOf("b")?.number], [1, 2]);
 });
 
-Deno.test("tombstone: the latest one is kept through heartbeats, which are not entries, so that a new member can agree (E8)", () => {
+Deno.test("tombstone: is kept as the latest entry despite later heartbeats, so that a new member can agree (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, OPTIONS);
   for (const engine of [a, b]) note(engine, engine.countHeartbeat({}, clock.now));

@@ -60,7 +60,7 @@ Deno.test("acknowledgement: after a lost reply both request and reply are sent a
   ]);
 });
 
-Deno.test("acknowledgement: a lost one causes only the reply's entries to be sent again (E5)", () => {
+Deno.test("acknowledgement: is lost: only the entries of the reply are sent again (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -123,7 +123,7 @@ Deno.test("acknowledgement: counts however late it comes, but only for its own e
   assertEquals(a.view.acknowledgedBy(3), 1);
 });
 
-Deno.test("acknowledgement: a late one of less does not lower a later one (E5)", () => {
+Deno.test("acknowledgement: of an earlier message, arriving late, does not lower the known version (E5)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "x", 1, clock);
@@ -139,7 +139,7 @@ Deno.test("acknowledgement: a late one of less does not lower a later one (E5)",
   assertEquals([nextDelta(a, "b"), a.view.acknowledgedBy(2)], ["a>2:3", 1]);
 });
 
-Deno.test("acknowledgement: a late one of less does not lower what repaired a gap (E5)", () => {
+Deno.test("acknowledgement: of an earlier message, arriving late, does not open a repaired gap again (E5)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "x", 1, clock);
@@ -161,7 +161,7 @@ Deno.test("acknowledgement: a late one of less does not lower what repaired a ga
   assertEquals([nextDelta(a, "b"), a.view.acknowledgedBy(2)], ["a>2:3", 1]);
 });
 
-Deno.test("acknowledgement: a repeated one counts once (E5)", () => {
+Deno.test("acknowledgement: counts once if it is repeated (E5)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "x", 1, clock);
@@ -270,7 +270,7 @@ Deno.test("acknowledgement: none of a peer's counts once a delta of another show
   assertEquals([a.view.acknowledgedBy(number), a.view.isAcknowledgedBy("b", number)], [0, false]);
 });
 
-Deno.test("handshake: a second one in one incarnation changes no known version (E5)", () => {
+Deno.test("handshake: the second in one incarnation changes no known version (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);

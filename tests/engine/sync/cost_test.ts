@@ -323,7 +323,7 @@ Deno.test("cost: the memory of peers is bounded, never a table of peers and memb
   assert(a.view.footprint.pending > limit / 2);
 });
 
-Deno.test("cost: a peer with dropped pending entries counts as up to date, but not as confirmed (E6)", () => {
+Deno.test("cost: a peer whose pending entries were dropped is sent none of them, and does not count as confirmed (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   for (let peer = 0; peer < 8; peer++) loseAll(a, `m${peer}`, clock);

@@ -48,7 +48,7 @@ Deno.test("delta: has every live entry above `after` in rising order, also stati
   assertEquals(delta?.entries[0]?.value, undefined);
 });
 
-Deno.test("delta: a first one starts after 0, a later one after the nearest entry below (E4)", () => {
+Deno.test("delta: the first starts after 0, and a later one after the nearest entry below it (E4)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -142,7 +142,7 @@ Deno.test("gap: for an unknown incarnation, a delta that does not start at 0 is 
   assertEquals(a.view.versionOf("b"), { incarnation, number: 5 });
 });
 
-Deno.test("gap: one in a member does not stop the merge of others in the message (E4)", () => {
+Deno.test("gap: in the delta of one member does not stop the merge of the other members in the message (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c", "d"], clock);
   const incarnation = incarnationAt(clock);
@@ -203,7 +203,7 @@ Deno.test("incarnation: a receiver with an earlier one is sent the present one f
   assertEquals([deltaOf(a, "b", "a")?.after, a.view.acknowledgedBy(1)], [0, 0]);
 });
 
-Deno.test("incarnation: a receiver with a later one is sent nothing of the earlier one (E4)", () => {
+Deno.test("incarnation: a receiver with a later incarnation is sent nothing of the earlier one (E4)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   handshake(a, b!, clock);

@@ -84,7 +84,7 @@ Deno.test("push: has the changes since the last acknowledgement, and the peer me
   });
 });
 
-Deno.test("push: sends each change once, and a later one from the end of the last (S1)", () => {
+Deno.test("push: sends each change once: the next push starts at the end of the last one (S1)", () => {
   const clock = new TestClock();
   const [a] = makeSettledPair(clock);
   set(a, "k", 1, clock);

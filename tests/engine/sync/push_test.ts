@@ -63,7 +63,7 @@ Deno.test("push: does not count as acknowledged, and the next round asks whether
   assertEquals([a.view.phase, a.view.isAcknowledgedBy("b", number)], ["confirmed", true]);
 });
 
-Deno.test("push: a lost one shows as a gap, and the round after repairs it (S2, E4)", () => {
+Deno.test("push: is lost: the next one shows a gap, and the round after it repairs the gap (S2, E4)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   set(a, "k", 2, clock);
@@ -76,7 +76,7 @@ Deno.test("push: a lost one shows as a gap, and the round after repairs it (S2, 
   assertEquals([valueOf(b, "a", "k"), a.view.phase], [2, "confirmed"]);
 });
 
-Deno.test("push: one that was lost with a connection is sent again after the next handshake (S2)", () => {
+Deno.test("push: is sent again after the next handshake if it was lost with its connection (S2)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   set(a, "k", 2, clock);

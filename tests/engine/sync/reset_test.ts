@@ -108,7 +108,7 @@ Deno.test("reset: begins from nothing where a delta would have a gap (E8)", () =
   assertEquals([valueOf(a, "b", "x"), a.view.versionOf("b")?.number], [1, 7]);
 });
 
-Deno.test("reset: one that ends below the version of the same incarnation is ignored, and answered with the version (E8)", () => {
+Deno.test("reset: is ignored and answered with the version if it ends below the version of its incarnation (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
@@ -120,7 +120,7 @@ Deno.test("reset: one that ends below the version of the same incarnation is ign
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
 });
 
-Deno.test("reset: one that ends exactly at the version is merged (E8)", () => {
+Deno.test("reset: is merged if it ends exactly at the version (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
@@ -129,7 +129,7 @@ Deno.test("reset: one that ends exactly at the version is merged (E8)", () => {
   assertEquals(["wrong", "y"].map((key) => valueOf(a, "b", key)), [undefined, 2]);
 });
 
-Deno.test("reset: one of a later incarnation that ends below the version of an earlier one is merged (E8)", () => {
+Deno.test("reset: of a later incarnation is merged, even if it ends below the version of the earlier one (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   deliver(a, "c", memberDelta("b", incarnationAt(clock), [entry("x", 900, 1)]), clock);
@@ -164,7 +164,7 @@ Deno.test("reset: its last number is the floor of its receiver, and not of its o
   }
 });
 
-Deno.test("reset: one that changes nothing is not passed on, and raises no floor (E8)", () => {
+Deno.test("reset: without a change is not passed on, and raises no floor (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   handshake(a, b!, clock);
@@ -178,7 +178,7 @@ Deno.test("reset: one that changes nothing is not passed on, and raises no floor
   assertEquals([eventsOf(a).of("GossipUpdate"), a.disseminate("b").delta.members], [[], []]);
 });
 
-Deno.test("reset: one with only a later tombstone is a change, since its number is part of the digest (E8)", () => {
+Deno.test("reset: with only a later tombstone is a change, since its number is part of the digest (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
@@ -242,7 +242,7 @@ Deno.test("reset: passes from member to member, to every member that still has a
   assertEquals([a, b!, c!].map(({ view }) => view.phase), ["confirmed", "confirmed", "confirmed"]);
 });
 
-Deno.test("reset: a lost one is sent again (E8)", () => {
+Deno.test("reset: is sent again if it was lost (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, OPTIONS);
   set(a, "k", 1, clock);

@@ -43,7 +43,7 @@ Deno.test("dashboard: refuses every method except GET", async () => {
   }
 });
 
-Deno.test("dashboard: has the prefix of its options", async () => {
+Deno.test("dashboard: is served under the path of its option `prefix`", async () => {
   const { cluster, show } = await alone({ prefix: "/admin/gossip/" });
   await using _ = cluster;
   assertEquals((await show(requestOf("/admin/gossip/"), LOCAL))!.status, 200);

@@ -5,7 +5,7 @@ import { closeEverything, httpOf, never, OPTIONS } from "./transports.ts";
 import { RawPeer, UPGRADE } from "./raw_peer.ts";
 import { HandRuntime } from "./hand_runtime.ts";
 
-Deno.test("upgrade: a request that is no upgrade, or does not offer hearsay.v2, is 426 (P1)", async () => {
+Deno.test("upgrade: a request that is no upgrade, or does not offer hearsay.v2, is answered with 426 (P1)", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   await using _ = closeEverything(server);
   const response = await fetch(`${httpOf(server)}/gossip`);
@@ -42,7 +42,7 @@ Deno.test("upgrade: a request to an invalid host is 400 (P1)", async () => {
   }
 });
 
-Deno.test("upgrade: one without its key is 400 (P1)", async () => {
+Deno.test("upgrade: a request without `Sec-WebSocket-Key` is answered with 400 (P1)", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   await using _ = closeEverything(server);
   const { peer, head } = await RawPeer.dial(server.address!, { ...UPGRADE, "sec-websocket-key": undefined });

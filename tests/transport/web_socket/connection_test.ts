@@ -331,7 +331,7 @@ Deno.test("connection: messages after this side's close are neither delivered no
   assertEquals(socket.sent, []);
 });
 
-Deno.test("connection: one that breaks has code 0, and errors its readable (P6)", async () => {
+Deno.test("connection: has code 0 after it broke, and errors its readable (P6)", async () => {
   await using server = new Disposer(new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } }));
   const { peer } = await RawPeer.dial(server.transport.address!);
   const accepted = await take(server.transport);

@@ -57,7 +57,7 @@ Deno.test("dial: rejects at an unused address with a connection error that names
   assertEquals(error.code, "connection");
 });
 
-Deno.test("dial: an abort of the signal ends one to a mute peer at once, with the signal's reason (P4)", async () => {
+Deno.test("dial: to a mute peer ends at once when the signal is aborted, with the signal's reason (P4)", async () => {
   const client = new WebSocketTransport(OPTIONS);
   await using _ = closeEverything(client);
   using tcp = listenTcp();
@@ -71,7 +71,7 @@ Deno.test("dial: an abort of the signal ends one to a mute peer at once, with th
   assertEquals(await dialed.catch((error) => error), reason);
 });
 
-Deno.test("dial: connectTimeout ends one that no signal ends (P4)", async () => {
+Deno.test("dial: ends after connectTimeout if no signal ends it (P4)", async () => {
   const runtime = new HandRuntime();
   const client = new WebSocketTransport({ ...OPTIONS, runtime, connectTimeout: 3_000 });
   await using _ = closeEverything(client);
@@ -84,7 +84,7 @@ Deno.test("dial: connectTimeout ends one that no signal ends (P4)", async () => 
   assertEquals(runtime.set, []);
 });
 
-Deno.test("dial: one under way when the transport closes, and one after, are refused as stopped (R9.4)", async () => {
+Deno.test("dial: is refused as stopped if it is under way when the transport closes, and after the close (R9.4)", async () => {
   const client = new WebSocketTransport(OPTIONS);
   using tcp = listenTcp();
   const dialed = client.dial(tcp.address, { signal: never });

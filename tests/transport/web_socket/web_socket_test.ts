@@ -165,7 +165,7 @@ Deno.test("close: may be called again, and resolves alike (R9.4)", async () => {
   assertEquals((await two.server.incoming.getReader().read()).done, true);
 });
 
-Deno.test("addressOf: refuses a host or a URL with more parts than that (P1)", async () => {
+Deno.test("addressOf: refuses a host with more than a name or an address, and a URL with more than a path (P1)", async () => {
   const transport = new WebSocketTransport({ path: "gossip", maxMessageBytes: 1_000 });
   const member = { id: "m", host: "10.0.0.5", port: 7001, kinds: [] };
   assertEquals(transport.addressOf(member), "ws://10.0.0.5:7001");
