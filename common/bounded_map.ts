@@ -8,7 +8,7 @@
 export class BoundedMap<K, V> extends Map<K, V> {
   readonly #most: number;
 
-  /** Makes an empty map of at most so many keys; `Infinity` for no limit. */
+  /** Makes an empty map of at most `most` keys; `Infinity` for no limit. */
   constructor(most: number) {
     super();
     this.#most = most;

@@ -22,7 +22,7 @@ export function toBase64Url(bytes: Uint8Array): string {
 /**
  * The bytes of a base64url text, with or without padding.
  *
- * @throws {SyntaxError} if the text is none.
+ * @throws {SyntaxError} if the text is not base64url.
  */
 export function fromBase64Url(text: string): Uint8Array<ArrayBuffer> {
   const { fromBase64 } = Uint8Array as unknown as { readonly fromBase64?: Decoder };

@@ -19,8 +19,8 @@ export class ReportOnce {
   readonly #reasonsBy = new BoundedMap<string, BoundedMap<string, true>>(MAX_SUBJECTS);
 
   /**
-   * Records a failure; returns true if it must be reported. That is the first time, and while `mayReport`, which is asked
-   * for a new reason alone, has returned false.
+   * Records a failure; returns true if it must be reported: its reason was not reported yet, and `mayReport` returns true.
+   * `mayReport` is called for new reasons only. A refused reason counts as not reported.
    */
   claim(about: string, reason: string, mayReport: () => boolean = () => true): boolean {
     const reported = this.#reasonsBy.get(about);

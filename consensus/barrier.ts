@@ -58,7 +58,7 @@ const OPTIONS: Rules<BarrierOptions> = {
   signal: SIGNAL,
 };
 /** The time between two looks at members that do not count as active, in milliseconds. */
-const LOOK_AGAIN_MS = 100; // mutant replace-value: twice as long would do as well.
+const LOOK_AGAIN_MS = 100; // mutant replace-value: twice the time serves as well.
 /** The most ids in the text of an error. */
 const MAX_NAMED = 10;
 

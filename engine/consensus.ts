@@ -47,7 +47,7 @@ export class ConsensusCheck {
   }
 
   /**
-   * Evaluates the check; returns true if {@linkcode ConsensusCheck.agreed} changed. Without a number of active members, no
+   * Evaluates the check; returns true if {@linkcode ConsensusCheck.agreed} changed. With `activeMembers` undefined, no
    * consensus is possible.
    */
   update(activeMembers: number | undefined): boolean {

@@ -185,7 +185,7 @@ export class Engine {
   clearSuspicion(memberId: string): WithEvents {
     return this.#transaction(undefined, () => {
       this.#parts.suspicions.remove(memberId);
-      // mutant delete-statement: Transactions.run() spreads the result, and undefined spreads to as little.
+      // mutant delete-statement: Transactions.run() spreads the result; undefined adds no fields either.
       return {};
     });
   }
@@ -244,9 +244,9 @@ export class Engine {
   }
 
   /**
-   * A peer that refused this member knows this incarnation of it. If it is later than its own, this member begins one
-   * above (E1). A member with a clock that was set back is accepted again in this way. With signing on, `isSigned` must be
-   * true: this member signed a state of that incarnation.
+   * A peer refused this member, because it knows `incarnation` of it. If that one is later than this member's own, this
+   * member begins one above it (E1). Without this, peers would refuse a member after its clock was set back. With signing
+   * on, this happens only if `isSigned`: this member signed a state of that incarnation.
    */
   reportedIncarnation(
     incarnation: Incarnation,

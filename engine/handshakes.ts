@@ -98,7 +98,8 @@ export class Handshakes {
     if ((membership.latestIncarnation(peer.id) ?? "") > peer.incarnation) {
       // The peer's clock was set back, or another process has its id.
       if (!signs || identity.canProve(peer.id, peer.maxMessageBytes)) return false;
-      // The peer would not believe this without a proof. Its own handshake is signed and recent, and counts for more.
+      // The peer believes in a later incarnation of it only with a proof. There is none, so its handshake, signed and recent,
+      // counts for more.
       merge.forgetIncarnation(peer.id, peer.incarnation, now);
     }
     merge.beginIncarnation(peer.id, peer.incarnation, now);

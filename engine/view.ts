@@ -330,7 +330,10 @@ export class EngineView {
     return this.#parts.own.state.size.heapBytes;
   }
 
-  /** The bytes of other members' state, and how often there was no room for more (rule E15). */
+  /**
+   * The bytes of other members' state, the number of states `dropped` to make room, and the number of deltas `refused`
+   * because there was none (rule E15).
+   */
   get room(): { readonly bytes: number; readonly dropped: number; readonly refused: number } {
     const { dropped, refused } = this.#parts.room;
     return { bytes: this.#parts.store.held.bytes, dropped, refused };

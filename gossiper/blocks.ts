@@ -8,7 +8,10 @@ import { NAME } from "../options/member_rules.ts";
 import { assertNone, rule } from "../options/rules.ts";
 import type { EngineHost } from "./engine_host.ts";
 
-/** Blocks a member by hand; returns false if it was before. Throws if the id is invalid, this member's own, or one too many. */
+/**
+ * Blocks a member by hand; returns false if it was blocked by hand already. Throws if the id is invalid, this member's own,
+ * or one too many.
+ */
 export function blockByHand(engineHost: EngineHost, id: string): boolean {
   const other = rule((given) => given !== engineHost.view.id, { allowed: "the id of another member" });
   assertNone([...NAME("id", id), ...other("id", id)]);

@@ -76,7 +76,7 @@ export class CrashWatch {
     const brokenMs = this.#brokenMs.get(id);
     if (brokenMs === undefined || !isRefusal(error)) return;
     const heardMs = this.#options.engineHost.view.heartbeatReport(id)?.monotonicMs ?? -Infinity;
-    // One that was under way may come later than the break.
+    // A heartbeat that was under way may arrive after the break.
     if (heardMs <= brokenMs + this.#waitMs) this.#watch(id, { isHearsay: false });
   }
 

@@ -258,7 +258,7 @@ export class Lifecycle {
     const { engineHost, config } = this.#options;
     this.#leaving.abort();
     if (engineHost.view.isFenced) {
-      // Peers would take a departure under this id for one of the other process that uses it.
+      // Another process uses this id. Peers would block it if they received a departure under the id.
       await this.#looping;
       return { acknowledgedBy: 0, wanted: 0, flushed: true };
     }

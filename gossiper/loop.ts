@@ -7,7 +7,7 @@
 import type { Runtime } from "../common/runtime.ts";
 
 /**
- * Rounds that are asked for begin at most so often in one interval. 10: with the default interval every 30 ms, so that a
+ * The most rounds that {@linkcode Loop.now} begins in one interval. 10: one in 30 ms with the default interval, so that a
  * caller in a loop cannot exceed the message rate of a peer.
  */
 const ASKED_PER_INTERVAL = 10;
@@ -17,7 +17,7 @@ export interface LoopOptions {
   readonly runtime: Runtime;
   /** The time between the starts of two rounds, in milliseconds. */
   readonly interval: number;
-  /** Runs one round. The next round waits for its end. Without `isDue` it was asked for between two intervals. */
+  /** Runs one round. The next round waits for its end. `isDue` is false for an extra round that {@linkcode Loop.now} began. */
   readonly round: (isDue: boolean) => Promise<void>;
   /** Called when the wait for a round has ended, with its delay in milliseconds. */
   readonly onWoken?: ((lateMs: number) => void) | undefined;
@@ -33,7 +33,7 @@ export class Loop {
   #skipped = 0;
   /** Ends the wait for the next round. */
   #wake: () => void = () => {};
-  /** The next round, if one is asked for. */
+  /** The next round, if {@linkcode Loop.now} was called for it. */
   #asked: PromiseWithResolvers<void> | undefined;
   #beganMs = -Infinity;
 
@@ -53,8 +53,8 @@ export class Loop {
   }
 
   /**
-   * Begins a round now, without a change of the others. After a round that has just begun it waits for a tenth of the
-   * interval, and for the end of that round. Resolves at its end, or at that of the loop.
+   * Begins an extra round now; the rounds at whole intervals stay. It begins at least a tenth of an interval after the
+   * start of the last round, and after its end. Resolves at the end of the extra round or of the loop.
    */
   now(): Promise<void> {
     this.#asked ??= Promise.withResolvers();

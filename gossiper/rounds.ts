@@ -98,7 +98,7 @@ export class Rounds {
   #draw(): string[] {
     const { gossipFanOut } = this.#options.settings;
     if (!this.#isIdle()) return this.#drawPeers(this.#roundRobin, gossipFanOut);
-    // mutant swap-arithmetic 2, replace-value: any one of ten, counted up or down.
+    // mutant swap-arithmetic 2, replace-value: it does not matter which one of ten rounds dials.
     if (this.#idleRounds++ % ROUNDS_PER_DIALING_ROUND === 0) {
       const unconnected = this.#drawPeers(
         this.#roundRobin,

@@ -96,7 +96,10 @@ export function actorCountOf(view: EngineView, id: string, kind: string): number
   return Object.hasOwn(counts, kind) ? counts[kind] : undefined;
 }
 
-/** The codec has checked the form of the statistics, and that each count is a whole number. */
+/**
+ * The actor counts in a member's heartbeat, by kind. They need no check here: `protocol/any_value.ts` checks those of other
+ * members, and `gossiper/actor_counts.ts` those of this one.
+ */
 function countsOf(view: EngineView, id: string): Readonly<Record<string, number>> {
   const value = view.get(id, HEARTBEAT_KEY)?.value as { readonly [field: string]: JsonValue } | undefined;
   const statistics = value?.["actorStatistics"] as

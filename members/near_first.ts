@@ -44,11 +44,12 @@ export class NearFirst implements Routes {
     this.#peers = peers;
   }
 
-  /** All near peers, and one far peer for each eight of them, by lot. */
+  /** All near peers, and one random far peer for each eight of them. */
   turn(ids: readonly string[]): readonly string[] {
     const [near, far] = this.#split(ids, (id) => id);
     if (near.length === 0 || this.#signs) return ids;
-    // Crashes show by connections, so a cluster whose members can all be connected gets all connections as fast as without.
+    // Broken connections show crashes. If a member can be connected to all, its unconnected far peers come in every turn, so
+    // that all connections are made as fast as without `nearFirst`.
     const isMesh = ids.length < this.#insight.config.maxConnections;
     const lot = isMesh ? far.filter((id) => this.#peers.session(id)) : far;
     const unconnected = isMesh ? far.filter((id) => !this.#peers.session(id)) : [];
@@ -62,7 +63,7 @@ export class NearFirst implements Routes {
     return own !== undefined && zone !== undefined && zone !== own;
   }
 
-  /** True once all are known to agree, while newer counts of the peer arrive, by whichever way. */
+  /** True while all members are known to agree, and newer heartbeats of the peer arrive, from itself or by relays. */
   isAtRest(id: string): boolean {
     const { host: { runtime, view }, config } = this.#insight;
     if (view.phase !== "confirmed" || this.#signs || !this.isFar(id)) return false;
@@ -100,7 +101,7 @@ export class NearFirst implements Routes {
     });
   }
 
-  /** True where members sign: each must then hear every other itself (rule L4), so rounds make no difference. */
+  /** True if members sign. Each must then hear every other itself (rule L4), so rounds treat near and far peers alike. */
   get #signs(): boolean {
     const { view } = this.#insight.host;
     return view.get(view.id, SIGNING_KEY) !== undefined;

@@ -20,12 +20,12 @@ export interface LeaveOnPageHideOptions {
 const OPTIONS = optionsOf<LeaveOnPageHideOptions>({ onReturn: FUNCTION });
 
 /**
- * How long a page that goes away holds on to its connections, in milliseconds. Chromium resets a connection that has unread
- * data, and a reset takes what the peer has not read yet: without this, one departure in a hundred was lost to a busy peer.
- * With 50 a busy machine still lost some. Longer: each departure delays the next page by as much.
+ * The time for which a page that goes away keeps its connections open, in milliseconds. Chromium resets a connection that
+ * has unread data, and the peer then loses what it has not read yet: without this, a busy peer lost one departure in a
+ * hundred. 100: with 50 a busy machine still lost some. Longer: each departure delays the next page by as much.
  */
 const LINGER_MS = 100;
-/** More turns than the streams of a connection take to write a message. */
+/** The microtasks that a page waits for first: more than the streams of a connection take to write a message. */
 const TURNS = 100;
 
 /** The parts of a page that this module uses. */

@@ -73,7 +73,7 @@ export class OwnLog {
   /** The callbacks and discoveries with a logged error. */
   readonly #reported = new ReportOnce();
   #conflictMs = -Infinity;
-  /** True after a line that says so, until the line that it is over. */
+  /** True from the line that the member is alone, or isolated, until the line that this is over. */
   readonly #saidTo = { beAlone: false, beIsolated: false };
   #refusals = { sinceMs: -Infinity, lines: 0 };
 

@@ -185,7 +185,7 @@ export class Session {
     this.#requests.takeUnderWay()?.answer.reject(this.#ended);
     this.#outbox.end(closeCode === CLOSE.done ? undefined : this.#ended);
     // A peer that no longer reads must not keep the connection open; the unsent messages are then dropped.
-    // mutant replace-value: a third of the timeout would do as well.
+    // mutant replace-value: a third of the timeout serves as well.
     this.#startTimer(() => this.over(this.#ended), this.#options.requestTimeout / 2);
     this.#options.host.ended(this);
   }
@@ -219,8 +219,8 @@ export class Session {
     const request = this.#requests.begin(question);
     this.#usedMs = this.#options.runtime.monotonicMs();
     const sent = make(request.id);
-    // A request that expires unsent is dropped: no code waits for its answer, and the peer may be blocked by now. At the
-    // end of the session unsent ones still go: one of them may be the departure.
+    // A request that timed out before it was sent is dropped: no code waits for its answer, and the peer may be blocked by
+    // now. At the end of the session all unsent requests are still sent, because one may be the departure.
     this.#outbox.push(() => this.#requests.isLate(request) ? undefined : sent);
     try {
       return await abortable(request.answer.promise, signal);
@@ -377,7 +377,7 @@ export class Session {
     if (id !== undefined && !this.#requests.made(id)) return this.#invalid(UNKNOWN_ID);
     const request = id === undefined ? this.#requests.takeUnderWay() : this.#requests.take(id);
     this.#timeouts = 0;
-    // Only a request is refused as blocked, be it late.
+    // `blocked` always answers a request, perhaps one that timed out. Without a request it is ignored.
     if (refusal.code === "blocked" && id === undefined && !request) return;
     const invalid = this.#options.host.refused(this, refusal, examined);
     request?.answer.reject(new PeerRefused(refusal));

@@ -67,7 +67,7 @@ export class Agreement {
   readonly #node: RoleNode;
   readonly #options: AgreementOptions;
   readonly #ending = new AbortController();
-  #seen: CandidateSet = { hash: "", candidates: [] }; // mutant replace-value: no set has this hash.
+  #seen: CandidateSet = { hash: "", candidates: [] }; // mutant replace-value: no set has this or that hash.
   /** The time of the last change of the set, or of the end of the last trouble. */
   #changedMs: number;
   /** The sets seen since the last agreement, without the agreed one. */

@@ -51,7 +51,7 @@ export interface CandidateFilter {
 const MAX_EPOCH = 2 ** 52;
 /** The longest hash in a report that is read. */
 const MAX_HASH = 40;
-/** A weight of more would leave the others next to nothing. */
+/** The highest weight: with a higher one the other candidates would get almost no keys. */
 const MAX_WEIGHT = 1_000;
 
 /** The candidates at this moment. */

@@ -34,7 +34,7 @@ export function ownersOf<T extends Ranked>(
   scored.sort(order);
   const owners: string[] = [];
   let left = scored.map(({ candidate }) => candidate);
-  // mutant move-bound 2: one more turn adds none.
+  // mutant move-bound 2: one turn more adds no owner.
   while (left.length > 0 && owners.length < replicas) {
     const zones = new Set<string | undefined>();
     const passed: T[] = [];
@@ -55,7 +55,7 @@ function order(one: Scored, other: Scored): number {
 
 /** The logarithmic score: the best of several is each one with a probability in proportion to its weight. */
 function scoreOf(key: string, { id, weight }: Ranked): number {
-  // mutant replace-value 1, swap-arithmetic 1: any fraction keeps the logarithm from that of 0.
+  // mutant replace-value 1, swap-arithmetic 1: any fraction keeps the argument of the logarithm above 0.
   // The length keeps `a` and `bc` apart from `ab` and `c`.
   const unit = (hash53(`${key.length}:${key}${id}`) + 0.5) / 2 ** 53;
   return -weight / Math.log(unit);

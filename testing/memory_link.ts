@@ -10,7 +10,7 @@ import { drawDelay, type FaultTable, type LinkFaults } from "./memory_faults.ts"
 
 /** The most messages in transit or unread in one direction; then the writer has to wait. */
 export const WINDOW_MESSAGES = 32;
-/** The most bytes, likewise; one message may exceed it. The default of `maxMessageBytes`. */
+/** The most bytes in transit or unread in one direction; a single message may exceed it. The default of `maxMessageBytes`. */
 export const WINDOW_BYTES: number = 1024 * 1024;
 
 /** A message and its size in bytes of UTF-8, or the sender's close. */

@@ -130,7 +130,7 @@ export class VirtualRuntime implements Runtime {
 
 /** How a {@linkcode Machine} differs from others. */
 export interface MachineOptions extends VirtualRuntimeOptions {
-  /** How many milliseconds pass on its clocks in one of the others'; 1 by default. */
+  /** The speed of its clocks: the milliseconds that pass on them in one millisecond of the shared time; 1 by default. */
   readonly rate?: number;
 }
 

@@ -51,7 +51,7 @@ export function updateOf({ clientId, clock, state }: AwarenessEntry): Uint8Array
 
 function bytesOfCount(count: number): number[] {
   const bytes: number[] = [];
-  // Not by bits: a count may have more than 32.
+  // Bit operators would cut a count to 32 bits.
   for (; count > 127; count = Math.floor(count / 128)) bytes.push(128 + count % 128);
   return [...bytes, count];
 }

@@ -186,7 +186,7 @@ async function examineAll(
   }));
 }
 
-/** The diagnosis that came farthest: its fault says most. */
+/** The diagnosis with the most steps: its fault is the most specific one. */
 function farthest(diagnoses: readonly Diagnosis[]): Diagnosis | undefined {
   return diagnoses.toSorted((one, other) => other.steps.length - one.steps.length)[0];
 }

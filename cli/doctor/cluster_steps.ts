@@ -20,15 +20,15 @@ const LATE_INTERVALS = 10;
 /** The subject of the diagnosis of the others. */
 export const OTHERS = "The other members";
 
-/** Faults of the way from here that say nothing of a member that its peers hear. */
+/** Faults of the path from this process. They do not count against a member that its peers hear. */
 const FROM_HERE: readonly FaultCode[] = ["name", "notListening", "unreachable", "tls", "proxy"];
-/** Faults that keep this command from asking, and no peer from gossiping. */
+/** Faults that keep this command from asking a member, but keep no peer from gossiping with it. */
 const OF_ASKING: readonly FaultCode[] = ["address", "observers", "permission", "version"];
 
 /** Asks the other members, those in doubt first; the steps have one for each. `undefined` if there are none to ask. */
 export async function examineOthers(
   { scheme, facts, members, explain }: {
-    /** That of the asked member: the others have a host and a port, or a whole URL. */
+    /** The URL scheme of the asked member, for other members that have a host and a port only. */
     readonly scheme: string;
     readonly facts: Facts;
     readonly members: readonly ObservedMember[];
@@ -66,7 +66,7 @@ export interface Running {
   readonly observer: NonNullable<Examined["observer"]>;
 }
 
-/** Adds a fault to the members that do not know the first one, nor it them: each of both belongs to another cluster. */
+/** Adds a fault to each member that does not know the first one, and is unknown to it: the two are in different clusters. */
 export async function judgeSplit([first, ...others]: readonly Running[]): Promise<void> {
   for (const other of others) {
     const ids = [first!.facts.self, other.facts.self] as const;
@@ -85,7 +85,7 @@ export async function judgeSplit([first, ...others]: readonly Running[]): Promis
   }
 }
 
-/** More for a member that is more in doubt. */
+/** The doubt about a member: the highest is asked first. */
 function doubt(member: ObservedMember, facts: Facts): number {
   return (member.status === "alive" ? 0 : 4) + (isLate(member, facts) ? 2 : 0) + (member.lacks ? 1 : 0);
 }
@@ -94,7 +94,7 @@ function isLate({ heartbeat }: ObservedMember, { settings }: Facts): boolean {
   return heartbeat === null || heartbeat.ageMs > LATE_INTERVALS * settings.gossipInterval;
 }
 
-/** Another member, and what came of asking it. */
+/** Another member, and the result of asking it. */
 interface Asked extends Examined {
   readonly member: ObservedMember;
   readonly facts: Facts;

@@ -148,10 +148,11 @@ export class Heartbeats {
   applyOwnCount(id: string, count: number, now: Instant): void {
     if (id === this.#selfId) return;
     const state = this.#store.log.get(id);
-    // A new member has no count yet, and a member without room for its state here lives all the same.
+    // A new member has no count yet. A member that found no room for its state here has none either, but it lives.
     if (!state || (count === 0 && !state.isUnversioned)) return this.#membership.heartbeat(id, now);
     const isFalse = count < state.heartbeatCount - MOST_AHEAD * this.#stride;
-    // An unversioned member has its counts in its entries. Its answer alone gives the other members no count.
+    // An unversioned member sends its counts as entries. An answer of it has no count that could be passed on, so it does not
+    // keep the member alive here either.
     if (state.isUnversioned || (!isFalse && count <= state.heartbeatCount)) return;
     if (isFalse) state.heartbeatCount = count;
     else this.#raise(state, count, now, id);

@@ -97,7 +97,7 @@ export class Room {
     const { maxHeldBytes } = this.#settings;
     const left = () => maxHeldBytes - this.#held.bytes + this.#held.bytesOf(id);
     if (wanted <= left()) return wanted;
-    // mutant drop-fallback: undefined is above no time either; the type needs it.
+    // mutant drop-fallback: a comparison with undefined is false, too; the type needs the fallback.
     if ((this.#restingUntilMs.get(id) ?? -Infinity) > now.monotonicMs) return this.#held.bytesOf(id);
     while (wanted > left()) {
       const victim = this.#largest(id, wanted);

@@ -113,14 +113,14 @@ export function withValues(
   for (const entry of delta.entries) {
     const { renews, ...rest } = entry;
     const before = renews === undefined ? undefined : held?.live(entry.key);
-    // Nothing at or below the version is merged again.
+    // An entry at or below the version is not merged again.
     const isLate = entry.number <= (held?.version ?? 0);
     if (before && (before.number === renews || before.number === entry.number)) {
       if (!isLate && !mayRenew(before.json.length)) break;
       // The text is enough: the value would be parsed.
       entries.push({ ...rest, type: before.type, json: before.json });
     } else if (renews === undefined) entries.push(entry);
-    // A copy at the version where the range begins may have come in parts, without each value that the sender has had.
+    // The copy here may have come in parts, and lack a value that the sender replaced meanwhile.
     else if (!isLate) return undefined;
   }
   return { ...delta, entries };

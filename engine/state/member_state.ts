@@ -33,9 +33,9 @@ export interface KnownChanges {
 }
 
 /** Up to 8 keys are found by a walk: a map would take more memory than the entries. */
-// mutant replace-value: with and without the map the same is found.
+// mutant replace-value: the walk and the map find the same entry.
 const FEW_KEYS = 8;
-// mutant replace-value 2: a floor of 0 is below everything, whatever its serial.
+// mutant replace-value 2: a floor of 0 is below every number, so its serial has no effect.
 const NO_FLOOR = { number: 0, serial: 0 };
 const NO_DELETIONS: ReadonlySet<StoredEntry> = new Set();
 
@@ -147,7 +147,7 @@ export class MemberState implements Link<MemberState> {
 
   /** The entry of a key, a tombstone included. */
   get(key: string): StoredEntry | undefined {
-    // mutant delete-statement: the walk finds the same, only slower.
+    // mutant delete-statement: the walk finds the same entry, only slower.
     if (this.#byKey) return this.#byKey.get(key);
     let held = this.#entries.newest;
     while (held && held.key !== key) held = held.older;
@@ -232,7 +232,7 @@ export class MemberState implements Link<MemberState> {
     return this.#deletions ?? NO_DELETIONS;
   }
 
-  /** True if a part of a reset shows that a stored entry has to go: else it can be merged like any other delta. */
+  /** True if a part of a reset shows that a stored entry must be removed. Otherwise the part is merged like any delta. */
   isWrongBy({ after, entries }: MemberDelta): boolean {
     const last = entries.at(-1)?.number ?? after;
     const delta = new Map(entries.map((entry) => [entry.key, entry]));
@@ -241,13 +241,13 @@ export class MemberState implements Link<MemberState> {
       if (entry.number > after && !isTombstone(entry) && !isSame(entry, delta.get(entry.key))) return true;
     }
     return entries.some((entry) => {
-      // A held entry above the part was set later than the state of which this is a part.
+      // A stored entry above the part was set after the state from which the part was taken.
       if (isTombstone(entry) || entry.number > this.version) return false;
       return (this.get(entry.key)?.number ?? 0) <= last && !isSame(entry, this.live(entry.key));
     });
   }
 
-  /** All entries after a part of a reset. Undefined if no stored entry has to go. */
+  /** All entries of this state once a part of a reset is merged; undefined if no stored entry must be removed. */
   repairedBy(delta: MemberDelta): SentEntry[] | undefined {
     if (!this.isWrongBy(delta)) return undefined;
     const { after, entries } = delta;
@@ -270,7 +270,7 @@ export class MemberState implements Link<MemberState> {
     const held = this.#placed(entry, serial, { dueMs, before });
     this.#entries.put(held);
     this.#byKey?.set(held.key, held);
-    // mutant negate-condition, move-bound, delete-statement: with and without the map the same is found.
+    // mutant negate-condition, move-bound, delete-statement: the walk and the map find the same entry.
     if (++this.#keys > FEW_KEYS) this.#byKey ??= this.#keyed();
     this.version = held.position;
     if (this.#isCompared(held)) this.highestNumber = Math.max(this.highestNumber, held.number);
@@ -295,9 +295,9 @@ export class MemberState implements Link<MemberState> {
   ackedVersion(known: KnownChanges): number {
     if (this.isUnversioned) return this.#ackedOfUnversioned(known);
     const { number, serial } = this.#floor;
-    // Else, once a tombstone was forgotten or a reset taken, every later change would cost a reset.
+    // The peer has the change that raised the floor, so it needs no reset. Without this, every later change would cost one.
     const least = known.changes.has(serial) ? number : 0;
-    // mutant move-bound: an entry at the floor would give the floor.
+    // mutant move-bound: an entry at the floor has the floor's position, which is returned anyway.
     for (let held = this.#entries.newest; held && held.position > least; held = held.older) {
       if (known.changes.has(held.serial)) return held.position;
     }
@@ -416,7 +416,7 @@ export class MemberState implements Link<MemberState> {
   #keyed(): Map<string, StoredEntry> {
     const byKey = new Map<string, StoredEntry>();
     for (const held of this.#entries.oldestFirst()) byKey.set(held.key, held);
-    // mutant delete-statement: with and without the map the same is found.
+    // mutant delete-statement: the walk and the map find the same entry.
     return byKey;
   }
 

@@ -10,7 +10,7 @@ import { utf8Length } from "../json.ts";
 import { type KnownVersions, type SentEntry, TYPE } from "../types.ts";
 
 /** The most bytes of a message beside its member states. */
-// mutant replace-value: a margin; more of it costs a little room in each message.
+// mutant replace-value: a margin; a larger one costs a little room in each message.
 export const ENVELOPE_BYTES = 4096;
 /** Braces, names, the number, the type's prefix and the timestamp of an entry, at most. */
 const ENTRY_OVERHEAD_BYTES = 192;
@@ -86,7 +86,7 @@ export function versionBytes(id: string): number {
 /** The most bytes that a well-formed text takes as a JSON string. Counted, for writing it would cost far more. */
 function quotedBytes(text: string): number {
   let bytes = 2 + utf8Length(text);
-  // mutant move-bound: behind the end is no character, and NaN is none of those that count for more.
+  // mutant move-bound: the code after the last character is NaN, which adds nothing.
   for (let index = 0; index < text.length; index++) {
     const unit = text.charCodeAt(index);
     if (unit < 0x20) bytes += 5;

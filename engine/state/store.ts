@@ -168,7 +168,7 @@ export class Store {
     const isActive = this.#active.has(id);
     if (isActive) this.#changeIncarnation(id, { add: false });
     this.log.add(member);
-    // mutant delete-statement: #changeIncarnation() does the same for those that are active, and no others are sorted.
+    // mutant delete-statement: only active members are sorted, and #changeIncarnation() does the same for these.
     this.#sorted = undefined;
     if (isActive) this.#changeIncarnation(id, { add: true });
     this.#unknown.delete(id);
@@ -217,12 +217,12 @@ export class Store {
         unchanged ? { ...now, wallMs: old.timestampMs } : now,
       );
       const shown = before.present(entry.key);
-      // Its time may have ended since the last tick. Later ticks do not find it.
+      // The value may have expired since the last tick; no later tick finds it.
       const isShownAsBefore = unchanged && isPresent(held) === (shown !== undefined);
       if (isShownAsBefore) this.#noteValue(member.id, held.key, shown?.value);
       else this.#reportChange(member.id, shown, held, now);
     }
-    // A serial of its own, also where nothing is set.
+    // Each entry took a serial. Without any, the change itself needs one.
     if (entries.length === 0) this.log.nextSerial();
     member.raiseFloor({ number: floor, serial: this.log.serial });
     if (incarnation === before.incarnation) {
@@ -281,7 +281,7 @@ export class Store {
   /** All active members have a member up to a number: older tombstones need not be sent any more (rule E8). */
   recordAckedByAll(member: MemberState, number: number): void {
     const ackedByAll = Math.min(number, member.version);
-    // mutant move-bound: acknowledged as far as before, what was the latest entry then may go a little sooner.
+    // mutant move-bound: with an equal number, the tombstone that was the latest entry before may be dropped a little sooner.
     if (member.isUnversioned || ackedByAll <= member.ackedByAll) return;
     member.ackedByAll = ackedByAll;
     for (const tombstone of member.deletions) {
@@ -305,7 +305,7 @@ export class Store {
     const { key, number, type, value, json, expiresAfter } = entry;
     const serial = this.log.nextSerial();
     const before = member.get(key);
-    // Else a key that is set and deleted without end would leave a tombstone each time.
+    // Otherwise each deletion of a key that is set and deleted again and again would leave a tombstone.
     if (before) this.#tombstones.delete(before);
     if (before instanceof ExpiringEntry) this.expiries.remove(before);
     const stored = {
@@ -359,7 +359,7 @@ export class Store {
 
   /** A member became active or inactive, or has another incarnation. */
   #changeIncarnation(id: string, { add }: { readonly add: boolean }): void {
-    // mutant drop-fallback: join() writes undefined as "" too; the type needs it.
+    // mutant drop-fallback: join() writes undefined as "", too; the type needs the fallback.
     const fields = [id, this.log.get(id)?.incarnation ?? ""];
     if (add) this.#incarnationsHash.add(...fields);
     else this.#incarnationsHash.remove(...fields);
@@ -381,7 +381,7 @@ export class Store {
   #removePeer(id: string): void {
     const place = this.#peerIndex.get(id);
     if (place === undefined) return;
-    // mutant delete-statement: an index left behind is read by nothing, and only takes memory.
+    // mutant delete-statement: no code reads an index that stays behind; it only takes memory.
     this.#peerIndex.delete(id);
     const last = this.#peers.pop()!;
     if (last === id) return;

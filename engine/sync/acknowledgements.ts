@@ -89,7 +89,7 @@ export class Acknowledgements {
           floor: 0,
         });
       } else if (member && member.incarnation > incarnation && each.id !== peer.id) {
-        // A peer that sends an earlier incarnation has nothing of the later one, whatever was assumed.
+        // The peer sent an earlier incarnation, so it has nothing of the later one, even if it had acknowledged some.
         this.addPending(peer, member, { after: 0 });
       }
     }
@@ -150,14 +150,14 @@ export class Acknowledgements {
     const member = this.#store.log.get(id);
     if (!member || member.incarnation !== version.incarnation) return;
     const isPart = version.number < version.end;
-    // A part lacks the keys that were set again beyond its end, whatever their numbers were before.
+    // A part lacks the keys that were set again after its end, even if they were first set before it.
     if (id === this.#selfId && !isPart) peer.recordOwnAck(version.number);
     if (peer.pushedAfter(member, 0) <= version.number) peer.forgetPush(id);
     const pending = peer.pending.get(id);
     if (!pending && !isPart) return member.recordAck(peer, version.number);
-    // A late acknowledgement revokes nothing, and says nothing of what a reset is to repair.
+    // A late acknowledgement does not lower the record, and does not show that a reset has arrived.
     if (pending?.incarnation === version.incarnation) {
-      // The first parts of a reset end below the number from which the peer needs it, or where an earlier one got to.
+      // The first parts of a reset may end below `pending.after`. They count all the same, because they begin the reset.
       const beginsReset = isPart && version.reset && mustBeginAgain(pending, version.floor);
       const isLate = (pending.reset && !version.reset) || version.number <= pending.after;
       if (isLate && !beginsReset) return;
@@ -179,7 +179,7 @@ export class Acknowledgements {
       peer.pending.delete(member.id);
       member.recordAck(peer, member.version);
     }
-    // A peer that sends an earlier entry of a key lacks the later one, whatever was assumed.
+    // The peer sent an earlier entry of a key, so it lacks the later one, even if it had acknowledged it.
     const lacked = entries.flatMap(({ key, number }) => {
       const stored = member.get(key);
       return stored && stored.number > number ? [stored.position] : [];
@@ -221,7 +221,8 @@ export class Acknowledgements {
   }
 
   /**
-   * The peer accepted nothing because it has no room. Sent at every round, the member would only take up messages.
+   * The backoff of a member if the peer accepted nothing of it again, because it has no room. Without it, the member would
+   * take a place in a message of every round.
    */
   #afterRefusal(
     before: PendingMember | undefined,

@@ -37,7 +37,7 @@ export class AgreeingPeers {
   /** The members with this member's state, as far as it knows. The peer may know of more. */
   setFor(peer: PeerMemory): Pick<Delta, "agreeing"> {
     const { convergence, active, stateName } = this.#store;
-    // A peer with another state knows nothing about this one.
+    // The set is about this member's state. A peer with another state has no use for it.
     if (this.#signs || peer.receivedStateName !== stateName || active.size <= 2) return {};
     // Read only now: to sort the members again costs by their number (rule E6).
     const { sorted } = this.#store;

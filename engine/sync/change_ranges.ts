@@ -39,7 +39,7 @@ export class ChangeRanges {
     }
     let at = 0;
     for (; at < this.#ranges.length; at += 2) {
-      // mutant swap-arithmetic: a shortcut alone; without it the same ranges are made again.
+      // mutant swap-arithmetic: only a shortcut; without it the loops below make the same ranges again.
       if (after >= this.#ranges[at]! && upTo <= this.#ranges[at + 1]!) return;
     }
     const ranges: number[] = [];
@@ -63,7 +63,7 @@ export class ChangeRanges {
 
   #raise(upTo: number): void {
     this.#upTo = upTo;
-    // mutant replace-value 1: of pairs there is never one number alone.
+    // mutant replace-value 1: the list has pairs, so its length is never 1.
     while (this.#ranges.length > 0 && this.#ranges[0]! <= this.#upTo) {
       this.#upTo = Math.max(this.#upTo, this.#ranges[1]!);
       this.#ranges.splice(0, 2);

@@ -57,7 +57,7 @@ export interface PushPlan {
 class PendingUpdates {
   readonly peer: PeerMemory;
   readonly nowMs: number;
-  /** In order: a member that is pending from now on, or, without a value, no longer. */
+  /** The updates in order: a member becomes pending, or, if its value is undefined, is no longer pending. */
   #pending: (readonly [id: string, pending: PendingMember | undefined])[] | undefined;
   #unfillable: string[] | undefined;
   #isHeldBack = false;
@@ -80,7 +80,7 @@ class PendingUpdates {
     (this.#pending ??= []).push([id, undefined]);
   }
 
-  /** The gap of a member may not be filled now, so that it is no repair under way. */
+  /** Records that no delta may be sent for a member with a gap now. Its gap then counts as no repair under way. */
   addUnfillable(id: string): void {
     (this.#unfillable ??= []).push(id);
   }
@@ -177,7 +177,8 @@ export class DeltaPlanner {
     const [next] = roundRobin;
     const isFull = [...owns, ...plan.changed].some(isLeft);
     peer.recordSent({ isFull });
-    // If there are more than find room one of them is left. Members that were not looked at changed before it.
+    // The search for changes ends once more were found than can be sent, so one of those found is left. All members that
+    // were not searched changed before it.
     const left = [...owns, ...notPending].filter((each) => isLeft(each) && !peer.pending.has(each.id));
     return {
       slot: roundRobin.find(isLeft)?.slot ?? plan.slot,

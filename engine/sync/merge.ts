@@ -92,7 +92,7 @@ export class Merge {
     this.#settings = settings;
     const { maxStateBytes, maxHeldBytes } = settings;
     this.#renewals = new Allowance(maxStateBytes / RENEWALS_DIVISOR);
-    // The parts of an honest reset rebuild the state each.
+    // Each part of a reset may rebuild the whole state, also for an honest peer.
     this.#repairs = new Allowance(maxStateBytes, { most: maxHeldBytes });
     this.#heartbeats = context.heartbeats;
     this.#signs = context.signs;
@@ -126,11 +126,11 @@ export class Merge {
     }
     const { monotonicMs } = context.now;
     const delta = withValues(sent, mine, (length) => this.#renewals.take(length, monotonicMs));
-    // The copies differ: only a delta with all values helps.
+    // This member lacks a value that a renewal names. Version 0 makes the peer send all entries with their values.
     if (!delta) return void context.versions.set(sent.id, { incarnation, number: 0 });
     const isCut = spanOf(delta).last < number && (mine?.version ?? 0) < number;
     this.#mergeVersioned(delta, { held, mine, context });
-    // The peer sends the rest again, with the values: a reported member is an exception to what it has acknowledged.
+    // The report makes the member pending at the peer, so that the peer sends the rest with its values.
     if (isCut) this.refuse(sent, context);
   }
 

@@ -49,7 +49,7 @@ export class PeerMemory {
   readonly comparison: PeerComparison;
 
   #incarnation: Incarnation | undefined;
-  #resends = 0; // mutant replace-value: counts are only compared with counts, so any start is as good.
+  #resends = 0; // mutant replace-value: counts are only compared for equality, so any start is as good.
   #maxMessageBytes = Infinity;
   #heardMs = -Infinity;
   #ackedStateName: string | undefined;
@@ -314,7 +314,7 @@ export class PeerMemories {
       if (this.#totals.pending <= this.#limit) return;
       if (peer !== current) peer.pending.drop();
     }
-    // One peer alone exceeds the limit: those that became pending last go, so that the order stays fair.
+    // This peer alone exceeds the limit. Its latest pending members are dropped, so that the others keep their turn.
     current.pending.dropBeyond(this.#limit);
   }
 }

@@ -125,7 +125,7 @@ export class PeerSync {
     }
     const peer = this.#memories.touch(id);
     const held = this.#store.log.get(id)?.incarnation;
-    // A handshake that was under way for long, or a process that has yet to learn of the later incarnation: another follows.
+    // Either this handshake was slow, or the peer does not know yet of its later incarnation. Another handshake follows.
     // mutant negate-condition 2: Engine.applyHello() refuses a handshake in an earlier incarnation than the one stored.
     const current = held !== undefined && held > incarnation ? undefined : incarnation;
     peer.recordHello({ incarnation: current, maxMessageBytes });
@@ -152,9 +152,9 @@ export class PeerSync {
     peer.recordState(received === stateName ? stateName : received, nowMs);
     // The digest covers incarnations.
     if (received === stateName) peer.recordIncarnationsHash(this.#store.incarnationsHash);
-    // Other members are active there, so that the peer could not read a vector by index.
+    // The peer has other active members, so an index in a vector would name another member there.
     else if (active !== this.#store.activeHash) peer.recordIncarnationsHash(undefined);
-    // A sender of an earlier incarnation says nothing of the later one that is known.
+    // A message of an earlier incarnation says nothing about the state of the later one.
     this.#agreeing.record(peer.id, { sent: this.isOutlived(peer) ? undefined : peer.receivedStateName });
   }
 
@@ -222,7 +222,7 @@ export class PeerSync {
       partial: record.partial || options.silent || this.#isUnsigned,
       ...this.#agreeing.setFor(peer),
     };
-    // mutant replace-value: a byte less of room for heartbeats.
+    // mutant replace-value: heartbeats get one byte less.
     const bytes = versionsBytes(options.holds) + (delta.agreeing?.length ?? 0) +
       // mutant replace-value: as above.
       delta.members.reduce((sum, each) => sum + deltaBytes(each), 0);
@@ -244,17 +244,19 @@ export class PeerSync {
     this.#planner.recordPushed(plan);
     for (const delta of deltas) {
       const { incarnation, last: number } = spanOf(delta);
-      // A gap shows that a push was lost: an unversioned member has none, and an unversioned peer reports none.
+      // A recorded push relies on the peer's report of a gap. An unversioned member has no gaps, and an unversioned peer
+      // reports none.
       if (!isUnversioned(incarnation) && !isUnversioned(peer.incarnation ?? NO_INCARNATION)) {
         peer.recordPush(delta.id, { incarnation, number });
       }
     }
     this.#emitDisseminated(peerId, deltas);
     if (!isUnversioned(peer.incarnation ?? "")) return deltas;
-    // As state, heartbeats have other numbers than counts: after one of these the peer would ignore each count below it.
+    // The entry of a heartbeat has the number of a set, which may be above the count. The peer would then ignore all counts
+    // up to that number.
     return withHeartbeatEntries(deltas, {
       members: [],
-      // mutant replace-value: no members are offered for any place.
+      // mutant replace-value: `members` is empty, so no place is used.
       places: 0,
       stateOf: (id) => this.#store.log.get(id),
     })
@@ -276,7 +278,7 @@ export class PeerSync {
     const peer = this.#memories.peek(sent.peerId);
     // A later incarnation of the peer may lack what an earlier one acknowledged.
     if (!peer || peer.incarnation !== sent.peerIncarnation || this.isOutlived(peer)) return;
-    // An unversioned peer may have purged it since.
+    // An unversioned peer may have dropped the entries since.
     if (peer.resends !== sent.resends) return;
     peer.recordDelivered(sent.stateName, sent.record);
     this.#acks.recordAcked(peer, { members: sent.members, versions, nowMs });
@@ -353,11 +355,11 @@ export class PeerSync {
     });
   }
 
-  /** This member, then the other active ones from where the last message to the peer ended. */
+  /** This member, then the other active ones, from the index at which the last message to the peer ended. */
   *#takeHeartbeats(peer: PeerMemory): Iterable<MemberState> {
     const { log, peers } = this.#store;
     yield log.get(this.#selfId)!;
-    // mutant move-bound: a member that comes twice is sent once, and after a whole turn any may be the first of the next.
+    // mutant move-bound: one turn more offers a member twice, and it is sent once; the next message may begin anywhere.
     for (let looked = 0; looked < peers.length; looked++) {
       const id = peers[peer.takeHeartbeatTurn(peers.length)]!;
       const state = log.get(id);
@@ -374,8 +376,8 @@ export class PeerSync {
 
   /** Returns true if the peer lacks entries. If it lacks none, this counts as an acknowledgement of this state. */
   #updateConvergence(peer: PeerMemory): boolean {
-    // It may have acknowledged this very state, and report now that it lost some of it. A late message of an earlier
-    // incarnation says nothing of the later one.
+    // The peer may have acknowledged this state, and report now that it lost some of it. A late message of its earlier
+    // incarnation says nothing about the later one.
     const isLacking = this.isOutlived(peer) || this.#acks.isLacking(peer);
     if (!isLacking) this.#acks.recordUpToDate(peer);
     if (isLacking) this.#agreeing.record(peer.id, { acknowledged: undefined });

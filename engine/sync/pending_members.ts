@@ -18,7 +18,7 @@ export interface PendingMember {
   readonly gap: boolean;
   /** True if only a reset helps; the parts of it up to `after` have arrived. */
   readonly reset: boolean;
-  /** The least end of the state at any of these parts. Once the floor is higher, a key that they have may be gone. */
+  /** The lowest end of the state from which these parts were taken. With a higher floor a key in them may be deleted now. */
   readonly resetEnd: number;
   /** How often in a row the peer accepted less of the member than it was sent. */
   readonly refusals: number;
@@ -33,8 +33,9 @@ export const NOT_REFUSED: Pick<PendingMember, "refusals" | "notBeforeMs"> = {
 };
 
 /**
- * True if the parts of a reset, or what came before the first of them, may contain a key whose deletion was dropped: it is
- * at most the floor, and above the end of the state of which a part was taken.
+ * True if the peer may have a key whose deletion was dropped here, so that only a reset from the beginning removes it.
+ * Deletions up to the floor were dropped. Without parts of a reset the peer may lack those above `after`; with parts, those
+ * above the state from which the parts were taken.
  */
 export function mustBeginAgain(
   { after, reset, resetEnd }: Pick<PendingMember, "after" | "reset" | "resetEnd">,

@@ -17,7 +17,7 @@ export function say(kind: string, text: string, color = dim): void {
   console.log(`${dim(time)}  ${color(kind.padEnd(8))}  ${text}`);
 }
 
-/** Prints a line for each event until the member has ended. */
+/** Prints the events until the member has ended; of failures in a row of one peer, only the first. */
 export async function printEvents(node: Node): Promise<void> {
   let known = new Set([node.id]);
   /** Peers with a failed request and no event since: their next failures are not printed. */

@@ -27,9 +27,9 @@ export const PING_BELOW_BYTES: number = 64 * 1024;
 /** Milliseconds between two checks of a write for free room. */
 const ROOM_POLL_MS = 10;
 /**
- * After so long, in milliseconds, without a whole message the peer is sent a `ping`. Between two members that have nothing
- * to say a heartbeat passes in some nine seconds in a cluster of 32, in 38 s in one of 128. Shorter: pings in idle clusters.
- * Longer: a message that does not end is buffered for longer, and the socket has no limit for it.
+ * The time without a whole message, in milliseconds, after which the peer is sent a `ping`. 20 s: an idle connection has a
+ * heartbeat every nine seconds in a cluster of 32, and every 38 s in one of 128. Shorter: pings in idle clusters. Longer: a
+ * message that does not end is buffered for longer, and the socket has no limit for it.
  */
 export const SILENT_MS = 20_000;
 /**
@@ -39,7 +39,7 @@ export const SILENT_MS = 20_000;
 export const PONG_WITHIN_MS = 10_000;
 /** The codes of a socket that broke: Deno's, and that of other runtimes. */
 const BROKEN: readonly number[] = [0, 1006];
-/** A timer that is so late, in milliseconds, says that this process did not run: the answer may wait to be read. */
+/** The lateness of a timer, in milliseconds, that shows that this process did not run: the answer may wait to be read. */
 const LATE_MS = 1_000;
 
 /** The limits of a connection. */

@@ -59,7 +59,7 @@ class DenoDialer implements Dialer {
     this.#client = caCerts && Deno.createHttpClient({ caCerts: [...caCerts] });
   }
 
-  /** Where the URL has one of its name's addresses, through a tunnel to that. */
+  /** Opens a socket. If the URL names an IP address behind its `#`, the socket goes through a tunnel to that address. */
   async open(url: URL, options: OpenOptions): Promise<OpenedSocket> {
     const hostname = addressIn(url);
     if (hostname === undefined) return { socket: await open(url, options, this.#client) };

@@ -15,10 +15,10 @@ import type { ClientAddress } from "../strangers.ts";
  */
 export const PROMPT_REFUSALS_PER_SECOND = 100;
 /**
- * The delay of every other refusal, in milliseconds. Deno answers the requests of one connection one after another, and a
- * response cannot end the connection, so only a delay keeps a client from pipelining tokens as fast as it can write. 1 s:
- * less than a dial may take, so a refused member still gets the reason. Shorter: more work for each connection of an
- * outsider. Longer: dials end before the answer.
+ * The delay of the refusals above that rate, in milliseconds. Deno answers the requests of one connection one after
+ * another, and a response cannot end the connection. Without a delay a client could try tokens on one connection as fast
+ * as it can write. 1 s: less than a dial may take, so a refused member still gets the reason. Shorter: more work for each
+ * connection of an outsider. Longer: dials end before the answer.
  */
 export const REFUSAL_PAUSE_MS = 1_000;
 /** The most refused connections that are remembered; the oldest is evicted. */
@@ -28,9 +28,9 @@ export const MAX_PAUSED_REFUSALS = 4_096;
 /** Clients per second that are handled without a delay: as many as may dial when a cluster starts. */
 export const PROMPT_CLIENTS_PER_SECOND = 100;
 /**
- * The delay, in milliseconds, before every other client is handled. 200 ms: a small part of the longest dial. A client that
- * is gone by then costs no upgrade. Shorter: clients that disconnect at once are upgraded. Longer: if many clients dial
- * together, some are admitted later.
+ * The delay before a client above that rate is handled, in milliseconds. 200 ms: a small part of the longest dial. A client
+ * that is gone by then costs no upgrade. Shorter: clients that disconnect at once are upgraded. Longer: if many clients
+ * dial together, some are admitted later.
  */
 export const CLIENT_PAUSE_MS = 200;
 

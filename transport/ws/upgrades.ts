@@ -25,7 +25,7 @@ export type UpgradeHandler = (
   info?: { readonly remoteAddr: NetAddress },
 ) => Promise<Response | undefined>;
 
-/** The requests for upgrades that a member is asked about. */
+/** The requests for upgrades while a member's handler decides about them. */
 export class Upgrades {
   readonly #waiting = new WeakMap<Request, Handshake>();
   readonly #server: WebSocketServer;
@@ -38,19 +38,19 @@ export class Upgrades {
       maxPayload,
       perMessageDeflate: false,
       allowSynchronousEvents: false,
-      // The member has refused a request with neither.
+      // The member has already refused requests without one of these subprotocols.
       handleProtocols: (offered) => offered.has(SUBPROTOCOL) ? SUBPROTOCOL : OBSERVE_PROTOCOL,
     });
     // Without a listener `ws` would answer a faulty request itself.
     this.#server.on("wsClientError", () => {});
   }
 
-  /** True while the handler is asked about this request. */
+  /** True while the handler decides about this request. */
   has(request: Request): boolean {
     return this.#waiting.has(request);
   }
 
-  /** Asks the handler about a request. Without a response of it, the socket is left as it was. */
+  /** Passes a request to the handler. If the handler returns no response, the socket stays as it was. */
   async handle(handshake: Handshake, handler: UpgradeHandler): Promise<void> {
     const { message, socket } = handshake;
     const gone = new AbortController();
