@@ -287,7 +287,7 @@ Deno.test("merge: takes an equal value of an unversioned member under a higher n
   assertEquals([a.view.get("g", "x")?.number, nextKeysOfG(a, "b")], [7, ["x"]]);
 });
 
-Deno.test("merge: an unversioned member's heartbeat is no other entry, and no deleted one (E9)", () => {
+Deno.test("merge: neither another entry nor a deleted heartbeat counts as a heartbeat of an unversioned member (E9)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   sendStateOfG(a, "g", [heartbeat(2)], clock);

@@ -175,7 +175,7 @@ Deno.test("handshake: both sides wait for one that takes longer than a request",
   assert(cluster.sent.every(({ type, atMs }) => type !== "hello" || atMs < 610));
 });
 
-Deno.test("rounds: none waits for a dial under way", async () => {
+Deno.test("rounds: skip a peer whose dial is under way", async () => {
   await using cluster = new TestCluster(["a", "mute"], { config: CONFIG });
   cluster.network.setFaults({ hang: true });
   for (const id of ["mute", "a"]) await cluster.make(id).gossiper.start();

@@ -132,7 +132,7 @@ Deno.test("merge: a peer cannot make this member rebuild a large state again and
   assertEquals(valueOf(a, "b", "k999"), 0);
 });
 
-Deno.test("merge: a reset of a small state is never kept waiting (E8)", () => {
+Deno.test("merge: resets of a small state are all merged at once (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { maxStateBytes: 1_000, maxHeldBytes: 2 ** 20 } });
   const { incarnation } = b.view;

@@ -62,7 +62,7 @@ Deno.test("state: with many members, rare values come first", async () => {
   assertEquals([key!.members, key!.values, key!.entries[0]!.id], [ids.length, 2, "h"]);
 });
 
-Deno.test("state: the keys of a document share its limit of entries equally", async () => {
+Deno.test("state: shows at most MAX_KEYS keys, and at most MAX_ENTRIES entries of all keys together", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   for (let index = 0; index < MAX_KEYS + 50; index++) gossiper.setState(`key ${index}`, "x".repeat(5_000));
