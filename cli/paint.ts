@@ -105,7 +105,7 @@ function line<T>(
   }).join(GAP).trimEnd();
 }
 
-/** A text of at most so many characters. The middle is left out, because ids differ at both ends. */
+/** A text, cut to a number of characters. The middle is left out, because ids differ at both ends. */
 export function cut(text: string, most: number): string {
   const characters = [...text];
   if (characters.length <= most) return text;

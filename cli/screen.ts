@@ -98,7 +98,7 @@ export class Screen {
     this.#terminal.write(`${begin}${fitting.map((line) => `${line}${CLEAR_LINE}\n`).join("")}${CLEAR_BELOW}`);
   }
 
-  /** A text of at most so many characters, on a terminal. */
+  /** On a terminal, the text cut to a number of characters; elsewhere the whole text. */
   cut(text: string, most: number): string {
     return this.#terminal.isTerminal ? cut(text, Math.max(1, most)) : text;
   }

@@ -130,7 +130,7 @@ export interface DepartureEnd {
   readonly acknowledgedBy: number;
   /** The number of peers that it was to reach. */
   readonly wanted: number;
-  /** True if so many peers acknowledged it in time. */
+  /** True if `wanted` peers acknowledged it in time. */
   readonly flushed: boolean;
 }
 
@@ -171,9 +171,9 @@ export interface Meters {
   sent(kind: string, bytes: number): void;
   /** A valid message was received: its kind, and its size in bytes of UTF-8. */
   received(kind: string, bytes: number): void;
-  /** A round ended, after so many milliseconds. */
+  /** A round ended; `durationMs` is the time since its start. */
   roundEnded(durationMs: number): void;
-  /** The event loop was late by so many milliseconds when the next round was due. */
+  /** The next round began late by `lateMs` milliseconds, because the event loop was busy. */
   woken(lateMs: number): void;
   /** An exchange that this member began has ended. */
   exchanged(exchange: ExchangeEnd): void;
@@ -185,11 +185,11 @@ export interface Meters {
   blocked(reason: BlockReason): void;
   /** A block ended, and its member was heard again or began another incarnation. */
   unblocked(block: BlockEnd): void;
-  /** So many other active members are known to have a set of this member, so many milliseconds after it. */
+  /** A share of the other active members is known to have a set of this member, `durationMs` milliseconds after it. */
   spread(share: SpreadShare, durationMs: number): void;
   /** The measurement of a set ended early: a later set replaced it, this member became alone, or an incarnation began. */
   spreadDropped(): void;
-  /** The first handshake with another member succeeded, so many milliseconds after the start. */
+  /** The first handshake with another member succeeded, `durationMs` milliseconds after the start. */
   joined(durationMs: number): void;
   /** This member has left. */
   departed(departure: DepartureEnd): void;

@@ -27,8 +27,8 @@ export interface SharedAddressOptions {
 }
 
 /**
- * A discovery that emits one `AddressShared` if another member is at this member's address, and one
- * `SelfUnreachable` if none is.
+ * Adds a check of this member's own address to a discovery: emits one `AddressShared` if another member answers there or
+ * advertises it, and, with `probes`, one `SelfUnreachable` if no member answers there.
  */
 export function noticingSharedAddress(discovery: Discovery, options: SharedAddressOptions): Discovery {
   const { openMembership, members } = discovery;
@@ -93,7 +93,7 @@ class SharedAddressWatch {
     try {
       assertMayConnect(new URL(address));
       for (const afterMs of PROBES_MS) {
-        // A dial may have taken longer than until the next.
+        // A dial may have lasted until after the time of the next one.
         const delayMs = Math.max(0, startedMs + afterMs - runtime.monotonicMs());
         await sleep(runtime, delayMs, { signal: this.#signal });
         const met = await this.#context.handshake(address, { signal: this.#signal })

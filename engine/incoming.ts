@@ -26,7 +26,7 @@ import {
 
 /** The outcome of the signature check of a delta. */
 export interface IncomingOptions {
-  /** Members with an invalid signature: their deltas are refused. */
+  /** Members whose deltas are refused: the signature is invalid, or the state it was verified against has changed since. */
   readonly refused?: ReadonlySet<string>;
   /** Members with a valid signature. With signing on, a claim about this member's own state needs one. */
   readonly verified?: ReadonlySet<string>;

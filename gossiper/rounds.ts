@@ -20,7 +20,7 @@ import type { Topology } from "./topology.ts";
 import { RoundRobin } from "./round_robin.ts";
 
 /**
- * While this member is idle, one round in so many dials peers without a connection. 10: lost connections are replaced
+ * While this member is idle, one of this number of rounds dials peers without a connection. 10: lost connections are replaced
  * within seconds. Lower: more dials if members have more peers than connections. Higher: pushes make detours for longer.
  */
 const ROUNDS_PER_DIALING_ROUND = 10;

@@ -18,7 +18,7 @@ import { described, DESCRIPTION_KEY } from "./reading.ts";
 
 /**
  * The members of each other zone that a change is pushed to. 2: one lost push, or one bridge that just crashed, does not
- * leave the whole zone to the rounds. More: as many more bytes across zones.
+ * leave the whole zone to the rounds. More: the bytes across zones grow in proportion.
  */
 const BRIDGES = 2;
 /**

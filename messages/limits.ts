@@ -21,11 +21,11 @@ export const MAX_TOPIC_BYTES = 256;
 export const WINDOW_MESSAGES = 16;
 /** The most bytes on the way to a peer. 128 KiB: two messages of the largest default size. */
 export const WINDOW_BYTES: number = 128 * 1_024;
-/** After so many messages the peer is asked which it took. 4: a quarter of the window, so that the window seldom fills. */
+/** The messages after which the peer is asked which it took. 4: a quarter of the window, so that the window seldom fills. */
 export const MESSAGES_PER_CONFIRM = 4;
-/** After so many bytes the peer is asked which messages it took. */
+/** The bytes of messages after which the peer is asked which it took. */
 export const BYTES_PER_CONFIRM: number = 32 * 1_024;
-/** A peer that says nothing for so many request timeouts is sent to again: what it said was lost. */
+/** The request timeouts without a confirmation after which a peer is sent messages again: its confirmation was lost. */
 export const WINDOW_TIMEOUTS = 4;
 
 /** The most unsent messages to one peer; later ones are skipped as `congested`. */

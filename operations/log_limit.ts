@@ -16,7 +16,7 @@ export const PERIOD_MS = 60_000;
 export const LINES_PER_SUBJECT = 5;
 /**
  * The most lines of one type of event in a period. 300: each member of a large cluster that starts has its line. It also
- * bounds the memory: so many subjects are known for each type. Higher: clients from many addresses fill the log.
+ * bounds the memory: at most 300 subjects are stored for each type. Higher: clients from many addresses fill the log.
  */
 export const LINES_PER_TYPE = 300;
 
@@ -46,7 +46,7 @@ export interface LogLimitOptions {
   readonly report: (leftOut: LeftOut) => void;
 }
 
-/** Allows a number of lines in a period. */
+/** Allows {@linkcode LINES_PER_SUBJECT} and {@linkcode LINES_PER_TYPE} lines in a period, and counts the others. */
 export class LogLimit {
   readonly #options: LogLimitOptions;
   readonly #types = new Map<string, TypeCounts>();

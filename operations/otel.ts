@@ -26,7 +26,7 @@ const SCOPE = "@hearsay/gossip";
 /** Options of {@linkcode otelMeters}. */
 export interface OtelMetersOptions extends MemberMetersOptions {
   /**
-   * One exchange in so many has a span; 100 by default. A member at the defaults begins about three exchanges a second
+   * One of this number of exchanges has a span; 100 by default. A member at the defaults begins about three exchanges a second
    * while its state changes. Lower: more spans to send and to store. Joins and departures always have one.
    */
   readonly exchangesPerSpan?: number;

@@ -78,7 +78,7 @@ export class FaultTable {
     return sender?.get(to) ?? sender?.get(ANY) ?? all?.get(to) ?? all?.get(ANY) ?? NO_FAULTS;
   }
 
-  /** Cuts a link, in addition to its other faults. One cut direction is enough. */
+  /** Cuts a link, in addition to its other faults. Only the direction from `one` is cut: this breaks both directions. */
   cut(one: string, other: string): void {
     const cuts = this.#cuts.get(one);
     if (cuts) cuts.add(other);

@@ -78,7 +78,7 @@ export class VirtualRuntime implements Runtime {
     return new Promise((resolve) => setImmediate(resolve));
   }
 
-  /** Lets so many milliseconds pass. */
+  /** Lets a number of milliseconds pass. */
   async advance(byMs: number): Promise<void> {
     const untilMs = this.#nowMs + byMs;
     await this.#move(async () => {

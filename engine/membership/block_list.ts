@@ -96,7 +96,7 @@ export class BlockList {
     return [...this.#blocks.keys()];
   }
 
-  /** The ids with a probe due, at most so many at a time; each is returned once per probe interval. */
+  /** The ids with a probe due, at most `MAX_PROBES`; each is returned once per probe interval. */
   takeDueProbes(nowMs: number): string[] {
     if (nowMs < this.#nextProbeMs) return [];
     // The longest due first, so that none starves. All may be due at once, so they are not sorted.

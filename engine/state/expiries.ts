@@ -101,7 +101,7 @@ export function withEntryAges(
 
 /**
  * The delta with the values of its renewals; undefined if this member does not have one of them. It ends before the first
- * renewal whose value, of so many characters, `mayRenew` refuses.
+ * renewal that `mayRenew` refuses by the length of its value.
  */
 export function withValues(
   delta: MemberDelta,

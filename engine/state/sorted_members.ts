@@ -28,7 +28,7 @@ export class SortedMembers {
     this.#order = log;
   }
 
-  /** The ids from this one on, up to another that is not among them. */
+  /** The ids from `from` on, up to and without `until`. */
   idsFrom(from: string, until: string | undefined): readonly string[] {
     return this.ids.slice(this.#indexFrom(from), until === undefined ? undefined : this.#indexFrom(until));
   }
@@ -64,14 +64,14 @@ export class SortedMembers {
     return this.#byTag.get(tag);
   }
 
-  /** Encodes the members for which this is true. */
+  /** Encodes the set of the members for which `isIn` is true. */
   encode(isIn: (id: string) => boolean): MemberSet {
     let text = "";
     for (let at = 0; 6 * at < this.ids.length; at++) text += this.#digit(at, isIn);
     return text;
   }
 
-  /** Encodes a set again after a change of one member. */
+  /** Encodes an encoded set again, after `isIn` has changed for one member. */
   encodeAnew(set: MemberSet, id: string, isIn: (id: string) => boolean): MemberSet {
     const index = this.#find(id);
     if (index === undefined) return set;
@@ -89,7 +89,7 @@ export class SortedMembers {
     return DIGITS[bits]!;
   }
 
-  /** The index of a member, by halves: a map of all would take more room than the list does. */
+  /** The index of a member by binary search: a map of all ids would take more memory than the list does. */
   #find(id: string): number | undefined {
     let [low, high] = [0, this.ids.length];
     while (low < high) {
@@ -101,8 +101,8 @@ export class SortedMembers {
   }
 
   /**
-   * The ids of a peer's set; none if it has another number of members. Those whose bits are set in the
-   * digits `before` are left out, and the others' bits are set there.
+   * The ids of a set that a peer encoded; none if the set is for another number of members. Ids whose bits are set in the
+   * digits `before` are left out, and the bits of the others are set there.
    */
   *decode(set: MemberSet, before: number[] = []): Iterable<string> {
     if (set.length !== Math.ceil(this.ids.length / 6)) return;

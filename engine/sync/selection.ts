@@ -35,12 +35,12 @@ export interface MessageRoom {
   readonly roundRobinFirst: boolean;
 }
 
-/** The most members in round-robin order, if a message has so many members. */
+/** The most members in round-robin order in a message of `members` members. */
 export function roundRobinSlots(members: number): number {
   return Math.ceil(members / 2);
 }
 
-/** The most members to pull from a peer, if a message has so many members. */
+/** The most members to pull from a peer if its reply has `members` members. */
 export function maxPulled(members: number): number {
   return Math.ceil(members / 2);
 }
@@ -85,7 +85,7 @@ function inOrder({ own, changed, roundRobin, pulled }: Candidates, room: Message
 }
 
 /**
- * The elements of all lists in turns, so many of each list in one turn. Each list gets its share of the message, whether
+ * The elements of all lists in turns, `each` of a list in one turn. Each list gets its share of the message, whether
  * slots or bytes are the limit.
  */
 function inTurns<T>(lists: readonly (readonly [list: readonly T[], each: number])[]): T[] {

@@ -90,7 +90,7 @@ export class ReaderSessions implements Public<FullReaderSessions> {
   }
 }
 
-/** In place of `gossiper/refused_handshakes.ts`: a page is asked for no handshake by an unknown peer. */
+/** In place of `gossiper/refused_handshakes.ts`: a page accepts no connections, so it refuses no unknown peer. */
 export class RefusedHandshakes implements Public<FullRefusedHandshakes> {
   refused(): void {}
 

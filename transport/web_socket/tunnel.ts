@@ -31,7 +31,7 @@ export interface TunnelOptions {
 export class Tunnel {
   /** The client for the dial. */
   readonly client: Deno.HttpClient;
-  /** Why the address was not reached, if so. */
+  /** The reason why the address was not reached; `undefined` if it was. */
   failure: unknown;
   readonly #options: TunnelOptions;
   readonly #listener: Deno.TcpListener;
