@@ -247,10 +247,8 @@ export class MemberState implements Link<MemberState> {
     });
   }
 
-  /** All entries of this state once a part of a reset is merged; undefined if no stored entry must be removed. */
-  repairedBy(delta: MemberDelta): SentEntry[] | undefined {
-    if (!this.isWrongBy(delta)) return undefined;
-    const { after, entries } = delta;
+  /** All entries of this state after a part of a reset by which it is wrong: see {@linkcode MemberState.isWrongBy}. */
+  repairedBy({ after, entries }: MemberDelta): SentEntry[] {
     const last = entries.at(-1)?.number ?? after;
     const listed = new Map(entries.map((entry) => [entry.key, entry]));
     const kept: Entry[] = [];

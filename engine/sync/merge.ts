@@ -155,12 +155,12 @@ export class Merge {
     const { taken, forgotten } = this.#signs
       ? withoutIdleDeletions(delta, mine)
       : { taken: delta, forgotten: 0 };
-    const fitting = this.#fitting(taken, mine, context);
+    const { fitting, repaired } = this.#fitting(taken, mine, context);
     if (fitting.entries.length === 0) return this.refuse(delta, context);
     // With signing on, only a reset was verified as a whole, so only it can prove a conflict.
     if (mine && (delta.reset || !this.#signs)) this.#emitConflicts(mine, delta.entries, context);
     const isNews = number > (mine?.version ?? 0);
-    const after = this.#mergeEntries(fitting, held, context);
+    const after = this.#mergeEntries(fitting, { held, repaired, context });
     if (fitting !== taken) reportVersion(after, context);
     // Older entries were not verified.
     if (isNews) after.raiseFloor({ number: forgotten, serial: after.changedSerial });
@@ -188,7 +188,7 @@ export class Merge {
       if (entry.key === HEARTBEAT_KEY && mine && mine.json === entry.json) return false;
       return entry.number > (mine?.number ?? 0);
     });
-    const fitting = this.#fitting({ ...delta, entries: news }, held, context);
+    const { fitting } = this.#fitting({ ...delta, entries: news }, held, context);
     if (fitting.entries.length < news.length) return this.refuse(delta, context);
     if (held) this.#store.put(held, news, context.now);
     else if (news.length > 0) this.#addMember({ ...delta, entries: news }, { floor: 0, context });
@@ -227,12 +227,16 @@ export class Merge {
     this.#membership.newerIncarnation(id, now);
   }
 
-  #mergeEntries(delta: MemberDelta, held: MemberState | undefined, context: MergeContext): MemberState {
+  #mergeEntries(delta: MemberDelta, { held, repaired, context }: {
+    readonly held: MemberState | undefined;
+    /** All entries of the held state after this reset, if the reset removes or changes any. */
+    readonly repaired: readonly SentEntry[] | undefined;
+    readonly context: MergeContext;
+  }): MemberState {
     const { now } = context;
     const { incarnation, last } = spanOf(delta);
     const floor = delta.reset ? last : 0;
-    const entries = held?.incarnation === incarnation && delta.reset ? held.repairedBy(delta) : undefined;
-    if (held?.incarnation === incarnation && entries === undefined) {
+    if (held?.incarnation === incarnation && repaired === undefined) {
       const news = delta.entries.filter((entry) => entry.number > held.version);
       this.#store.put(held, news, now);
       if (news.length > 0) {
@@ -244,7 +248,7 @@ export class Merge {
     }
     const before = held?.incarnation ?? this.#membership.departures.rememberedVersion(delta.id)?.incarnation;
     const member = held
-      ? this.#store.replace(held, entries ?? delta.entries, { incarnation, floor, now })
+      ? this.#store.replace(held, repaired ?? delta.entries, { incarnation, floor, now })
       : this.#addMember(delta, { floor, context });
     member.receivedSignature = delta.signature;
     // A block may have outlasted both the state and the memory of the incarnation that left. A signed state may be an old
@@ -296,9 +300,16 @@ export class Merge {
     }
   }
 
-  /** The part of a delta that finds room: all of it, its first entries, or none. */
-  #fitting(delta: MemberDelta, mine: MemberState | undefined, context: MergeContext): MemberDelta {
-    const none = { ...delta, entries: [] };
+  /**
+   * The part of a delta that finds room: all of it, its first entries, or none. `repaired` has all entries after a reset
+   * that removes or changes stored ones.
+   */
+  #fitting(
+    delta: MemberDelta,
+    mine: MemberState | undefined,
+    context: MergeContext,
+  ): { readonly fitting: MemberDelta; readonly repaired: readonly SentEntry[] | undefined } {
+    const none = { fitting: { ...delta, entries: [] }, repaired: undefined };
     const isRepair = mine !== undefined && delta.reset && mine.isWrongBy(delta);
     const { heapBytes = 0 } = mine?.size ?? {};
     const { monotonicMs } = context.now;
@@ -310,11 +321,11 @@ export class Merge {
       return number > (before ?? 0);
     });
     const count = this.#countFitting(added, into, { delta, context });
-    if (count === added.length) return delta;
+    if (count === added.length) return { fitting: delta, repaired };
     // Neither of these can be cut.
     if (repaired || this.#signs) return none;
     const last = added[count - 1]?.number ?? 0;
-    return { ...delta, entries: delta.entries.filter(({ number }) => number <= last) };
+    return { fitting: { ...delta, entries: delta.entries.filter(({ number }) => number <= last) }, repaired };
   }
 
   /** The number of these entries that find room beside the member's state and that of the others. */

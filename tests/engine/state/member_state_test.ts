@@ -215,12 +215,14 @@ Deno.test("MemberState: a reset that is cut continues after its last part, and h
   assertEquals(second.entries.map(({ number }) => number), [4]);
 });
 
-Deno.test("MemberState.repairedBy: lists the entries to remove, and none where every stored entry is confirmed (E8)", () => {
+Deno.test("MemberState.repairedBy: lists all entries after a part of a reset that shows a stored entry to be wrong (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 5, 1), entry("d", 8, 1));
-  const part = (after: number, ...entries: SentEntry[]) =>
-    state.repairedBy({ id: "x", incarnation: INCARNATION, after, reset: true, entries })?.map((
-      { key, number },
-    ) => [key, number]);
+  const part = (after: number, ...entries: SentEntry[]) => {
+    const delta = { id: "x", incarnation: INCARNATION, after, reset: true, entries };
+    return state.isWrongBy(delta)
+      ? state.repairedBy(delta).map(({ key, number }) => [key, number])
+      : undefined;
+  };
   // The stored entries equal the sent ones, as far as the part goes.
   assertEquals(part(0, entry("a", 1, 1), entry("b", 2, 1)), undefined);
   assertEquals(part(8, entry("e", 9, 1)), undefined);
