@@ -10,7 +10,8 @@ import { withEntryAges } from "./state/expiries.ts";
 import type { MemberState } from "./state/member_state.ts";
 import { topologyHash } from "./state/murmur3.ts";
 import { entryBytes, ENVELOPE_BYTES, memberBytes } from "./state/size.ts";
-import { isDue, type Store } from "./state/store.ts";
+import type { Store } from "./state/store.ts";
+import { isDue } from "./state/stored_entry.ts";
 import {
   GRACEFULLY_LEFT_KEY,
   HEARTBEAT_KEY,

@@ -14,7 +14,7 @@ import type { EngineEvent } from "../events.ts";
 import { HeldMembers } from "../membership/held_members.ts";
 import { MemberState } from "./member_state.ts";
 import { Expiries } from "./expiries.ts";
-import { ExpiringEntry, isPresent, type StoredEntry } from "./stored_entry.ts";
+import { ExpiringEntry, isDue, isPresent, type StoredEntry } from "./stored_entry.ts";
 import { SortedMembers } from "./sorted_members.ts";
 import {
   type Entry,
@@ -396,11 +396,6 @@ function dueMsOf(entry: SentEntry, nowMs: number): number | undefined {
   if (expiresAfter === undefined) return undefined;
   // The age of a value whose time is over gives exactly `nowMs`: a sum that is rounded could show it once more.
   return entry instanceof ExpiringEntry ? entry.dueMs : nowMs + Math.max(0, expiresAfter - ageMs);
-}
-
-/** True if the time of an entry is over, whether that was noticed already or not. */
-export function isDue(entry: Entry, { monotonicMs }: Instant): boolean {
-  return entry instanceof ExpiringEntry && entry.dueMs <= monotonicMs;
 }
 
 /** True if a value ends because its time is over: here, or at its owner, which then deletes it. */

@@ -8,7 +8,7 @@
  */
 
 import type { Link } from "./linked_list.ts";
-import { type Entry, isTombstone, type JsonValue } from "../types.ts";
+import { type Entry, type Instant, isTombstone, type JsonValue } from "../types.ts";
 
 /**
  * A stored entry with the serial of its merge, which is its own list node. It keeps only the text of the value: there are
@@ -86,6 +86,11 @@ export class ExpiringEntry extends StoredEntry {
 /** True if an entry has a value to read: it is no tombstone, and has not expired. */
 export function isPresent(entry: Entry | undefined): entry is Entry {
   return entry !== undefined && !isTombstone(entry) && !(entry instanceof ExpiringEntry && entry.isExpired);
+}
+
+/** True if the time of an entry is over, whether that was noticed already or not. */
+export function isDue(entry: Entry, { monotonicMs }: Instant): boolean {
+  return entry instanceof ExpiringEntry && entry.dueMs <= monotonicMs;
 }
 
 /** An entry of an unversioned member. */
