@@ -126,10 +126,13 @@ export class Spread {
       reader.push(own ? [engineHost.view.id, ...others] : others, { relay: false });
     }
     const sessions = this.#sessions();
-    const { routes } = peers;
-    if (routes) routes.push(changes, sessions, this.#pushTo);
-    else if (own) this.#pushOwn(sessions);
-    if (others.size > 0) this.#passOn(others, sessions);
+    let relays: readonly Session[] = [];
+    if (peers.routes) peers.routes.push(changes, sessions, this.#pushTo);
+    else {
+      if (own) this.#pushOwn(sessions);
+      if (others.size > 0) relays = this.#passOn(others, sessions);
+    }
+    this.#pushNewcomers(others, sessions, relays);
   }
 
   #pushOwn(sessions: readonly Session[]): void {
@@ -145,10 +148,20 @@ export class Spread {
     }
   }
 
-  #passOn(changed: ReadonlySet<string>, sessions: readonly Session[]): void {
-    const introduced = [...changed].filter((id) => this.#newcomers.delete(id));
-    const relays = this.#some(sessions, this.#options.peers.routes ? 0 : RELAYS);
+  /** Passes changes of other members on; returns the sessions that got them. */
+  #passOn(changed: ReadonlySet<string>, sessions: readonly Session[]): readonly Session[] {
+    const relays = this.#some(sessions, RELAYS);
     for (const session of relays) this.#pushTo(session, changed, { relay: true });
+    return relays;
+  }
+
+  /** Pushes the first state of members that were let in here, except to the `relays`, which got it already. */
+  #pushNewcomers(
+    changed: ReadonlySet<string>,
+    sessions: readonly Session[],
+    relays: readonly Session[],
+  ): void {
+    const introduced = [...changed].filter((id) => this.#newcomers.delete(id));
     if (introduced.length === 0) return;
     const isFew = sessions.length < DIRECT_MEMBERS;
     for (const session of isFew ? sessions : this.#some(sessions, this.#options.fanOut)) {
