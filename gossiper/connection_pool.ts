@@ -18,7 +18,7 @@ import { isBroken, pump } from "./pump.ts";
 import { longestUnused } from "./longest_unused.ts";
 import { ReaderSessions } from "./reader_sessions.ts";
 import { Session } from "../protocol/session.ts";
-import type { SessionHost } from "../protocol/session_host.ts";
+import type { SessionHost, SessionOptions, SessionOwner } from "../protocol/session_host.ts";
 
 /**
  * The time limit of a dial with its handshake, in request timeouts. 4: when many processes start at once on few
@@ -50,8 +50,8 @@ export interface ConnectionPoolOptions {
   readonly selfId: string;
   readonly transport: Transport;
   readonly runtime: Runtime;
-  /** The host of each session. The pool itself handles `opened` and `ended`. */
-  readonly host: Omit<SessionHost, "opened" | "ended">;
+  /** The host of each session with a peer. */
+  readonly host: SessionHost;
   /** Makes the host of a connection whose peer is a reader. */
   readonly readerHost: () => ReaderHost;
   /** Called when the last connection with a member ended without a close code, as after a kill. */
@@ -75,7 +75,14 @@ export class ConnectionPool {
   /** Present while this member prefers some peers. */
   routes: Routes | undefined;
   readonly #options: ConnectionPoolOptions;
-  readonly #host: SessionHost;
+  readonly #owner: SessionOwner = {
+    capabilities: () => [...this.#extensions.keys()],
+    opened: (session) => this.#adopt(session),
+    extra: (session, message) => {
+      for (const extension of this.#extensions.values()) extension.receive(session, message);
+    },
+    ended: (session) => this.#drop(session),
+  };
   readonly #open = new Map<string, Session>();
   /** Accepted connections without a handshake, the oldest first. */
   readonly #silent = new Set<Session>();
@@ -103,29 +110,6 @@ export class ConnectionPool {
     this.#backoffs = new Backoffs({ base, cap });
     this.#unanswered = new Backoffs({ base, cap, tolerated: 2 });
     this.#dialLimits = new DialLimits({ runtime: options.runtime, base, cap });
-    const { host } = options;
-    this.#host = {
-      id: host.id,
-      hello: (peerId) => ({ ...host.hello(peerId), capabilities: [...this.#extensions.keys()] }),
-      onHello: (hello, how) => host.onHello(hello, how),
-      gossiped: (session, gossip, examined) => host.gossiped(session, gossip, examined),
-      toPush: (session, ids) => host.toPush(session, ids),
-      suspected: (session, suspect) => host.suspected(session, suspect),
-      heartbeat: (session, liveness) => host.heartbeat(session, liveness),
-      pushed: (session, push, examined) => host.pushed(session, push, examined),
-      replied: (session, sent, reply) => host.replied(session, sent, reply),
-      ...(host.examine && { examine: host.examine }),
-      acknowledged: (session, sent, versions) => host.acknowledged(session, sent, versions),
-      compare: (session, part) => host.compare(session, part),
-      compared: (session, part, how) => host.compared(session, part, how),
-      refused: (session, refusal, examined) => host.refused(session, refusal, examined),
-      extra: (session, message) => {
-        for (const extension of this.#extensions.values()) extension.receive(session, message);
-      },
-      failed: (error) => host.failed(error),
-      opened: (session) => this.#adopt(session),
-      ended: (session) => this.#drop(session),
-    };
   }
 
   /** Adds an extension. Throws if another one has its capability: both would take the same messages. */
@@ -329,7 +313,8 @@ export class ConnectionPool {
   }
 
   #serve(connection: Connection, role: "dialer" | "acceptor", dialedId?: string): Session {
-    const session = this.#newSession(role, this.#host, dialedId);
+    const { host } = this.#options;
+    const session = this.#newSession({ role, host, owner: this.#owner, dialedId });
     const serving = pump(connection, session).then(({ code }) => {
       this.#serving.delete(session);
       const id = session.peer?.id;
@@ -342,21 +327,19 @@ export class ConnectionPool {
     return session;
   }
 
-  #newSession(role: "dialer" | "acceptor", host: SessionHost, dialedId?: string): Session {
+  #newSession(options: Pick<SessionOptions, "role" | "host" | "owner" | "dialedId">): Session {
     const { runtime, settings } = this.#options;
     return new Session({
-      role,
-      host,
+      ...options,
       runtime,
       requestTimeout: settings.gossipRequestTimeout,
       handshakeTimeout: this.#dialTimeout,
-      dialedId,
     });
   }
 
   /** A reader's id may be that of a member: nothing here is recorded under it. */
   #serveReader(connection: Connection): Session {
-    const session = this.#newSession("acceptor", this.#readers.host());
+    const session = this.#newSession({ role: "acceptor", ...this.#readers.make() });
     this.#serving.set(session, pump(connection, session).then(() => void this.#serving.delete(session)));
     return session;
   }

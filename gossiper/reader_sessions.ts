@@ -6,7 +6,7 @@
 
 import { CLOSE } from "../common/errors.ts";
 import type { Session } from "../protocol/session.ts";
-import type { SessionHost } from "../protocol/session_host.ts";
+import type { SessionOwner } from "../protocol/session_host.ts";
 import { longestUnused } from "./longest_unused.ts";
 import type { ReaderHost } from "./readers.ts";
 
@@ -34,16 +34,18 @@ export class ReaderSessions {
     return this.#open;
   }
 
-  /** The host of a new connection, which records its session here. */
-  host(): SessionHost {
-    const host: ReaderHost & Partial<SessionHost> = this.#options.readerHost();
-    host.opened = (session) => this.#adopt(session);
-    host.ended = (session) => {
-      this.silent.delete(session);
-      this.#open.delete(session);
-      host.end();
+  /** Makes the host and the owner of a new connection. */
+  make(): { readonly host: ReaderHost; readonly owner: SessionOwner } {
+    const host = this.#options.readerHost();
+    const owner: SessionOwner = {
+      opened: (session) => this.#adopt(session),
+      ended: (session) => {
+        this.silent.delete(session);
+        this.#open.delete(session);
+        host.end();
+      },
     };
-    return host as SessionHost;
+    return { host, owner };
   }
 
   #adopt(session: Session): void {

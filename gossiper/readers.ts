@@ -38,7 +38,7 @@ export interface ReadersOptions {
 }
 
 /** The part of a session's host that serves one reader. */
-export interface ReaderHost extends Omit<SessionHost, "opened" | "ended"> {
+export interface ReaderHost extends SessionHost {
   /** Forgets the reader. */
   end(): void;
 }
@@ -75,7 +75,7 @@ class Reader implements ReaderHost {
     return this.#options.requestHandler.id;
   }
 
-  hello(peerId: string | undefined): Omit<Hello, "type" | "id"> {
+  hello(peerId: string | undefined): ReturnType<SessionHost["hello"]> {
     return this.#options.requestHandler.hello(peerId);
   }
 

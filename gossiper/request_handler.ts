@@ -74,7 +74,7 @@ export interface RequestHandlerOptions {
 }
 
 /** Answers each message of every session from the engine. */
-export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
+export class RequestHandler implements SessionHost {
   readonly #options: RequestHandlerOptions;
   readonly #engineHost: EngineHost;
   /** The differences of settings already reported for each peer. */
@@ -102,7 +102,7 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
     return this.#options.self.id;
   }
 
-  hello(peerId = ""): Omit<Hello, "type" | "id"> {
+  hello(peerId = ""): ReturnType<SessionHost["hello"]> {
     const { view } = this.#engineHost;
     // A member that is blocked here must not take this for a heartbeat: it would go on as if it were not cut off.
     const isActive = view.activeIds().has(peerId);
@@ -112,8 +112,6 @@ export class RequestHandler implements Omit<SessionHost, "opened" | "ended"> {
       incarnation: view.incarnation,
       count: isActive && view.heartbeatOf(view.id)?.number || 0,
       version: PROTOCOL_VERSION,
-      // The connection pool adds those of extensions.
-      capabilities: [],
       oldestVersion: OLDEST_VERSION,
       settings: this.#sharedSettings,
       digest: view.digest,

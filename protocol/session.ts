@@ -187,7 +187,7 @@ export class Session {
     // A peer that no longer reads must not keep the connection open; the unsent messages are then dropped.
     // mutant replace-value: a third of the timeout serves as well.
     this.#startTimer(() => this.over(this.#ended), this.#options.requestTimeout / 2);
-    this.#options.host.ended(this);
+    this.#options.owner.ended(this);
   }
 
   /** Ends the session because this side stops or no longer needs it. */
@@ -246,7 +246,7 @@ export class Session {
     }
     switch (message.type) {
       case "unknown":
-        return this.#options.host.extra?.(this, message);
+        return this.#options.owner.extra?.(this, message);
       case "hello":
         return this.#requests.isOwn(message.id)
           ? this.#receiveHelloAnswer(message)
@@ -310,7 +310,7 @@ export class Session {
     this.#usedMs = this.#options.runtime.monotonicMs();
     if (!isFirst) return;
     this.#cancelTimer();
-    this.#options.host.opened(this);
+    this.#options.owner.opened(this);
   }
 
   #receiveGossip(gossip: Gossip, examined: Examined | undefined): void {
@@ -414,9 +414,9 @@ export class Session {
   }
 
   #helloUnder(id: string): Hello {
-    const hello: Hello = { type: "hello", id, ...this.#options.host.hello(this.peerId) };
-    this.#reported = hello;
-    return hello;
+    const { host, owner } = this.#options;
+    const capabilities = owner.capabilities?.() ?? [];
+    return this.#reported = { type: "hello", id, ...host.hello(this.peerId), capabilities };
   }
 
   #refuse(refusal: Refusal, id?: string): void {

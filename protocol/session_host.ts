@@ -25,14 +25,12 @@ export interface SessionHost {
   /** This member's id. */
   readonly id: string;
   /** This member's `hello` to a peer, without the request's id. The peer's id is unknown at a dial of a seed. */
-  hello(peerId: string | undefined): Omit<Hello, "type" | "id">;
+  hello(peerId: string | undefined): Omit<Hello, "type" | "id" | "capabilities">;
   /**
    * Called for a peer's `hello`; `answering` is true if it answers one of this member. Returns a refusal, `"self"` if the
    * peer is this gossiper itself, and `undefined` if the peer is let in.
    */
   onHello(hello: Hello, options: { readonly answering: boolean }): Refusal | "self" | undefined;
-  /** Called after the first handshake. */
-  opened(session: Session): void;
   /** Verifies the entries of a message before anything of it is merged; present if members sign. */
   readonly examine?: (session: Session, message: Gossip | Push | Reply | Refusal) => Promise<Examined>;
   /** Returns the entries to push to the peer; `undefined` if it needs none of these members. */
@@ -53,14 +51,22 @@ export interface SessionHost {
   acknowledged(session: Session, sent: Sent, versions: KnownVersions): void;
   compare(session: Session, part: SummaryPart): SummaryPart | Refusal;
   compared(session: Session, part: SummaryPart, options: { readonly last: boolean }): void;
-  /** Called for a message of a type that the protocol leaves to extensions. */
-  extra?(session: Session, message: UnknownMessage): void;
   /** Called when the peer refused a request or the connection; returns a refusal if its message is invalid. */
   refused(session: Session, refusal: Refusal, examined?: Examined): Refusal | undefined;
-  /** Called at the end of the session. */
-  ended(session: Session): void;
   /** Called if the host itself threw, which is a broken invariant. */
   failed(error: unknown): void;
+}
+
+/** The owner of a session: the pool of connections. */
+export interface SessionOwner {
+  /** The capabilities in this member's `hello`; none by default. */
+  capabilities?(): readonly string[];
+  /** Called after the first handshake. */
+  opened(session: Session): void;
+  /** Called for a message of a type that the protocol leaves to extensions. */
+  extra?(session: Session, message: UnknownMessage): void;
+  /** Called at the end of the session. */
+  ended(session: Session): void;
 }
 
 /** Options of a {@linkcode Session}. */
@@ -68,6 +74,7 @@ export interface SessionOptions {
   /** The side of this member: `dialer` if it opened the connection. */
   readonly role: "dialer" | "acceptor";
   readonly host: SessionHost;
+  readonly owner: SessionOwner;
   readonly runtime: Runtime;
   /** The time limit of a request, in milliseconds. A close may take half of it. */
   readonly requestTimeout: number;

@@ -135,12 +135,11 @@ async function openSession() {
   const unused = () => {
     throw new Error("Nothing asks for this.");
   };
-  const { type: _type, id: _id, ...greeting } = peer;
+  const { type: _type, id: _id, capabilities: _capabilities, ...greeting } = peer;
   const host: SessionHost = {
     id: "a",
     hello: () => ({ ...greeting, member: { ...peer.member, id: "a" } }),
     onHello: () => undefined,
-    opened: () => {},
     toPush: unused,
     suspected: unused,
     heartbeat: (_session, liveness) => void received.push(liveness),
@@ -151,13 +150,19 @@ async function openSession() {
     compare: unused,
     compared: unused,
     refused: unused,
-    ended: () => {},
     failed: (error) => {
       throw error;
     },
   };
   const runtime = new VirtualRuntime();
-  const session = new Session({ role: "dialer", host, runtime, requestTimeout: 200, handshakeTimeout: 800 });
+  const session = new Session({
+    role: "dialer",
+    host,
+    owner: { opened: () => {}, ended: () => {} },
+    runtime,
+    requestTimeout: 200,
+    handshakeTimeout: 800,
+  });
   const reader = session.readable.getReader();
   const writer = session.writable.getWriter();
   const handshake = session.handshake(new AbortController());

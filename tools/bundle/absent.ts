@@ -85,7 +85,7 @@ export class ReaderSessions implements Public<FullReaderSessions> {
   readonly open = new Set<Session>();
   readonly silent = this.open;
 
-  host(): never {
+  make(): never {
     throw new TypeError("A page serves no reader.");
   }
 }
