@@ -55,7 +55,7 @@ export class Rounds {
   readonly #connectedRoundRobin: RoundRobin;
   #idleRounds = 0;
 
-  /** Makes the requesting side; it sends nothing yet. */
+  /** Makes the side that sends requests; it sends none before the first round. */
   constructor(options: RoundsOptions) {
     this.#options = options;
     this.#engineHost = options.engineHost;

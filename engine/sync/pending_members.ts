@@ -44,7 +44,7 @@ export function mustBeginAgain(
   return after < floor && (!reset || resetEnd < floor);
 }
 
-/** Shared by all peers without pending members: an empty map for each would take more memory than all else of it. */
+/** Shared by all peers without pending members: an empty map of its own would more than double the memory of each. */
 const NONE: ReadonlyMap<string, PendingMember> = new Map();
 
 /** The pending members of one peer by id, the longest pending first. */

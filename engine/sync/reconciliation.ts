@@ -113,7 +113,7 @@ export class Reconciliation {
     const peer = this.#memories.touch(peerId);
     const { ids: all } = this.#store.sorted;
     const ids = this.#store.sorted.idsFrom(part.from, part.until);
-    // A comparison costs by the number of members, and its request does not.
+    // The work of a comparison grows with the number of members. The size of its request does not.
     const most = Math.max(MIN_COMPARED, 2 * all.length);
     const periodMs = this.#settings.gossipInterval;
     if (!peer.comparison.admit(ids.length, { nowMs, periodMs, most })) return undefined;

@@ -106,7 +106,7 @@ Deno.test("versionBytes: an answer takes its id once, and answers add up (E7)", 
   assertEquals(versionsBytes(holds), versionBytes("a") + versionBytes("bc"));
 });
 
-Deno.test("signatureBytes: a signature takes what JSON takes for it beside its id (E7)", () => {
+Deno.test("signatureBytes: is the length of the id and the signature as a field of a JSON object, with its comma (E7)", () => {
   for (const [id, proof] of [["m", "AAAA"], ["ид", ""], ["m", "B".repeat(128)]] as const) {
     // The braces of the object are those of the members.
     assertEquals(signatureBytes(id, proof), bytesOf({ [id]: proof }) - 2 + 1);
