@@ -11,7 +11,7 @@ import { EventStream } from "../contracts/event_stream.ts";
 import type { Access, TokenSource } from "../contracts/page_tokens.ts";
 import { idOfKey, type Signing } from "../contracts/signing.ts";
 import { seedsOnly } from "../discovery/seeds_only.ts";
-import { TIMEOUTS_PER_DIAL } from "../gossiper/connection_pool.ts";
+import { TIMEOUTS_PER_DIAL } from "../gossiper/dials.ts";
 import type { ConsensusCallbacks, ConsensusExtractor, ConsensusHandle } from "../gossiper/consensus.ts";
 import type { SetStateOptions } from "../gossiper/contract.ts";
 import type { FlushResult } from "../gossiper/departure.ts";

@@ -8,9 +8,9 @@ import { byCodePoint } from "../engine/state/murmur3.ts";
 import { Backoffs } from "../common/backoff.ts";
 import type { Connection, Member, Transport } from "../contracts/cluster.ts";
 import { acceptAll } from "./accept_all.ts";
-import { DialLimits } from "./dial_limits.ts";
+import { Dials, Replaced } from "./dials.ts";
 import { CLOSE, HearsayError } from "../common/errors.ts";
-import { abortable, deadlineAfter, type Runtime } from "../common/runtime.ts";
+import { abortable, type Runtime } from "../common/runtime.ts";
 import type { UnknownMessage } from "../protocol/message.ts";
 import type { ReaderHost } from "./readers.ts";
 import type { Routes } from "./routes.ts";
@@ -19,20 +19,6 @@ import { longestUnused } from "./longest_unused.ts";
 import { ReaderSessions } from "./reader_sessions.ts";
 import { Session } from "../protocol/session.ts";
 import type { SessionHost, SessionOptions, SessionOwner } from "../protocol/session_host.ts";
-
-/**
- * The time limit of a dial with its handshake, in request timeouts. 4: when many processes start at once on few
- * processors, a handshake takes longer than later requests, and a handshake given up starts again from nothing.
- * Lower: members that start together dial several times. Higher: a process that does not answer keeps its slot longer.
- */
-export const TIMEOUTS_PER_DIAL = 4;
-
-/** Another member has the dialed address as its own, so the former one is no longer there. */
-export class Replaced extends HearsayError {
-  constructor(memberId: string, address: string) {
-    super("unknown_member", `Another member is at ${address}, in place of ${memberId}; nothing was sent.`);
-  }
-}
 
 /** Messages of types that the protocol leaves to others, such as those of `messages/`. */
 export interface Extension {
@@ -86,30 +72,32 @@ export class ConnectionPool {
   readonly #open = new Map<string, Session>();
   /** Accepted connections without a handshake, the oldest first. */
   readonly #silent = new Set<Session>();
-  /** By address, so that concurrent requests for a peer share one dial. */
-  readonly #dials = new Map<string, Promise<Member>>();
-  readonly #dialed = new Set<string>();
   readonly #serving = new Map<Session, Promise<void>>();
   readonly #readers: ReaderSessions;
   /** Members that closed their last connection because they stopped or no longer needed it. */
   readonly #goneAway = new Set<string>();
-  readonly #backoffs: Backoffs;
   /**
    * Backoff for peers whose requests timed out. Without it every round would take as long as the slowest peer.
    * Two timeouts in a row are tolerated, because the next round sends a lost message again (E5).
    */
   readonly #unanswered: Backoffs;
-  readonly #dialLimits: DialLimits;
+  readonly #dials: Dials;
   readonly #closing = new AbortController();
 
   /** Makes a pool without connections. */
   constructor(options: ConnectionPoolOptions) {
     this.#options = options;
     this.#readers = new ReaderSessions(options);
-    const { gossipInterval: base, maxBackoff: cap } = options.settings;
-    this.#backoffs = new Backoffs({ base, cap });
+    const { runtime, settings, transport } = options;
+    const { gossipInterval: base, maxBackoff: cap } = settings;
     this.#unanswered = new Backoffs({ base, cap, tolerated: 2 });
-    this.#dialLimits = new DialLimits({ runtime: options.runtime, base, cap });
+    this.#dials = new Dials({
+      transport,
+      runtime,
+      settings,
+      signal: this.#closing.signal,
+      serve: (connection, dialedId) => this.#serve(connection, "dialer", dialedId),
+    });
   }
 
   /** Adds an extension. Throws if another one has its capability: both would take the same messages. */
@@ -142,17 +130,13 @@ export class ConnectionPool {
   }
 
   /**
-   * True if a request to the member may begin now. False while a request or dial is under way, and during a backoff:
-   * after a failed dial, after an unanswered request, or after dials to its address found no member.
+   * True if a request to the member may begin now. False while a request is under way, after an unanswered request, and
+   * if there is no connection, unless {@linkcode Dials.isFree}.
    */
   isFree(id: string, member: Member | undefined): boolean {
-    const nowMs = this.#options.runtime.monotonicMs();
-    if (this.#unanswered.isResting(id, nowMs)) return false;
+    if (this.#unanswered.isResting(id, this.#options.runtime.monotonicMs())) return false;
     const session = this.#open.get(id);
-    if (session) return !session.isBusy;
-    if (this.#dialed.has(id) || this.#backoffs.isResting(id, nowMs)) return false;
-    const address = member && this.#addressOf(member);
-    return address === undefined || this.#dialLimits.isFree({ memberId: id, address });
+    return session ? !session.isBusy : this.#dials.isFree(id, member);
   }
 
   /** Records that a request to a member was answered or timed out. */
@@ -175,9 +159,8 @@ export class ConnectionPool {
 
   /** Drops the backoffs and notes of all other members. */
   retain(ids: ReadonlySet<string>): void {
-    this.#backoffs.retain(ids);
     this.#unanswered.retain(ids);
-    this.#dialLimits.retain(ids);
+    this.#dials.retain(ids);
     for (const id of this.#goneAway) if (!ids.has(id)) this.#goneAway.delete(id);
   }
 
@@ -195,35 +178,28 @@ export class ConnectionPool {
     },
   ): Promise<Session> {
     const address = this.#options.transport.addressOf(member);
-    const underWay = fresh && this.#dials.get(address);
+    const underWay = fresh && this.#dials.underWay(address);
     if (underWay) await abortable(underWay.then(() => {}, () => {}), signal);
     const open = this.#open.get(member.id);
     if (open) return open;
-    if (
-      !ignoreBackoff && !this.#dials.has(address) &&
-      !this.#dialLimits.isFree({ memberId: member.id, address })
-    ) {
-      throw new HearsayError(
-        "busy",
-        `Dials to ${address} failed for other members; it was not dialed again yet.`,
-      );
-    }
-    const found = await abortable(this.#dials.get(address) ?? this.#dial(address, member.id), signal);
+    if (!ignoreBackoff) this.#dials.assertFree({ memberId: member.id, address });
+    const found = await abortable(this.#dials.dial(address, member.id), signal);
     // The tie-break (P4) may have kept another connection than the one dialed.
     const session = this.#open.get(member.id);
     if (session) return session;
-    if (this.#addressOf(found) === address && found.id !== member.id) throw new Replaced(member.id, address);
+    const isReplaced = this.#dials.addressOf(found) === address && found.id !== member.id;
+    if (isReplaced) throw new Replaced(member.id, address);
     throw new HearsayError("unknown_member", `${member.id} was not at ${address}; nothing was sent.`);
   }
 
   /** Dials an address and shakes hands; resolves with the peer's record, which may be this member's own. */
   async handshake(address: string, { signal }: { readonly signal: AbortSignal }): Promise<Member> {
-    return await abortable(this.#dials.get(address) ?? this.#dial(address), signal);
+    return await abortable(this.#dials.dial(address), signal);
   }
 
   /** Resolves once the dials that are under way have ended. */
   async whenDialed(): Promise<void> {
-    await Promise.allSettled(this.#dials.values());
+    await this.#dials.settled();
   }
 
   /** Serves the connections that peers open, until the signal is aborted. */
@@ -251,67 +227,6 @@ export class ConnectionPool {
     if (this.#closing.signal.aborted) session.leave("This member has stopped.");
   }
 
-  #dial(address: string, memberId?: string): Promise<Member> {
-    if (memberId !== undefined) this.#dialed.add(memberId);
-    const dial = this.#dialFor(address, memberId).finally(() => {
-      this.#dials.delete(address);
-      if (memberId !== undefined) this.#dialed.delete(memberId);
-    });
-    this.#dials.set(address, dial);
-    return dial;
-  }
-
-  async #dialFor(address: string, memberId: string | undefined): Promise<Member> {
-    if (memberId === undefined) {
-      const found = await this.#dialOnce(address, memberId);
-      this.#dialLimits.recordFound({ memberId: found.id, address });
-      return found;
-    }
-    try {
-      const found = await this.#dialLimits.dial(
-        { memberId, address },
-        () => this.#dialOnce(address, memberId),
-      );
-      if (found.id !== memberId) this.#failed(memberId);
-      return found;
-    } catch (error) {
-      this.#failed(memberId);
-      throw error;
-    }
-  }
-
-  async #dialOnce(address: string, memberId: string | undefined): Promise<Member> {
-    const { runtime, transport } = this.#options;
-    const { signal } = this.#closing;
-    using deadline = deadlineAfter(runtime, this.#dialTimeout, `Dialing ${address}`, { signal });
-    const connection = await transport.dial(address, { signal: deadline.signal });
-    const session = this.#serve(connection, "dialer", memberId);
-    try {
-      return await session.handshake({ signal: deadline.signal });
-    } catch (error) {
-      session.leave("The handshake failed.");
-      throw error;
-    }
-  }
-
-  get #dialTimeout(): number {
-    return TIMEOUTS_PER_DIAL * this.#options.settings.gossipRequestTimeout;
-  }
-
-  /** The address of a member; `undefined` if its host or `url` is invalid. */
-  #addressOf(member: Member): string | undefined {
-    try {
-      return this.#options.transport.addressOf(member);
-    } catch {
-      return undefined;
-    }
-  }
-
-  #failed(memberId: string): void {
-    const { runtime } = this.#options;
-    this.#backoffs.failed(memberId, { nowMs: runtime.monotonicMs(), random: runtime.random() });
-  }
-
   #serve(connection: Connection, role: "dialer" | "acceptor", dialedId?: string): Session {
     const { host } = this.#options;
     const session = this.#newSession({ role, host, owner: this.#owner, dialedId });
@@ -333,7 +248,7 @@ export class ConnectionPool {
       ...options,
       runtime,
       requestTimeout: settings.gossipRequestTimeout,
-      handshakeTimeout: this.#dialTimeout,
+      handshakeTimeout: this.#dials.dialTimeout,
     });
   }
 
@@ -348,8 +263,7 @@ export class ConnectionPool {
     const id = session.peer!.id;
     this.#silent.delete(session);
     this.#goneAway.delete(id);
-    this.#backoffs.succeeded(id);
-    if (session.role === "acceptor") this.#recordClaim(session.peer!);
+    this.#dials.recordHandshake(session.peer!, { hasDialed: session.role === "acceptor" });
     const other = this.#open.get(id);
     if (other && !this.#replaces(session, other)) {
       return session.end(CLOSE.secondConnection, "The other connection between the two members stays.");
@@ -357,11 +271,6 @@ export class ConnectionPool {
     this.#open.set(id, session);
     other?.end(CLOSE.secondConnection, "A newer connection replaces this one.");
     if (this.#open.size > this.#options.settings.maxConnections) this.#endLongestUnused(session);
-  }
-
-  #recordClaim(peer: Member): void {
-    const address = this.#addressOf(peer);
-    if (address !== undefined) this.#dialLimits.recordClaimed({ memberId: peer.id, address });
   }
 
   #replaces(newer: Session, older: Session): boolean {

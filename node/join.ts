@@ -19,7 +19,7 @@ import {
 import { type GossiperConfig, paced } from "../options/configuration.ts";
 import { EventStream } from "../contracts/event_stream.ts";
 import { idOfKey } from "../contracts/signing.ts";
-import { TIMEOUTS_PER_DIAL } from "../gossiper/connection_pool.ts";
+import { TIMEOUTS_PER_DIAL } from "../gossiper/dials.ts";
 import type { FlushResult } from "../gossiper/departure.ts";
 import { Gossiper } from "../gossiper/gossiper.ts";
 import { realRuntime } from "../common/runtime.ts";

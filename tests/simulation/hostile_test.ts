@@ -2,7 +2,7 @@ import { assert, assertEquals, assertLessOrEqual } from "../../deps/std_assert.t
 import { seeds } from "../../discovery/seeds.ts";
 import { MAX_NUMBER } from "../../engine/types.ts";
 import type { Connection } from "../../contracts/cluster.ts";
-import { TIMEOUTS_PER_DIAL } from "../../gossiper/connection_pool.ts";
+import { TIMEOUTS_PER_DIAL } from "../../gossiper/dials.ts";
 import type { Message } from "../../protocol/message.ts";
 import { memoryAddress } from "../../testing/memory.ts";
 import { TestCluster } from "../requirements/harness.ts";
