@@ -12,6 +12,7 @@ import { explainedMember, seenKey, Unanswered } from "./explained.ts";
 import { MAX_SEARCH_LENGTH } from "./limits.ts";
 import { PAGE } from "./page.ts";
 import { pageHeaders } from "./page_headers.ts";
+import { SharedDocument } from "./shared_document.ts";
 import type { StateQuery } from "./state_rows.ts";
 import { type MakeDocument, stamped, Streams } from "./streams.ts";
 import { Timeline } from "./timeline.ts";
@@ -77,6 +78,7 @@ class Site {
   readonly #isOpen: boolean;
   readonly #timeline: Timeline;
   readonly #streams: Streams;
+  readonly #shared: SharedDocument;
 
   constructor(node: Gossiper, { prefix = "/dashboard", open = false }: DashboardOptions) {
     const { runtime } = insightOf(node).host;
@@ -85,6 +87,9 @@ class Site {
     this.#root = `${prefix.replace(/\/$/, "")}/`;
     this.#isOpen = open;
     this.#timeline = new Timeline(node.events, { runtime, phase, signal });
+    this.#shared = new SharedDocument(runtime);
+    // The first listener: the streams make their documents after it.
+    this.#timeline.onChange(() => this.#shared.forget());
     this.#streams = new Streams({
       runtime,
       signal,
@@ -148,7 +153,10 @@ class Site {
   #events(query: StateQuery): Response {
     // 204 ends the attempts of a browser to open its stream again.
     if (this.#node.signal.aborted) return answer(204, null);
-    const stream = this.#streams.open(this.#makerOf(query));
+    const make = this.#makerOf(query);
+    // The last document differs: it says that the member has left.
+    const name = () => JSON.stringify([query, this.#node.signal.aborted]);
+    const stream = this.#streams.open(() => this.#shared.take(name(), make));
     if (!stream) return answer(503, "Too many pages of this dashboard are open.\n", { "retry-after": "5" });
     return answer(200, stream, { "content-type": "text/event-stream" });
   }

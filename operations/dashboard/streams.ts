@@ -10,6 +10,11 @@ import { type Runtime, sleep } from "../../common/runtime.ts";
 export const MAX_STREAMS = 16;
 /** The shortest time between two documents, in milliseconds: many changes at once make one document. */
 export const MIN_GAP_MS = 250;
+/**
+ * All streams together make documents for at most one part in this number of the time. 5: with 16 pages of a large state, the
+ * member would do nothing else, and its peers would take it for failed.
+ */
+export const MAX_SHARE = 5;
 /** The time between two documents without a change of membership, in milliseconds. */
 export const REFRESH_MS = 1_000;
 /** The longest silence of a stream, in milliseconds: a comment follows, so that both sides notice a dead connection. */
@@ -50,13 +55,15 @@ export class Streams {
     if (this.#count >= MAX_STREAMS) return undefined;
     this.#count++;
     const onEnd = () => void this.#count--;
-    return new LatestStream(makeDocument, { ...this.#options, onEnd }).readable;
+    return new LatestStream(makeDocument, { ...this.#options, onEnd, open: () => this.#count }).readable;
   }
 }
 
 interface LatestStreamOptions extends StreamsOptions {
   /** Called once. */
   readonly onEnd: () => void;
+  /** The number of open streams. */
+  readonly open: () => number;
 }
 
 /**
@@ -76,6 +83,7 @@ class LatestStream {
   #hasChanged = true;
   #document = "";
   #madeMs = -Infinity;
+  #gapMs = MIN_GAP_MS;
   #writtenMs = -Infinity;
 
   constructor(makeDocument: MakeDocument, options: LatestStreamOptions) {
@@ -121,11 +129,14 @@ class LatestStream {
 
   /** The next event, as soon as it differs from the last one; or a comment. */
   async #next(): Promise<string> {
-    const { runtime } = this.#options;
+    const { runtime, open } = this.#options;
     while (true) {
       await this.#due();
       this.#madeMs = runtime.monotonicMs();
       const document = this.#makeDocument();
+      const cost = runtime.monotonicMs() - this.#madeMs;
+      // Not above the time of a comment: the page would take the connection for lost.
+      this.#gapMs = Math.min(HEARTBEAT_MS, Math.max(MIN_GAP_MS, MAX_SHARE * cost * open()));
       if (document !== this.#document) return this.#eventOf(document);
       if (this.#madeMs - this.#writtenMs >= HEARTBEAT_MS) return ": alive\n\n";
     }
@@ -143,7 +154,7 @@ class LatestStream {
     const { runtime } = this.#options;
     const { signal } = this.#ending;
     const leftOf = (ms: number) => ms - (runtime.monotonicMs() - this.#madeMs);
-    if (leftOf(MIN_GAP_MS) > 0) await sleep(runtime, leftOf(MIN_GAP_MS), { signal });
+    if (leftOf(this.#gapMs) > 0) await sleep(runtime, leftOf(this.#gapMs), { signal });
     if (!this.#hasChanged && leftOf(REFRESH_MS) > 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "../../../deps/std_as
 import { dashboard } from "../../../operations/dashboard/mod.ts";
 import {
   HEARTBEAT_MS,
+  MAX_SHARE,
   MAX_STREAMS,
   MIN_GAP_MS,
   REFRESH_MS,
@@ -157,6 +158,64 @@ Deno.test("streams: are limited in number", async () => {
   assert(bench.streams.open(() => "{}"));
   bench.leaving.abort();
   assertEquals([bench.streams.count, bench.runtime.timers], [0, 0]);
+});
+
+Deno.test("streams: make documents for a bounded share of the time, whatever a document costs", async () => {
+  const runtime = new VirtualRuntime();
+  let spentMs = 0;
+  let made = 0;
+  const streams = new Streams({
+    // Each document takes 40 ms.
+    runtime: {
+      monotonicMs: () => runtime.monotonicMs() + spentMs,
+      wallMs: () => runtime.wallMs(),
+      random: () => runtime.random(),
+      setTimer: (delayMs, callback) => runtime.setTimer(delayMs, callback),
+    },
+    signal: new AbortController().signal,
+    onChange: () => () => {},
+  });
+  const readers = Array.from({ length: MAX_STREAMS }, () => {
+    const stream = streams.open(() => {
+      spentMs += 40;
+      return `{"n":${++made}}`;
+    });
+    const reader = new EventReader(new Response(stream!));
+    void drain(reader);
+    return reader;
+  });
+  await runtime.settle();
+  const before = spentMs;
+  await runtime.advance(30_000);
+  const share = (spentMs - before) / (30_000 + spentMs - before);
+  assert(share <= 1 / MAX_SHARE && made > 2 * MAX_STREAMS, `${made} documents, a share of ${share}`);
+  await Promise.all(readers.map((reader) => reader.cancel()));
+  assertEquals([runtime.timers, streams.count], [0, 0]);
+});
+
+async function drain(reader: EventReader): Promise<void> {
+  while (await reader.next() !== undefined);
+}
+
+Deno.test("dashboard events: pages that open at once share a document, until the membership changes", async () => {
+  await using cluster = await TestCluster.started(["a", "b"]);
+  const { gossiper } = cluster.of("a");
+  const show = dashboard(gossiper);
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const open = async () => new EventReader((await show(requestOf("/dashboard/events"), LOCAL))!);
+  gossiper.setState("n", 1);
+  const [first, second] = [await open(), await open()];
+  const valueIn = async (reader: EventReader) =>
+    (await reader.data())!.state.keys.map(({ entries }) => entries[0]!.value);
+  assertEquals(await valueIn(first), ["1"]);
+  gossiper.setState("n", 2);
+  // Made at the same time: it is the document of the first page.
+  assertEquals(await valueIn(second), ["1"]);
+  await cluster.stop("b");
+  const next = valueIn(second);
+  await cluster.runtime.advance(1_000);
+  assertEquals(await next, ["2"]);
+  for (const reader of [first, second]) await reader.cancel();
 });
 
 Deno.test("dashboard events: follow the member to its end, and are not opened again then", async () => {
