@@ -41,8 +41,15 @@ const PREFIX = rule((given) => typeof given === "string" && /^(\/[\w.~-]+)*\/?$/
 });
 const OPTIONS: Rules<DashboardOptions> = { prefix: PREFIX, open: FLAG };
 
-/** Headers of every answer. */
-const HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" } as const;
+/**
+ * Headers of every answer. A page of another origin may ask without saying so, over plain HTTP: its browser then ends the
+ * answer by the resource policy, so that a stream keeps no place.
+ */
+const HEADERS = {
+  "cache-control": "no-store",
+  "cross-origin-resource-policy": "same-origin",
+  "x-content-type-options": "nosniff",
+} as const;
 
 /**
  * Returns a handler for your own server, with a page that shows the cluster as this member sees it: members, views, state,

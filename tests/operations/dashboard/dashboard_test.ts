@@ -84,6 +84,7 @@ Deno.test("dashboard: allows exactly its own script and style, and no markup fro
   assertEquals(/\b(src|href)="(?!data:,|#)/.exec(PAGE), null);
   assertEquals(/\son[a-z]+="/.exec(PAGE), null);
   assertEquals(page!.headers.get("x-content-type-options"), "nosniff");
+  assertEquals(page!.headers.get("cross-origin-resource-policy"), "same-origin");
 });
 
 Deno.test("dashboard: answers only clients of this machine, unless it is open", async () => {

@@ -9,7 +9,8 @@ import { chromium } from "../../../../deps/playwright_core.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
 const [name = "", executablePath = ""] = Deno.args;
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+const names = "--host-resolver-rules=MAP *.test 127.0.0.1";
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", names] });
 try {
   await SCENARIOS[name]!(browser);
 } finally {

@@ -8,6 +8,7 @@ import type { Browser } from "../../../../deps/playwright_core.ts";
 import { assert, assertEquals, assertMatch } from "../../../../deps/std_assert.ts";
 import { Site } from "../site.ts";
 import { EXPLANATION_SCENARIOS } from "./explanations.ts";
+import { FOREIGN_SCENARIOS } from "./foreign_pages.ts";
 import { assertNoSideScroll, NARROW, rowOf, untilEqual, visit } from "./visit.ts";
 
 /** Each use, by the name of its test. */
@@ -20,6 +21,7 @@ export const SCENARIOS: Readonly<Record<string, (browser: Browser) => Promise<vo
   "the keyboard leads to the search, and through all controls": keyboard,
   "a lost server shows, and the page follows when it returns": lostServer,
   ...EXPLANATION_SCENARIOS,
+  ...FOREIGN_SCENARIOS,
 };
 
 async function crash(browser: Browser): Promise<void> {
