@@ -7,10 +7,10 @@
 /** The default cut of a text, in UTF-16 units before escaping. 1,000: the longest sentence of this library fits. */
 export const MAX_PRINTED = 1_000;
 
-/** Controls, invisible and bidirectional marks, line separators, lone surrogates. */
-const NOT_PRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+/** Controls, bidirectional marks, lone surrogates, unassigned characters, those that show nothing, line separators. */
+const NOT_PRINTABLE = /[\p{C}\p{DI}\p{Zl}\p{Zp}]/gu;
 /** Those, and the beginning of a tag. */
-const NOT_PRINTABLE_IN_JSON = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}<]/gu;
+const NOT_PRINTABLE_IN_JSON = /[\p{C}\p{DI}\p{Zl}\p{Zp}<]/gu;
 
 /**
  * Escapes the unprintable characters of a text, and cuts it after `most` UTF-16 units. Errors and events of this library

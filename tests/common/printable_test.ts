@@ -18,6 +18,15 @@ Deno.test("printable: escapes the control characters of terminals and logs, and 
   assert(printable("\ud800").isWellFormed());
 });
 
+Deno.test("printable: escapes characters that show nothing, so that two ids do not look alike", () => {
+  for (const char of ["\u034f", "\u115f", "\u180b", "\u3164", "\ufe0f", "\uffa0", "\u{e0100}"]) {
+    const code = char.codePointAt(0)!.toString(16);
+    assertEquals(printable(`ada${char}`), `ada\\u${code.length > 4 ? `{${code}}` : code.padStart(4, "0")}`);
+    assertEquals(printableJson(char).includes(char), false, code);
+    assertEquals(JSON.parse(printableJson(char)), char);
+  }
+});
+
 Deno.test("printableJson: escapes what a terminal or a page could obey, and a parser reads it unchanged", () => {
   const data = { id: `${HOSTILE}<script>\u{e0001}🎉`, list: [HOSTILE, 1, null] };
   const json = printableJson(data);
