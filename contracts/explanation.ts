@@ -55,7 +55,10 @@ export interface Decision {
   readonly times: number;
   /** The peer that caused it, if another than the member. */
   readonly peerId?: string;
-  /** The reason: a code, a sentence or both, of at most 256 characters, fit for a terminal. It may quote a peer. */
+  /**
+   * The reason: a code, a sentence or both, fit for a terminal. It may quote a peer. Of a longer one it has the first 256
+   * characters, and `…`.
+   */
   readonly reason?: string;
 }
 

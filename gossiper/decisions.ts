@@ -16,7 +16,7 @@ import type { Decision, DecisionKind } from "../contracts/explanation.ts";
 const MOST_OF_A_MEMBER = 16;
 /** The most members with decisions; the one with the oldest last decision goes first. 512 members take some 2 MiB. */
 const MOST_MEMBERS = 512;
-/** The most characters of a reason, which may come from a peer. */
+/** The most characters of a reason before escapes: it may come from a peer. */
 const MOST_CHARACTERS = 256;
 
 /** A decision to record. */
@@ -50,7 +50,7 @@ export class Decisions {
     const happened = {
       kind,
       ...(peerId !== undefined && peerId !== memberId && { peerId }),
-      ...(reason !== undefined && { reason: printable(reason).slice(0, MOST_CHARACTERS) }),
+      ...(reason !== undefined && { reason: printable(reason, MOST_CHARACTERS) }),
     };
     const last = decisions.at(-1);
     const isAgain = last?.kind === kind && last.peerId === happened.peerId && last.reason === happened.reason;
