@@ -4,8 +4,9 @@
  * @module
  */
 
-import { Command, CommanderError, Option } from "../deps/commander.ts";
+import { type AddHelpTextContext, Command, CommanderError, Option } from "../deps/commander.ts";
 import { VERSION } from "../common/version.ts";
+import { typesOf } from "../operations/log_levels.ts";
 import { CommandFailure, EXIT, type ExitCode, exitCodeOf, lineOf } from "./failure.ts";
 import { Screen } from "./screen.ts";
 import { DEFAULT_ADDRESS, type TargetFlags } from "./target.ts";
@@ -112,7 +113,8 @@ function observing(program: Command, bind: Bind): void {
     asking(program.command("events [types...]")),
     async () => (await import("./commands/events.ts")).events,
   )
-    .description("print events as they come: of membership and trouble, `all`, or these types");
+    .description("print events as they come: of membership and trouble, `all`, or these types")
+    .addHelpText("after", typesHelp);
   bind(asking(program.command("top")), async () => (await import("./commands/top.ts")).top)
     .description("show rounds, traffic, lag and the slowest peers, every second")
     .option("--once", "show them once");
@@ -120,6 +122,17 @@ function observing(program: Command, bind: Bind): void {
     .description("explain the status of a member, without an id that of the asked one");
   bind(asking(program.command("seen <key>")), async () => (await import("./commands/explain.ts")).seen)
     .description("print which members have the asked member's latest value of a key");
+}
+
+/** The types of events, which an operator cannot guess. */
+function typesHelp({ command }: AddHelpTextContext): string {
+  const usual = typesOf("info");
+  const others = typesOf("debug").filter((type) => !usual.includes(type));
+  const help = command.createHelp();
+  const width = command.configureOutput().getOutHelpWidth!();
+  const list = (types: readonly string[]) =>
+    help.boxWrap(types.join(", "), width - 2).replaceAll(/^/gm, "  ");
+  return `\nTypes of membership and trouble:\n${list(usual)}\n\nOther types:\n${list(others)}`;
 }
 
 /** The commands for a member of one's own. */
@@ -140,7 +153,9 @@ function running(program: Command, bind: Bind): void {
 function others(program: Command, bind: Bind): void {
   bind(program.command("keygen"), async () => (await import("./commands/keygen.ts")).keygen)
     .description("print a new cluster key")
-    .option("--signing <file>", "write a new key pair for signing to this file instead");
+    .option("--signing <file>", "write a new key pair for signing to this file instead")
+    .option("--fingerprints", "print the fingerprints of the keys that are given instead, to compare them")
+    .option("--keys-file <file>", "the file with those keys (or HEARSAY_KEYS)");
   bind(asking(program.command("token")), async () => (await import("./commands/token.ts")).token)
     .description("print a token for reading: HEARSAY_TOKEN of a person without a key, within 30 s");
   bind(program.command("simulate [args...]"), async () => (await import("./commands/simulate.ts")).simulate)

@@ -4,4 +4,10 @@
  * @module
  */
 
-export { Command, CommanderError, InvalidArgumentError, Option } from "npm:commander@15.1.0";
+export {
+  type AddHelpTextContext,
+  Command,
+  CommanderError,
+  InvalidArgumentError,
+  Option,
+} from "npm:commander@15.1.0";

@@ -1,20 +1,32 @@
 /**
- * `hearsay keygen`: a new cluster key, or a file with a key pair for signing.
+ * `hearsay keygen`: a new cluster key, the fingerprints of known ones, or a file with a key pair for signing.
  *
  * @module
  */
 
+import { fingerprintsOf } from "../../security/fingerprint.ts";
 import { newClusterKey, signingKeyFromFile } from "../../security/key_sources.ts";
 import { CommandFailure, EXIT } from "../failure.ts";
 import type { CommonFlags, Run } from "../program.ts";
+import { keysOf } from "../target.ts";
 
 /** The flags of the command. */
 interface KeygenFlags extends CommonFlags {
   readonly signing?: string;
+  readonly fingerprints?: boolean;
 }
 
 /** Makes a key. A cluster key goes to the standard output, so that no file of it lies around by accident. */
-export const keygen: Run<KeygenFlags> = async ({ screen }, _, { signing: file }) => {
+export const keygen: Run<KeygenFlags> = async ({ terminal, screen }, _, flags) => {
+  const { signing: file } = flags;
+  if (flags.fingerprints) {
+    const keys = await keysOf(flags, terminal);
+    if (!keys) {
+      throw new CommandFailure(EXIT.usage, "--fingerprints needs keys: --keys-file <file>, or HEARSAY_KEYS.");
+    }
+    const fingerprints = fingerprintsOf(keys);
+    return screen.isJson ? screen.json({ fingerprints }) : screen.lines(fingerprints);
+  }
   if (file === undefined) {
     const key = await newClusterKey();
     return screen.isJson ? screen.json({ key }) : screen.line(key);

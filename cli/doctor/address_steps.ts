@@ -8,6 +8,7 @@ import { errorText, messageOf } from "../../common/error_text.ts";
 import { assertMayConnect } from "../../common/permission.ts";
 import { printable } from "../../common/printable.ts";
 import { accessFor, type ObserveOptions, Observer, WrongCluster } from "../../observer/client.ts";
+import { fingerprintsOf } from "../../security/fingerprint.ts";
 import { OLDEST_VERSION, PROTOCOL_VERSION } from "../../protocol/message.ts";
 import { VERSION } from "../../common/version.ts";
 import { dialUrl, OBSERVE_PROTOCOL, pathOf, SUBPROTOCOL } from "../../transport/web_socket/dial.ts";
@@ -83,6 +84,7 @@ async function examineAnswer(
     url,
     cluster,
     hasKeys: (keys?.length ?? 0) > 0 || token !== undefined,
+    ...(keys && { fingerprint: fingerprintsOf(keys)[0]! }),
     nowMs: runtime.wallMs(),
   };
   let answer = seen;
@@ -159,7 +161,7 @@ async function examineMember(
 }
 
 function keyStep({ keys, token }: ObserveOptions) {
-  if (keys) return ok("key", "Both sides have the key.");
+  if (keys) return ok("key", `Both sides have the key ${fingerprintsOf(keys)[0]}.`);
   return token === undefined
     ? ok("key", "The member asks for no key.")
     : ok("key", "The member accepts the token; it gave no proof of its own.");

@@ -17,6 +17,8 @@ export interface Asker {
   readonly url: URL;
   readonly cluster: string | undefined;
   readonly hasKeys: boolean;
+  /** The fingerprint of the key that signs the doctor's tokens. */
+  readonly fingerprint?: string;
   readonly nowMs: number;
 }
 
@@ -63,9 +65,9 @@ function unauthorized(answer: HttpAnswer, asker: Asker): Fault {
   if (/signed with a key of this cluster/.test(body)) {
     return {
       code: "key",
-      seen: "The member has other keys: it does not know the key of this side (401).",
+      seen: `The member has other keys: it does not know the key of this side, ${asker.fingerprint} (401).`,
       todo:
-        "Compare the key files of both sides; while keys are rotated, each side needs a key of the other.",
+        "Compare the keys of both sides: `hearsay keygen --fingerprints`; while keys are rotated, each side needs a key of the other.",
     };
   }
   if (/expired|future|before this member began/.test(body)) return clock(answer, asker);

@@ -4,6 +4,7 @@ import { assert, assertEquals, assertMatch } from "../../../deps/std_assert.ts";
 import { main } from "../../../cli/program.ts";
 import { join, type JoinOptions, type Node } from "../../../mod.ts";
 import { newClusterKey } from "../../../security/cluster_keys.ts";
+import { typesOf } from "../../../operations/log_levels.ts";
 import { MemberMeters } from "../../../operations/metrics/mod.ts";
 import { FakeTerminal, run } from "../terminal.ts";
 
@@ -150,6 +151,34 @@ Deno.test("keygen: prints a strong key, and writes no file twice", async () => {
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("keygen --fingerprints: shows equal keys as equal, and no key", async () => {
+  const [one, other] = [await newClusterKey(), await newClusterKey()];
+  const file = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(file, `${one}\n${other}\n`);
+    const { output } = await run(["keygen", "--fingerprints", "--keys-file", file]);
+    assertMatch(output, /^[0-9a-f]{16}\n[0-9a-f]{16}\n$/);
+    await Deno.writeTextFile(file, `${other}\n`);
+    assertEquals((await run(["keygen", "--fingerprints", "--keys-file", file])).output, output.slice(17));
+    const json = (await run(["keygen", "--fingerprints", "--keys-file", file, "--json"])).output;
+    assertEquals(JSON.parse(json), { fingerprints: [output.slice(17, 33)] });
+  } finally {
+    await Deno.remove(file);
+  }
+  const without = await run(["keygen", "--fingerprints"]);
+  assertEquals([without.code, without.errors], [
+    2,
+    "hearsay: --fingerprints needs keys: --keys-file <file>, or HEARSAY_KEYS.\n",
+  ]);
+});
+
+Deno.test("events --help: names every type of event, within the width of the terminal", async () => {
+  const { output } = await run(["events", "--help"], { isTerminal: true, columns: 80 });
+  for (const type of typesOf("debug")) assertMatch(output, new RegExp(`\\b${type}\\b`));
+  assertMatch(output, /^Types of membership and trouble:\n {2}AddressShared, Alone, /m);
+  assertEquals(output.split("\n").filter((line) => line.length > 80), []);
 });
 
 Deno.test("command: the address, cluster and keys come from the environment too", async () => {
