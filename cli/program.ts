@@ -100,7 +100,8 @@ type Bind = <F extends CommonFlags>(command: Command, load: () => Promise<Run<F>
 function observing(program: Command, bind: Bind): void {
   bind(asking(program.command("members")), async () => (await import("./commands/members.ts")).members)
     .description("list the members, as the asked one sees them")
-    .option("--watch", "draw the list again, whenever it changes");
+    .option("--watch", "draw the list again, whenever it changes")
+    .option("--all", "ask up to 16 other members too, and show who disagrees");
   bind(asking(program.command("get <key>")), async () => (await import("./commands/values.ts")).get)
     .description("print the values of a key, one for each member that set it")
     .option("--member <id>", "print this member's value alone");

@@ -15,7 +15,7 @@ import { judgeAsSeen, recentFault } from "./member_steps.ts";
 /** The most other members that are asked. 16: all of a small cluster, and no flood of a large one. */
 const MAX_ASKED = 16;
 /** A member that was not heard for this number of its intervals is in doubt. 10: more than lost messages explain. */
-const LATE_INTERVALS = 10;
+export const LATE_INTERVALS = 10;
 
 /** The subject of the diagnosis of the others. */
 export const OTHERS = "The other members";
@@ -37,26 +37,36 @@ export async function examineOthers(
   },
   options: AddressOptions,
 ): Promise<Diagnosis | undefined> {
-  const others = members.filter(({ isSelf, status, address }) =>
-    !isSelf && status !== "left" && address !== null
-  );
-  if (others.length === 0) return undefined;
-  const asked = others.toSorted((one, other) => doubt(other, facts) - doubt(one, facts)).slice(0, MAX_ASKED);
+  const { asked, more } = othersToAsk(members, facts);
+  if (asked.length === 0) return undefined;
   const examined = await Promise.all(asked.map(async (member) => ({
     member,
-    ...await examine(
-      member.address!.includes("://") ? member.address! : `${scheme}//${member.address}`,
-      options,
-    ),
+    ...await examine(addressOf(member, scheme), options),
   })));
   const diagnosis: Diagnosis = { subject: OTHERS, steps: [] };
   for (const each of examined) {
     await using _ending = each.observer;
     await judgeOther(diagnosis, { ...each, facts, explain });
   }
-  const more = others.length - asked.length;
   if (more > 0) diagnosis.steps.push(ok("members", `${more} more were not asked.`));
   return diagnosis;
+}
+
+/** The other members to ask, those in doubt first, and the number of those that are left out. */
+export function othersToAsk(
+  members: readonly ObservedMember[],
+  facts: Facts,
+): { readonly asked: readonly ObservedMember[]; readonly more: number } {
+  const others = members.filter(({ isSelf, status, address }) =>
+    !isSelf && status !== "left" && address !== null
+  );
+  const asked = others.toSorted((one, other) => doubt(other, facts) - doubt(one, facts)).slice(0, MAX_ASKED);
+  return { asked, more: others.length - asked.length };
+}
+
+/** The address to dial. `scheme` is that of the asked member: the others have a host and a port, or a whole URL. */
+export function addressOf({ address }: ObservedMember, scheme: string): string {
+  return address!.includes("://") ? address! : `${scheme}//${address}`;
 }
 
 /** A running member, and what it says. */
@@ -90,7 +100,8 @@ function doubt(member: ObservedMember, facts: Facts): number {
   return (member.status === "alive" ? 0 : 4) + (isLate(member, facts) ? 2 : 0) + (member.lacks ? 1 : 0);
 }
 
-function isLate({ heartbeat }: ObservedMember, { settings }: Facts): boolean {
+/** True if a member was not heard for many of its intervals. */
+export function isLate({ heartbeat }: ObservedMember, { settings }: Pick<Facts, "settings">): boolean {
   return heartbeat === null || heartbeat.ageMs > LATE_INTERVALS * settings.gossipInterval;
 }
 
