@@ -72,6 +72,8 @@ async function ofRunning(context: Context, flags: DoctorFlags): Promise<Diagnosi
       members: await allMembers(asked),
       explain: (memberId) => asked.ask<Explanation>("explain", { memberId }),
     }, { ...addressOptions, options: cluster });
+    // The others name the address of the other process.
+    if (others?.fault?.code === "identity" && diagnosis.fault) diagnosis.fault = others.fault;
     return others ? [diagnosis, others] : [diagnosis];
   }
   if (diagnosis.fault && !isVague && diagnosis.fault.code !== "notListening") return [diagnosis];

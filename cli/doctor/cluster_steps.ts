@@ -10,7 +10,7 @@ import type { Facts, ObservedMember } from "../../observer/protocol.ts";
 import { duration } from "../paint.ts";
 import { type AddressOptions, examine, type Examined } from "./address_steps.ts";
 import { type Diagnosis, fail, type Fault, type FaultCode, named, note, ok } from "./findings.ts";
-import { judgeAsSeen, recentFault } from "./member_steps.ts";
+import { hostOf, judgeAsSeen, recentFault } from "./member_steps.ts";
 
 /** The most other members that are asked. 16: all of a small cluster, and no flood of a large one. */
 const MAX_ASKED = 16;
@@ -45,8 +45,9 @@ export async function examineOthers(
   })));
   const diagnosis: Diagnosis = { subject: OTHERS, steps: [] };
   for (const each of examined) {
-    await using _ending = each.observer;
+    await using observer = each.observer;
     await judgeOther(diagnosis, { ...each, facts, explain });
+    if (observer) await judgeAddress(diagnosis, { facts, observer });
   }
   if (more > 0) diagnosis.steps.push(ok("members", `${more} more were not asked.`));
   return diagnosis;
@@ -145,6 +146,26 @@ async function judgeOther(diagnosis: Diagnosis, asked: Asked): Promise<void> {
   diagnosis.steps.push(
     note("member", late, "If that stays so: `hearsay seen <key>` says who lacks a value, and why."),
   );
+}
+
+/** Adds a fault if another member knows the asked one at another address: that is another process. */
+async function judgeAddress(
+  diagnosis: Diagnosis,
+  { facts, observer }: { readonly facts: Facts; readonly observer: NonNullable<Examined["observer"]> },
+): Promise<void> {
+  const { self, address } = facts;
+  const seen = await observer.ask<ObservedMember | null>("member", { memberId: self });
+  const isActive = seen?.status === "alive" || seen?.status === "suspected";
+  if (!isActive || seen.address === null || address === "") return;
+  const [there, here] = [hostOf(seen.address), hostOf(address)];
+  if (there === here || diagnosis.fault?.code === "identity") return;
+  fail(diagnosis, "member", {
+    code: "identity",
+    seen: `Another process uses this member's id: ${named(observer.welcome.self)} knows ${named(self)} at ${
+      printable(there, 200)
+    }, and the asked process is at ${printable(here, 200)}.`,
+    todo: "Stop one of the two processes, or give it an id of its own.",
+  });
 }
 
 async function asSeenBy(

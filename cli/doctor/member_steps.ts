@@ -127,10 +127,25 @@ export function judgeSelf(diagnosis: Diagnosis, facts: Facts): void {
       }
     }
   }
+  if (!fault) noteRenewals(diagnosis, facts);
   for (const trouble of latest(facts.troubles)) steps.push(note("log", troubleLine(trouble, facts)));
 }
 
-function hostOf(address: string): string {
+/** A peer knows a later incarnation after a step of the clock, and again and again if another process has the id. */
+function noteRenewals({ steps }: Diagnosis, { explanation, wallMs }: Facts): void {
+  const renewals = explanation.decisions.filter(({ kind }) => kind === "renewed");
+  const last = renewals.at(-1);
+  if (!last) return;
+  const times = renewals.reduce((sum, each) => sum + each.times, 0);
+  const seen = `It began ${times === 1 ? "a new incarnation" : `${times} new incarnations`}, the latest ${
+    duration(Math.max(0, wallMs - last.lastAtUnixMilliseconds))
+  } ago: peers knew a later one of its id.`;
+  const todo = "Look for another process with its id; a clock that was set back does this once.";
+  steps.push(note("identity", seen, todo));
+}
+
+/** The host and port of an address; an address without a scheme is its own. */
+export function hostOf(address: string): string {
   return URL.parse(address)?.host ?? address;
 }
 

@@ -2,8 +2,11 @@
 
 import { assertEquals, assertMatch } from "../../../deps/std_assert.ts";
 import { examineOthers } from "../../../cli/doctor/cluster_steps.ts";
+import type { Diagnosis } from "../../../cli/doctor/findings.ts";
+import { judgeSelf } from "../../../cli/doctor/member_steps.ts";
 import { realRuntime } from "../../../common/runtime.ts";
 import { join, type JoinOptions, type Node } from "../../../mod.ts";
+import { Observer } from "../../../observer/client.ts";
 import type { Facts, ObservedMember } from "../../../observer/protocol.ts";
 import { newClusterKey } from "../../../security/cluster_keys.ts";
 import { eventually } from "../../security/waits.ts";
@@ -78,7 +81,39 @@ Deno.test("doctor: finds an id that two processes use, whichever member is asked
   for (const { address } of [ben, twin]) {
     assertMatch(await faultAt(address), /^Fault: id used twice\. Another process uses this member's id/);
   }
+  // The other member knows one of the two, and so names it to the other one.
+  const [one, other] = [ben, twin].map(({ address }) => new URL(address).host);
+  const pattern = new RegExp(
+    `: "ada" knows "ben" at (${one}, and the asked process is at ${other}|${other}, and the asked process is at ${one})\\.$`,
+  );
+  const until = AbortSignal.timeout(20_000);
+  const firsts = () => Promise.all([ben, twin].map(({ address }) => faultAt(address)));
+  while (!(await firsts()).some((first) => pattern.test(first))) until.throwIfAborted();
   assertMatch(await faultAt(ada.address), /^Fault: id used twice\. "ben" at \S+: Another process/);
+});
+
+Deno.test("doctor: notes that a member began new incarnations, as the winner of two processes with one id does", async () => {
+  await using ada = await member("ada");
+  await using ben = await member("ben", { seeds: [ada.address] });
+  await ben.whenMembers(2);
+  await using observer = await Observer.connect(ben.address);
+  const facts = await observer.ask<Facts>("facts");
+  const last = {
+    kind: "renewed",
+    atUnixMilliseconds: 0,
+    lastAtUnixMilliseconds: facts.wallMs - 500,
+  } as const;
+  const stepsWith = (decisions: Facts["explanation"]["decisions"]) => {
+    const diagnosis: Diagnosis = { subject: "ben", steps: [] };
+    judgeSelf(diagnosis, { ...facts, explanation: { ...facts.explanation, decisions } });
+    return diagnosis.steps.filter(({ name }) => name === "identity");
+  };
+  assertEquals(stepsWith([]), []);
+  const [step] = stepsWith([{ ...last, times: 2 }]);
+  assertEquals([step!.outcome, step!.seen], [
+    "note",
+    "It began 2 new incarnations, the latest 500 ms ago: peers knew a later one of its id.",
+  ]);
 });
 
 Deno.test("doctor: finds a member whose keys are other ones, behind a member that has both", async () => {
