@@ -5,6 +5,7 @@
  */
 
 import { printable } from "../common/printable.ts";
+import { cut, widthOf } from "./width.ts";
 
 /** A color or weight. */
 export type Tone = "bad" | "bold" | "dim" | "good" | "plain" | "warn";
@@ -59,7 +60,7 @@ export function tableOf<T>(
   const shown = given.filter(({ from = 0 }) => columns >= from);
   const cells = rows.map((row) => shown.map(({ text }) => printable(text(row))));
   const widths = shown.map(({ title }, at) =>
-    Math.max(title.length, ...cells.map((each) => [...each[at]!].length))
+    Math.max(title.length, ...cells.map((each) => widthOf(each[at]!)))
   );
   shrink(widths, shown, columns);
   const titles = line(shown.map(({ title }) => title), shown, {
@@ -98,19 +99,18 @@ function line<T>(
 ): string {
   return cells.map((cell, at) => {
     const text = cut(cell, widths[at]!);
-    const space = " ".repeat(widths[at]! - [...text].length);
+    const space = " ".repeat(widths[at]! - widthOf(text));
     if (columns[at]!.align === "right") return space + paint(text, at);
     // Without spaces at the end of a line.
     return paint(text, at) + (at === cells.length - 1 ? "" : space);
   }).join(GAP).trimEnd();
 }
 
-/** A text, cut to a number of characters. The middle is left out, because ids differ at both ends. */
-export function cut(text: string, most: number): string {
-  const characters = [...text];
-  if (characters.length <= most) return text;
-  const end = Math.floor((most - 1) / 2);
-  return [...characters.slice(0, most - 1 - end), "…", ...characters.slice(characters.length - end)].join("");
+/** A bar of at most `most` characters, for a part from 0 to 1. A part above 0 can be seen. */
+export function bar(part: number, most: number): string {
+  const eighths = part > 0 ? Math.max(1, Math.round(Math.min(1, part) * most * 8)) : 0;
+  const rest = eighths % 8;
+  return "█".repeat(Math.floor(eighths / 8)) + (rest === 0 ? "" : "▏▎▍▌▋▊▉"[rest - 1]);
 }
 
 /** A duration for people. */

@@ -5,8 +5,9 @@
  */
 
 import { printableJson } from "../common/printable.ts";
-import { type Column, cut, Painter, tableOf, type Tone } from "./paint.ts";
+import { type Column, Painter, tableOf, type Tone } from "./paint.ts";
 import type { Terminal } from "./terminal.ts";
+import { cut, widthOf } from "./width.ts";
 
 /** Clears the screen, and goes to its first line. */
 const HOME = "\u001b[H";
@@ -71,7 +72,7 @@ export class Screen {
     const lines: string[] = [];
     let line = "";
     for (const word of text.split(" ")) {
-      if (line !== "" && indent.length + line.length + 1 + word.length > most) {
+      if (line !== "" && indent.length + widthOf(line) + 1 + widthOf(word) > most) {
         lines.push(indent + line);
         line = word;
       } else {
@@ -98,7 +99,7 @@ export class Screen {
     this.#terminal.write(`${begin}${fitting.map((line) => `${line}${CLEAR_LINE}\n`).join("")}${CLEAR_BELOW}`);
   }
 
-  /** On a terminal, the text cut to a number of characters; elsewhere the whole text. */
+  /** On a terminal, the text cut to this number of columns; elsewhere the whole text. */
   cut(text: string, most: number): string {
     return this.#terminal.isTerminal ? cut(text, Math.max(1, most)) : text;
   }

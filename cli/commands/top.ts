@@ -8,8 +8,8 @@ import { sleep } from "../../common/runtime.ts";
 import { printable } from "../../common/printable.ts";
 import type { Counts, Durations } from "../../contracts/meters.ts";
 import type { Observer } from "../../observer/client.ts";
-import type { ObservedAmounts } from "../../observer/protocol.ts";
-import { bytes, type Column, duration, type Tone } from "../paint.ts";
+import type { ObservedAmounts, ObservedMember } from "../../observer/protocol.ts";
+import { bar, bytes, type Column, duration, type Tone } from "../paint.ts";
 import type { CommonFlags, Run } from "../program.ts";
 import type { Screen } from "../screen.ts";
 import { connect, targetOf } from "../target.ts";
@@ -23,14 +23,28 @@ interface TopFlags extends CommonFlags {
 const REFRESH_MS = 1_000;
 /** The most peers in the list. */
 const MAX_PEERS = 12;
+/** The longest bar, in characters. */
+const BAR = 16;
 /** The part of the screen above the list of peers. */
 const HEAD_LINES = 12;
 
-type Peer = Counts["peers"][number];
+/** A peer with its last exchange, and the entries that it lacks. */
+type Peer = Counts["peers"][number] & { readonly lacks: number | null };
 
-const PEERS: readonly Column<Peer>[] = [
+const columnsOf = (peers: readonly Peer[]): readonly Column<Peer>[] => [
   { title: "SLOWEST PEERS", text: ({ peerId }) => peerId, mayShrink: true },
   { title: "LAST", text: ({ lastMs }) => duration(lastMs), align: "right" },
+  {
+    title: "",
+    text: ({ lastMs }) => bar(lastMs / Math.max(1, ...peers.map((peer) => peer.lastMs)), BAR).padEnd(BAR),
+    from: 70,
+  },
+  {
+    title: "LACKS",
+    text: ({ lacks }) => lacks === null ? "-" : String(lacks),
+    tone: ({ lacks }) => lacks ? "warn" : "plain",
+    align: "right",
+  },
   {
     title: "OUTCOME",
     text: ({ outcome }) => outcome,
@@ -49,7 +63,11 @@ export const top: Run<TopFlags> = async ({ terminal, screen }, _, flags) => {
       await sleep(runtime, REFRESH_MS, { signal });
       const now = await observer.ask<ObservedAmounts>("amounts");
       if (screen.isJson) screen.json(now);
-      else screen.draw(linesOf({ screen, observer, rows: terminal.size().rows }, before, now));
+      else {
+        const most = Math.max(3, Math.min(MAX_PEERS, terminal.size().rows - HEAD_LINES - 4));
+        const peers = await peersOf(observer, now.counts?.peers.slice(0, most) ?? []);
+        screen.draw(linesOf({ screen, observer, peers }, before, now));
+      }
       before = now;
     } while (!flags.once && !signal.aborted);
   } catch (error) {
@@ -57,8 +75,20 @@ export const top: Run<TopFlags> = async ({ terminal, screen }, _, flags) => {
   }
 };
 
+/** The peers, with what each lacks. */
+function peersOf(observer: Observer, peers: Counts["peers"]): Promise<Peer[]> {
+  return Promise.all(peers.map(async (peer) => {
+    const found = await observer.ask<ObservedMember | null>("member", { memberId: peer.peerId });
+    return { ...peer, lacks: found?.lacks ?? null };
+  }));
+}
+
 function linesOf(
-  { screen, observer, rows }: { readonly screen: Screen; readonly observer: Observer; readonly rows: number },
+  { screen, observer, peers }: {
+    readonly screen: Screen;
+    readonly observer: Observer;
+    readonly peers: readonly Peer[];
+  },
   before: ObservedAmounts,
   now: ObservedAmounts,
 ): string[] {
@@ -73,7 +103,7 @@ function linesOf(
     paint(failed, "failed", "bad"),
   ];
   const lines = [
-    screen.paint(who, "bold"),
+    screen.paint(screen.cut(who, screen.columns), "bold"),
     row("members", states.join(", ")),
     row("phase", printable(String(phase))),
     row("state", `${bytes(stateBytes.own)} own, ${bytes(stateBytes.others)} of others`),
@@ -95,21 +125,27 @@ function linesOf(
   const rounds = rate(amounts.rounds, before.amounts.rounds).toFixed(1);
   return [
     ...lines,
-    row("rounds", printable(`${amounts.rounds} (${rounds}/s), ${amounts.skippedRounds} skipped`)),
-    row("sent", traffic(sent, rate(sent.bytes, before.counts.sent.bytes))),
-    row("received", traffic(received, rate(received.bytes, before.counts.received.bytes))),
-    row("connected", `${amounts.connections.ready}, and ${amounts.connections.handshake} in the handshake`),
-    row("queues", queues(amounts.queues)),
-    row("lag", lagLine(counts.lag, amounts.oldestSpreadMs)),
-    row("event loop", `${atMost(counts.eventLoopDelay.mostMs)} late (95 %)`),
+    row("rounds", printable(`${amounts.rounds} (${rounds}/s), ${amounts.skippedRounds} skipped`), screen),
+    row("sent", traffic(sent, rate(sent.bytes, before.counts.sent.bytes)), screen),
+    row("received", traffic(received, rate(received.bytes, before.counts.received.bytes)), screen),
+    row(
+      "connected",
+      `${amounts.connections.ready}, and ${amounts.connections.handshake} in the handshake`,
+      screen,
+    ),
+    row("queues", queues(amounts.queues), screen),
+    row("lag", lagLine(counts.lag, amounts.oldestSpreadMs), screen),
+    row("event loop", `${atMost(counts.eventLoopDelay.mostMs)} late (95 %)`, screen),
     row("blocks", `${counts.falseBlocks} false`),
     "",
-    ...screen.table(counts.peers.slice(0, Math.max(3, Math.min(MAX_PEERS, rows - HEAD_LINES - 4))), PEERS),
+    ...screen.table(peers, columnsOf(peers)),
   ];
 }
 
-function row(name: string, text: string): string {
-  return `  ${name.padEnd(11)} ${text}`;
+/** A line; an unpainted text is cut, because a line that the terminal wraps would move those below it. */
+function row(name: string, text: string, screen?: Screen): string {
+  const head = `  ${name.padEnd(11)} `;
+  return head + (screen ? screen.cut(text, screen.columns - head.length) : text);
 }
 
 function traffic(total: Counts["sent"], perSecond: number): string {

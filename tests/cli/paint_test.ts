@@ -1,5 +1,5 @@
 import { assertEquals } from "../../deps/std_assert.ts";
-import { bytes, type Column, cut, duration, Painter, tableOf } from "../../cli/paint.ts";
+import { bar, bytes, type Column, duration, Painter, tableOf } from "../../cli/paint.ts";
 
 interface Row {
   readonly id: string;
@@ -36,8 +36,19 @@ Deno.test("table: escapes texts of other members, and paints after it has measur
   assertEquals(painted[1], "\u001b[31me\\u001b[2J\u001b[0m      1  x");
 });
 
-Deno.test("cut: keeps both ends, and counts characters", () => {
-  assertEquals([cut("abcdefghij", 5), cut("abc", 5), cut("😀😀😀😀😀😀", 3)], ["ab…ij", "abc", "😀…😀"]);
+Deno.test("table: characters of two columns, and marks without one, keep the columns aligned", () => {
+  const rows = ["日本語", "e\u0301va", "🎉ok", "ada"].map((id, count) => ({ id, count }));
+  assertEquals(tableOf(rows, COLUMNS, { painter: PLAIN }), [
+    "ID      COUNT  MORE",
+    "日本語      0  x",
+    "e\u0301va         1  x",
+    "🎉ok        2  x",
+    "ada         3  x",
+  ]);
+});
+
+Deno.test("bar: is as long as its part, and a small part can be seen", () => {
+  assertEquals([0, 0.001, 0.25, 0.5, 1, 7].map((part) => bar(part, 4)), ["", "▏", "█", "██", "████", "████"]);
 });
 
 Deno.test("duration and bytes: have units that people read", () => {

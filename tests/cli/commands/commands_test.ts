@@ -136,8 +136,21 @@ Deno.test("top: shows rates with meters, and says what to do without", async () 
   const { output } = await run(["top", "--once", "--at", one.address]);
   assertMatch(output, /^ {2}rounds +\d+ \(\d+\.\d\/s\), \d+ skipped$/m);
   assertMatch(output, /^ {2}sent +.*\/s; .* messages$/m);
-  assertMatch(output, /^ben +\d+ ms +done$/m);
+  assertMatch(output, /^SLOWEST PEERS +LAST +LACKS +OUTCOME$/m);
+  // The slowest peer has the longest bar.
+  assertMatch(output, /^ben +\d+ ms {2}█{16} +\d+ +done$/m);
   assertMatch((await run(["top", "--once", "--at", two.address])).output, /This member has no meters/);
+});
+
+Deno.test("top: no line is wider than the terminal", async () => {
+  await using one = await member({ id: "ada".repeat(30), meters: new MemberMeters() });
+  await using two = await member({ id: "ben".repeat(30), seeds: [one.address] });
+  await two.whenMembers(2);
+  const size = { isTerminal: true, columns: 50, env: { NO_COLOR: "1" } };
+  const { output } = await run(["top", "--once", "--at", one.address], size);
+  // deno-lint-ignore no-control-regex -- the places of the cursor
+  const lines = output.replaceAll(/\u001b\[\d*[HJK]/g, "").split("\n");
+  assertEquals(lines.filter((line) => [...line].length > 50), []);
 });
 
 Deno.test("keygen: prints a strong key, and writes no file twice", async () => {

@@ -1,0 +1,47 @@
+/**
+ * The width of texts on a terminal.
+ *
+ * @module
+ */
+
+/** Marks above or below the character before them. */
+const NO_WIDTH = /^\p{M}$/u;
+/** Characters of East Asia, and pictures: two columns. Blocks of "W" and "F" in Unicode's EastAsianWidth. */
+const DOUBLE =
+  /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1b000}-\u{1b2ff}\u{20000}-\u{3fffd}\p{Emoji_Presentation}]$/u;
+
+/** The number of columns of a printable text. */
+export function widthOf(text: string): number {
+  // Most texts are plain.
+  if (/^[\x20-\x7e]*$/.test(text)) return text.length;
+  let width = 0;
+  for (const char of text) width += charWidth(char);
+  return width;
+}
+
+/** A text of at most so many columns. The middle is left out, because ids differ at both ends. */
+export function cut(text: string, most: number): string {
+  if (widthOf(text) <= most) return text;
+  const characters = [...text];
+  const end = Math.floor((most - 1) / 2);
+  const tail = fitting(characters.toReversed(), end).toReversed();
+  // A mark belongs to a character that was left out.
+  while (tail[0] !== undefined && NO_WIDTH.test(tail[0])) tail.shift();
+  return [...fitting(characters, most - 1 - end), "…", ...tail].join("");
+}
+
+/** The first characters that fit into so many columns. */
+function fitting(characters: readonly string[], most: number): string[] {
+  let width = 0;
+  const found: string[] = [];
+  for (const char of characters) {
+    width += charWidth(char);
+    if (width > most) break;
+    found.push(char);
+  }
+  return found;
+}
+
+function charWidth(char: string): number {
+  return NO_WIDTH.test(char) ? 0 : DOUBLE.test(char) ? 2 : 1;
+}
