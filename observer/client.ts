@@ -265,7 +265,9 @@ export class Observer implements AsyncDisposable {
     if (answer !== undefined) return asked?.resolve(answer as JsonValue);
     if (error !== undefined) {
       const { code, message: text } = Object(error) as { readonly code: unknown; readonly message: unknown };
-      return asked?.reject(new RequestFailed(String(code) as RequestFault, String(text)));
+      // An error in one line: the newlines of several problems would be escaped.
+      const line = String(text).replace(/\s*\n\s*/g, " ");
+      return asked?.reject(new RequestFailed(String(code) as RequestFault, line));
     }
     const stream = this.#streams.get(number);
     if (!stream) return;
