@@ -19,7 +19,7 @@ export function widthOf(text: string): number {
   return width;
 }
 
-/** A text of at most so many columns. The middle is left out, because ids differ at both ends. */
+/** A text, cut to this number of columns. The middle is left out, because ids differ at both ends. */
 export function cut(text: string, most: number): string {
   if (widthOf(text) <= most) return text;
   const characters = [...text];
@@ -30,7 +30,7 @@ export function cut(text: string, most: number): string {
   return [...fitting(characters, most - 1 - end), "…", ...tail].join("");
 }
 
-/** The first characters that fit into so many columns. */
+/** The first characters that fit into this number of columns. */
 function fitting(characters: readonly string[], most: number): string[] {
   let width = 0;
   const found: string[] = [];

@@ -56,8 +56,8 @@ export interface Decision {
   /** The peer that caused it, if another than the member. */
   readonly peerId?: string;
   /**
-   * The reason: a code, a sentence or both, fit for a terminal. It may quote a peer. Of a longer one it has the first 256
-   * characters, and `…`.
+   * The reason: a code, a sentence or both, fit for a terminal. It may quote a peer. A longer one is cut
+   * after 256 characters, and ends with `…`.
    */
   readonly reason?: string;
 }

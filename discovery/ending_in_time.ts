@@ -10,8 +10,8 @@ import { sleep } from "../common/runtime.ts";
 
 /**
  * How long a discovery may take to end, in milliseconds. 2 s: those of this library write a file, or withdraw a record,
- * within one. Lower: such a step is left undone on a slow machine. Higher: a process that is told to stop may be killed
- * before the member has left.
+ * within one. Lower: such a step is left undone on a slow machine. Higher: a process that has to stop may be killed
+ * before its member has left.
  */
 export const ENDS_WITHIN_MS = 2_000;
 

@@ -69,7 +69,7 @@ export class CrashWatch {
   /**
    * Dials a member again that refused a dial of a round, if its last connection broke or its last answer failed to come,
    * and no heartbeat has come since. The first dials may have ended otherwise: the next process at its address answers
-   * slowly while it starts. Of a process that hung before it was killed, no connection was left to break.
+   * slowly while it starts. A process that hung before it was killed has lost its connections already.
    */
   onFailure(id: string, error: unknown): void {
     const nowMs = this.#options.engineHost.runtime.monotonicMs();

@@ -141,7 +141,7 @@ function nameOf({ id, address }: View, own: View): string {
   return id === own.id ? `${id} at ${address}` : id;
 }
 
-/** What matters of a view: members forget those that are gone at different times. */
+/** The part of a view that members must agree on. They forget those that are gone at different times. */
 function meaning(seen: ObservedMember | undefined): string | undefined {
   return seen?.status === "alive" || seen?.status === "suspected" ? `active at ${seen.address}` : undefined;
 }
