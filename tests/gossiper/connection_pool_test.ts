@@ -1,11 +1,8 @@
-import { assert, assertEquals, assertThrows } from "../../deps/std_assert.ts";
+import { assertEquals, assertThrows } from "../../deps/std_assert.ts";
 import { incarnationAbove } from "../../engine/incarnation.ts";
 import type { Incarnation } from "../../engine/types.ts";
-import type { Discovery } from "../../contracts/cluster.ts";
-import { seeds } from "../../discovery/seeds.ts";
 import type { ConnectionPool, Extension } from "../../gossiper/connection_pool.ts";
 import { insightOf } from "../../gossiper/gossiper.ts";
-import { memoryAddress } from "../../testing/memory.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { ScriptedPeer } from "../requirements/scripted_peer.ts";
 import { end, PAIR_CONFIG, withUnknownPeer } from "../requirements/scripted_pair.ts";
@@ -29,23 +26,6 @@ Deno.test("session: of two connections dialed at once, both ends keep the one of
   cluster.network.heal();
 });
 
-Deno.test("session: two handshakes with one address at once share one dial (P4)", async () => {
-  await using cluster = new TestCluster(["a", "b"], { config: PAIR_CONFIG, fixed: false });
-  const address = memoryAddress("b", 1);
-  const found: string[] = [];
-  const discovery: Discovery = {
-    openMembership: true,
-    run: async (context, options) => {
-      const both = [1, 2].map(() => context.handshake(address, options));
-      for (const { id } of await Promise.all(both)) found.push(id);
-    },
-  };
-  await cluster.make("b", { cluster: { discovery: seeds([]) } }).gossiper.start();
-  await cluster.make("a", { cluster: { discovery } }).gossiper.start();
-  await cluster.advance(10);
-  assertEquals([found, cluster.sentBy("a", "hello").length], [["b", "b"], 1]);
-});
-
 Deno.test("session: at most maxConnections are kept: the longest unused is closed first, and all members still get state (P4)", async () => {
   const ids = ["a", "b", "c", "d", "e", "f"];
   const config = { ...PAIR_CONFIG, gossipFanOut: 2, maxConnections: 2 };
@@ -54,18 +34,6 @@ Deno.test("session: at most maxConnections are kept: the longest unused is close
   await cluster.runUntil(() => ids.every((id) => cluster.of(id).value("a", "k") === 1));
   await cluster.advance(10_000);
   assertEquals(ids.map((id) => cluster.of(id).blocked), ids.map(() => ({})));
-});
-
-Deno.test("session: an unreachable peer is dialed ever less often, and at once as usual when it returns (P4)", async () => {
-  await using cluster = new TestCluster(["a", "b"], { config: { ...PAIR_CONFIG, maxBackoff: 2_000 } });
-  await cluster.make("a").gossiper.start();
-  await cluster.advance(30_000);
-  const failed = cluster.of("a").emitted("RequestFailed").length;
-  // Full jitter up to 2 s: some 30 attempts and not one for each of 300 rounds.
-  assert(failed > 15 && failed < 90, `${failed} attempts`);
-  await cluster.make("b").gossiper.start();
-  await cluster.runUntil(() => cluster.isConfirmed(), { withinMs: 3_000 });
-  assertEquals(memoryAddress("b", 1), cluster.of("b").transport.address);
 });
 
 Deno.test("session: the connection of a removed member is closed, and it is not admitted again (R11.1)", async () => {
