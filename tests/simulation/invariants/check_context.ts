@@ -12,6 +12,9 @@ import { ExpectedState } from "./expected_state.ts";
 import { Observation } from "./observation.ts";
 import type { RoleSettings } from "./role_checks.ts";
 
+/** The largest drift of two clocks, as a share. */
+export const MAX_DRIFT = 0.04;
+
 /** Options of an `InvariantChecker`. */
 export interface InvariantCheckerOptions {
   readonly random: SeededRandom;

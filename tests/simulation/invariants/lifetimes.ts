@@ -6,7 +6,7 @@
 
 import type { HearsayEvent } from "../../../contracts/event_stream.ts";
 import type { Process } from "../process.ts";
-import type { CheckContext } from "./check_context.ts";
+import { type CheckContext, MAX_DRIFT } from "./check_context.ts";
 import { isBrief } from "./expected_state.ts";
 
 /** A member reports a delete in the last second of a value as its expiry; the rest is for timers. */
@@ -17,11 +17,11 @@ const LATE_ROUNDS = 4;
 /** The most members on the way of a value whose message waited in a broken link. An age does not grow on the way. */
 const HOPS = 4;
 
-/** The ends of one value, whose renewals can be longer or shorter than its first set. */
+/** The ends of one value. A clock may drift, and a renewal can be longer or shorter than the first set. */
 interface Ends {
   readonly earliestMs: number;
   readonly latestMs: number;
-  /** The end that its owner goes by: that of its last set. */
+  /** The earliest end of its last set. Its owner goes by that set. */
   readonly ownMs: number;
 }
 
@@ -44,13 +44,14 @@ export class Lifetimes {
     readonly lifetimeMs: number;
   }): void {
     const name = nameOf(process.id, key, JSON.stringify(value));
-    const endMs = this.#context.options.nowMs() + lifetimeMs;
-    const { earliestMs, latestMs } = this.#ends.get(name) ?? { earliestMs: endMs, latestMs: endMs };
+    const nowMs = this.#context.options.nowMs();
+    const [firstMs, lastMs] = [nowMs + (1 - MAX_DRIFT) * lifetimeMs, nowMs + (1 + MAX_DRIFT) * lifetimeMs];
+    const { earliestMs = firstMs, latestMs = lastMs } = this.#ends.get(name) ?? {};
     this.#ends.set(name, {
-      earliestMs: Math.min(earliestMs, endMs),
+      earliestMs: Math.min(earliestMs, firstMs),
       // A member that a shorter renewal did not reach reads the value until the longer end.
-      latestMs: Math.max(latestMs, endMs),
-      ownMs: endMs,
+      latestMs: Math.max(latestMs, lastMs),
+      ownMs: firstMs,
     });
   }
 

@@ -8,7 +8,7 @@
 import { candidateSetOf } from "../../../roles/candidates.ts";
 import type { Leader, LeaderAnswer, Owners, OwnersAnswer } from "../../../roles/mod.ts";
 import type { Process } from "../process.ts";
-import type { CheckContext } from "./check_context.ts";
+import { type CheckContext, MAX_DRIFT } from "./check_context.ts";
 
 /** The key of the leader's reports. */
 const LEADER_KEY = "roles.leader";
@@ -17,8 +17,6 @@ const OWNERS_KEY = "roles.owners";
 export const OWNED_KEYS = ["x", "y", "z"] as const;
 /** The time between two looks of a candidate at the heartbeats. */
 const LOOK_MS = 250;
-/** The drift of two clocks, as a share. */
-const MAX_DRIFT = 0.04;
 /** For timers of two processes at one moment. */
 const SLACK_MS = 20;
 
