@@ -147,7 +147,8 @@ export interface Discovery {
   readonly members?: readonly Member[];
   /**
    * Publishes the members, and then each change, until the signal is aborted; may resolve before if the members never
-   * change. Must then resolve at once, because `stop()` waits for it. On a failure it publishes `DiscoveryFailed` and
+   * change. Must then resolve at once, because `stop()` waits for it; a member of `join` leaves without it after two
+   * seconds, with the event `DiscoveryFailed`. On a failure it publishes `DiscoveryFailed` and
    * tries again; the last topology stays.
    */
   run(context: DiscoveryContext, options: { readonly signal: AbortSignal }): Promise<void>;

@@ -12,6 +12,7 @@ import { DEFAULT_CONFIG, type GossiperConfig, type PartialConfig } from "../opti
 import { EventStream } from "../contracts/event_stream.ts";
 import { brokenBy, FUNCTION, nameOf, type Rules, RUNTIME, SIGNAL, unknownNames } from "../options/rules.ts";
 import { DISCOVERY } from "../contracts/discovery_rule.ts";
+import { endingInTime } from "../discovery/ending_in_time.ts";
 import { LISTEN_OPTIONS, placeProblems } from "../node/place_options.ts";
 import { Gossiper } from "../gossiper/gossiper.ts";
 import { realRuntime, type Runtime } from "../common/runtime.ts";
@@ -139,7 +140,7 @@ export async function joinProtoactor(options: JoinProtoactorOptions): Promise<Pr
       eventStream,
       transport,
       ownsTransport: true,
-      discovery,
+      discovery: endingInTime(discovery),
       runtime,
       ...(actorStatistics && { actorStatistics }),
     };
