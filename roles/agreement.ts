@@ -200,8 +200,8 @@ export class Agreement {
   #update(): void {
     this.#isStale = false;
     if (this.#trouble === "ended") return;
-    const { key, runtime, settle } = this.#options;
-    const seen = candidateSetOf(this.#node, key, this.#options);
+    const { key, kind, zone, runtime, settle } = this.#options;
+    const seen = candidateSetOf(this.#node, key, { kind, zone, wallMs: runtime.wallMs() });
     const isOther = seen.hash !== this.#seen.hash;
     this.#seen = seen;
     const trouble = this.#present();
@@ -284,7 +284,7 @@ export class Agreement {
   }
 
   #report(): void {
-    const { key } = this.#options;
+    const { key, runtime } = this.#options;
     const { hash, candidates } = this.#seen;
     const ofOthers = candidates.filter(({ isSelf, report }) => !isSelf && report.view === hash);
     const highest = Math.max(0, ...ofOthers.map(({ report }) => report.epoch));
@@ -292,7 +292,7 @@ export class Agreement {
     if (!this.#needsReport && highest <= this.#own.epoch) return;
     const epoch = highest > this.#own.epoch
       ? highest
-      : Math.max(highestEpoch(this.#node, key), this.#own.epoch) + 1;
+      : Math.max(highestEpoch(this.#node, key, runtime.wallMs()), this.#own.epoch) + 1;
     const report = { epoch, view: hash };
     try {
       this.#node.setState(key, report);

@@ -47,21 +47,29 @@ export interface CandidateFilter {
   readonly zone: string | undefined;
 }
 
-/** Above this epoch a report is ignored: a peer could otherwise use up the exact integers. */
-const MAX_EPOCH = 2 ** 52;
+/** The epochs that a role can use up before 1970, on a clock that is wrong: none uses more in practice. */
+const FIRST_EPOCHS = 2 ** 40;
 /** The longest hash in a report that is read. */
 const MAX_HASH = 40;
 /** The highest weight: with a higher one the other candidates would get almost no keys. */
 const MAX_WEIGHT = 1_000;
 
-/** The candidates at this moment. */
-export function candidateSetOf(node: RoleNode, key: string, filter: CandidateFilter): CandidateSet {
+/**
+ * The candidates at this moment, by this machine's wall clock. An epoch is believed up to a limit that rises by one in a
+ * millisecond. So the others soon go on above the highest epoch that a peer can claim. Under a fixed limit such a claim
+ * would use up all epochs, and end the role until all processes start again.
+ */
+export function candidateSetOf(
+  node: RoleNode,
+  key: string,
+  { wallMs, ...filter }: CandidateFilter & { readonly wallMs: number },
+): CandidateSet {
   const reports = node.getState<unknown>(key);
   const candidates: Candidate[] = [];
   const parts: unknown[] = [];
   for (const { id, status, member, isSelf, incarnation } of node.members) {
     if (member === undefined || !isAlive({ status })) continue;
-    const report = readReport(reports.get(id)?.value);
+    const report = readReport(reports.get(id)?.value, wallMs);
     const { weight, zone } = weightAndZoneOf(member.kinds);
     if (report === undefined || weight === 0 || !isWanted(member.kinds, filter)) continue;
     candidates.push({ id, weight, zone, isSelf, isSuspected: status === "suspected", report });
@@ -79,19 +87,20 @@ export function isWanted(kinds: readonly string[], { kind, zone }: CandidateFilt
 }
 
 /** The highest epoch in any report, those of departed members too. */
-export function highestEpoch(node: RoleNode, key: string): number {
+export function highestEpoch(node: RoleNode, key: string, wallMs: number): number {
   let highest = 0;
   for (const { value } of node.getState<unknown>(key).values()) {
-    highest = Math.max(highest, readReport(value)?.epoch ?? 0);
+    highest = Math.max(highest, readReport(value, wallMs)?.epoch ?? 0);
   }
   return highest;
 }
 
-/** Reads a peer's value; `undefined` if it is no report. */
-export function readReport(given: unknown): Report | undefined {
+/** Reads a peer's value; `undefined` if it is no report, or has an epoch that no role has reached by this time. */
+export function readReport(given: unknown, wallMs: number): Report | undefined {
   if (typeof given !== "object" || given === null) return undefined;
   const { epoch, view } = given as { readonly epoch?: unknown; readonly view?: unknown };
-  const isEpoch = Number.isSafeInteger(epoch) && (epoch as number) >= 0 && (epoch as number) < MAX_EPOCH;
+  const isEpoch = Number.isSafeInteger(epoch) && (epoch as number) >= 0 &&
+    (epoch as number) <= FIRST_EPOCHS + Math.max(0, wallMs);
   if (!isEpoch || typeof view !== "string" || view.length > MAX_HASH) return undefined;
   return { epoch: epoch as number, view };
 }

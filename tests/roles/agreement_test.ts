@@ -25,7 +25,7 @@ async function settle(node: ScriptedNode): Promise<void> {
 
 /** The set that this member sees. */
 function seen(node: ScriptedNode): CandidateSet {
-  return candidateSetOf(node, "roles.owners", { kind: undefined, zone: undefined });
+  return candidateSetOf(node, "roles.owners", { kind: undefined, zone: undefined, wallMs: 0 });
 }
 
 /** Others report this member's set under its epoch. */
@@ -336,6 +336,25 @@ Deno.test("agreement: a heartbeat counts for 2.5 s, and all of `atLeast` candida
   assertEquals(role.of("k"), { state: "unknown", reason: "unheard" });
 });
 
+Deno.test("agreement: after the highest epoch that a peer can claim the others go on above it", async () => {
+  const { node, role } = await agreedNode();
+  node.others.set("z", "alive");
+  node.reports.set("z", { epoch: 2 ** 52 - 1, view: "x" });
+  await settle(node);
+  // No role has reached this epoch, so `z` counts as no candidate.
+  assertEquals(node.own.epoch, 1);
+  const most = 2 ** 40 + node.runtime.wallMs();
+  node.reports.set("z", { epoch: most, view: "x" });
+  await settle(node);
+  assertEquals(node.own.epoch, most + 1);
+  node.others.set("z", "left");
+  await settle(node);
+  assertEquals(node.own.epoch, most + 2);
+  await repeat(node, "a", "b");
+  assertEquals(Object(role.of("k")).epoch, most + 2);
+  role[Symbol.dispose]();
+});
+
 Deno.test("candidateSetOf: has a fixed hash for equal candidates, because members of two versions must agree", () => {
   const node = new ScriptedNode();
   for (const id of ["b", "a"]) node.others.set(id, "alive");
@@ -347,9 +366,9 @@ Deno.test("candidateSetOf: has a fixed hash for equal candidates, because member
 
 Deno.test("readReport: ignores values that no role has set", () => {
   const view = "abc-def";
-  assertEquals(readReport({ epoch: 3, view, more: 1 }), { epoch: 3, view });
+  assertEquals(readReport({ epoch: 3, view, more: 1 }, 0), { epoch: 3, view });
   const longest = { epoch: 0, view: "x".repeat(40) };
-  assertEquals(readReport(longest), longest);
+  assertEquals(readReport(longest, 0), longest);
   const wrong = [
     undefined,
     null,
@@ -359,12 +378,12 @@ Deno.test("readReport: ignores values that no role has set", () => {
     {},
     { epoch: -1, view },
     { epoch: 1.5, view },
-    { epoch: 2 ** 52, view },
+    { epoch: 2 ** 40 + 1, view },
     { epoch: "1", view },
     { epoch: 1 },
     { epoch: 1, view: "x".repeat(41) },
   ];
-  for (const each of wrong) assertEquals(readReport(each), undefined, JSON.stringify(each));
+  for (const each of wrong) assertEquals(readReport(each, 0), undefined, JSON.stringify(each));
 });
 
 Deno.test("weightAndZoneOf: reads the weight and the zone of the kinds, and takes 1 for a weight out of range", () => {

@@ -273,7 +273,11 @@ function candidatesOf(
   { gossiper }: Process,
   key: string,
 ): { readonly hash: string; readonly ids: readonly string[]; readonly names: ReadonlySet<string> } {
-  const { hash, candidates } = candidateSetOf(gossiper, key, { kind: undefined, zone: undefined });
+  const { hash, candidates } = candidateSetOf(gossiper, key, {
+    kind: undefined,
+    zone: undefined,
+    wallMs: 0,
+  });
   const incarnations = new Map(gossiper.members.map(({ id, incarnation }) => [id, incarnation]));
   const ids = candidates.map(({ id }) => id);
   return { hash, ids, names: new Set(ids.map((id) => `${id} ${incarnations.get(id)}`)) };
