@@ -5,7 +5,7 @@
  */
 
 import { errorText } from "../../common/error_text.ts";
-import type { Runtime } from "../../common/runtime.ts";
+import { abortable, type Runtime } from "../../common/runtime.ts";
 import type { Admitted, Authentication, Rejection } from "../../contracts/authentication.ts";
 import { isDialersToken } from "../../security/token_check.ts";
 import {
@@ -137,7 +137,9 @@ export class Admission {
 
   #refuseCrowd(remote: ClientAddress | undefined): Response | undefined {
     const { maxHandshakes, maxConnectionsPerAddress } = this.#options;
-    if (this.#handshakes >= maxHandshakes) return busy("Too many upgrades are in progress.");
+    if (this.#handshakes >= maxHandshakes) {
+      return this.#refuse(503, remote, "Too many upgrades are in progress; maxHandshakes sets the limit.");
+    }
     const address = networkOf(remote);
     if (address === undefined || (this.#byAddress.get(address) ?? 0) < maxConnectionsPerAddress) {
       return undefined;
@@ -167,7 +169,9 @@ export class Admission {
   ): Admitted | Response | undefined | Promise<Admitted | Response | undefined> {
     const { authorize } = this.#options;
     if (!authorize) return this.#authenticate(request, remote);
-    return refuseClient(request, authorize).then((refused) => refused ?? this.#authenticate(request, remote));
+    // A check that hangs must not keep its slot when the client is gone.
+    return abortable(refuseClient(request, authorize), request.signal)
+      .then((refused) => refused ?? this.#authenticate(request, remote));
   }
 
   #authenticate(

@@ -50,6 +50,39 @@ Deno.test("upgrade: a request without `Sec-WebSocket-Key` is answered with 400 (
   assertMatch(head, /^HTTP\/1\.1 400 /);
 });
 
+Deno.test("upgrade: an authorize that hangs keeps no newcomer out once its clients are gone, and full slots are reported (P1)", async () => {
+  const reasons: string[] = [];
+  let freed = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  let mayHang = true;
+  const server = new WebSocketTransport({
+    ...OPTIONS,
+    listen: { port: 0 },
+    maxHandshakes: 1,
+    authorize: () => {
+      asked.resolve();
+      return mayHang ? new Promise(() => {}) : undefined;
+    },
+    onClientRefused: ({ reason }) => {
+      reasons.push(reason);
+      freed.resolve();
+    },
+  });
+  const client = new WebSocketTransport(OPTIONS);
+  await using _ = closeEverything(server, client);
+  const giveUp = new AbortController();
+  const hanging = client.dial(server.address!, { signal: giveUp.signal }).catch(() => {});
+  await asked.promise;
+  await assertRejects(() => client.dial(server.address!, { signal: never }), HearsayError, "503");
+  assertEquals(reasons, ["Too many upgrades are in progress; maxHandshakes sets the limit."]);
+  mayHang = false;
+  freed = Promise.withResolvers();
+  giveUp.abort();
+  await Promise.all([hanging, freed.promise]);
+  assertMatch(reasons[1]!, /^The check of this client failed: /);
+  await client.dial(server.address!, { signal: never });
+});
+
 Deno.test("upgrade: authorize refuses with 401 or 403 before it, and an exception in it with 403 (P1)", async () => {
   const server = new WebSocketTransport({
     ...OPTIONS,
