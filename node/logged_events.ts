@@ -35,7 +35,7 @@ export interface OwnLogOptions {
 }
 
 type AllClear = EventOf<typeof ALL_CLEAR[number]>;
-type Refused = EventOf<"ClientRefused" | "HandshakeRefused" | "SeedFailed">;
+type Refused = EventOf<"ClientRefused" | "HandshakeRefused" | "SeedFailed" | "SettingsDiffer">;
 
 const OWN_LOGS = new WeakMap<Pick<EventStream, "subscribe">, OwnLog>();
 
@@ -123,6 +123,7 @@ export class OwnLog {
       case "ClientRefused":
       case "HandshakeRefused":
       case "SeedFailed":
+      case "SettingsDiffer":
         if (!this.#isNewRefusal(event)) return undefined;
         return `${sentence} Its repetitions are \`${event.type}\` events only.`;
       case "CallbackFailed":
@@ -183,5 +184,6 @@ function isRefusal(error: unknown): boolean {
 /** The subject and reason of a refusal. The port of a client is new for each connection. */
 function aboutOf(event: Refused): string {
   if (event.type === "ClientRefused") return `client ${event.remote.replace(/:\d+$/, "")} ${event.reason}`;
+  if (event.type === "SettingsDiffer") return `peer ${event.peerId} ${event.setting}`;
   return event.type === "HandshakeRefused" ? `peer ${event.peerId} ${event.code}` : `seed ${event.address}`;
 }

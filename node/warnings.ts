@@ -7,6 +7,7 @@
 import type { AddressShared, Alone, EventOf, SeedFailed, SelfUnreachable } from "../contracts/events.ts";
 import { errorText, messageOf } from "../common/error_text.ts";
 import type { Runtime } from "../common/runtime.ts";
+import { describeDifference } from "../protocol/shared_settings.ts";
 
 /** The most seeds in one line. */
 const MAX_SEEDS = 8;
@@ -24,6 +25,7 @@ export const WARNINGS = [
   "SeedFailed",
   "SelfBlocked",
   "SelfUnreachable",
+  "SettingsDiffer",
 ] as const;
 
 /** An event with a sentence in this module. */
@@ -75,6 +77,8 @@ export function warningOf(
       return event.reason === "identity" ? fenced(member) : undefined;
     case "SelfUnreachable":
       return unreachable(event, member);
+    case "SettingsDiffer":
+      return event.isRefused ? settingsDiffer(event) : undefined;
   }
 }
 
@@ -109,6 +113,11 @@ function seedFailed({ address, error }: SeedFailed): string {
   const why = withoutDot(messageOf(error));
   // Most reasons have the address.
   return `no member answered at a seed: ${why.includes(address) ? "" : `${address}: `}${why}.`;
+}
+
+function settingsDiffer(event: EventOf<"SettingsDiffer">): string {
+  const peer = JSON.stringify(event.peerId);
+  return `a setting of ${peer} differs: ${describeDifference(event)}. The peer is refused.`;
 }
 
 function unreachable(

@@ -131,8 +131,8 @@ function trouble(event: Trouble): string {
       if (event.memberId === undefined) return `${event.address} is no longer a seed.`;
       return `the member ${quoted(event.memberId)} answered at the seed ${event.address}.`;
     case "SettingsDiffer": {
-      const result = event.isRefused ? "The peer is refused." : meaningOf(event.setting);
-      return `a setting of ${quoted(event.peerId)} differs: ${describeDifference(event)}. ${result}`;
+      const what = `a setting of ${quoted(event.peerId)} differs: ${describeDifference(event)}`;
+      return `${what}. ${meaningOf(event.setting)}`;
     }
     case "SignatureRefused": {
       const of = `entries of ${quoted(event.memberId)} from ${quoted(event.peerId)}`;

@@ -213,6 +213,27 @@ Deno.test("logEvents: a refused client, a refused peer and a seed that refuses a
   assertEquals(log.lines.length, 11);
 });
 
+Deno.test("logEvents: a peer that is refused for its settings is one line, and another difference none", async () => {
+  await using log = logged();
+  const differs = {
+    type: "SettingsDiffer",
+    peerId: "bob",
+    setting: "gossipInterval",
+    own: 300,
+    theirs: 5_000,
+  };
+  for (let count = 0; count < 2; count++) {
+    await log.publish({ ...differs, isRefused: true } as HearsayEvent);
+  }
+  await log.publish(
+    { ...differs, peerId: "eve", setting: "maxStateBytes", isRefused: false } as HearsayEvent,
+  );
+  assertEquals(log.lines, [
+    'Hearsay: a setting of "bob" differs: gossipInterval is 300 here and 5000 there. The peer is refused. ' +
+    "Its repetitions are `SettingsDiffer` events only.",
+  ]);
+});
+
 Deno.test("logEvents: the first error of each callback is one line (R11.3)", async () => {
   await using log = logged();
   const error = new TypeError("no cpu");
