@@ -75,8 +75,8 @@ class Reader implements ReaderHost {
     return this.#options.requestHandler.id;
   }
 
-  hello(peerId: string | undefined): ReturnType<SessionHost["hello"]> {
-    return this.#options.requestHandler.hello(peerId);
+  hello(): ReturnType<SessionHost["hello"]> {
+    return this.#options.requestHandler.hello();
   }
 
   /** Begins the reader's record at its first `hello`. Refuses another incarnation on the same connection. */

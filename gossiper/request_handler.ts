@@ -102,15 +102,13 @@ export class RequestHandler implements SessionHost {
     return this.#options.self.id;
   }
 
-  hello(peerId = ""): ReturnType<SessionHost["hello"]> {
+  hello(): ReturnType<SessionHost["hello"]> {
     const { view } = this.#engineHost;
-    // A member that is blocked here must not take this for a heartbeat: it would go on as if it were not cut off.
-    const isActive = view.activeIds().has(peerId);
     return {
       cluster: this.#options.cluster,
       member: this.#options.self,
       incarnation: view.incarnation,
-      count: isActive && view.heartbeatOf(view.id)?.number || 0,
+      count: view.heartbeatOf(view.id)?.number ?? 0,
       version: PROTOCOL_VERSION,
       oldestVersion: OLDEST_VERSION,
       settings: this.#sharedSettings,

@@ -416,7 +416,7 @@ export class Session {
   #helloUnder(id: string): Hello {
     const { host, owner } = this.#options;
     const capabilities = owner.capabilities?.() ?? [];
-    return this.#reported = { type: "hello", id, ...host.hello(this.peerId), capabilities };
+    return this.#reported = { type: "hello", id, ...host.hello(), capabilities };
   }
 
   #refuse(refusal: Refusal, id?: string): void {

@@ -24,8 +24,8 @@ export interface GossipContent {
 export interface SessionHost {
   /** This member's id. */
   readonly id: string;
-  /** This member's `hello` to a peer, without the request's id. The peer's id is unknown at a dial of a seed. */
-  hello(peerId: string | undefined): Omit<Hello, "type" | "id" | "capabilities">;
+  /** This member's `hello`, without the request's id. */
+  hello(): Omit<Hello, "type" | "id" | "capabilities">;
   /**
    * Called for a peer's `hello`; `answering` is true if it answers one of this member. Returns a refusal, `"self"` if the
    * peer is this gossiper itself, and `undefined` if the peer is let in.
