@@ -150,7 +150,9 @@ export class RequestHandler implements SessionHost {
           incarnation,
           digest,
           active,
-          count,
+          // The peer's next message brings its count. A peer that receives no answer greets again and again, and must not
+          // pass for heard: the leader of a role would lead on beside the next one.
+          ...(answering && { count }),
           maxMessageBytes: hello.settings?.maxMessageBytes ?? this.#options.settings.maxMessageBytes,
         },
         now,

@@ -167,7 +167,12 @@ export class RoleCluster {
     this.network.stopProxy(address);
   }
 
-  /** Drops all messages from a machine, or all to it. */
+  /** Drops all messages from a machine. Dials reach it, and what the others send. */
+  mute(host: string): void {
+    this.network.setFaults({ ...this.#links, loss: 1 }, { from: memoryAddress(host, 1) });
+  }
+
+  /** Drops all messages from a machine, or all to it. Dials hang. */
   deafen(host: string, direction: "from" | "to"): void {
     const address = memoryAddress(host, 1);
     const way = direction === "from" ? { from: address } : { to: address };

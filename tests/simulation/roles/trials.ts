@@ -72,6 +72,12 @@ function oneWay(direction: "from" | "to"): Act {
   };
 }
 
+const mute: Act = async (cluster, { host }, random) => {
+  cluster.mute(host);
+  await cluster.runtime.advance(random.between(30_000, 60_000));
+  cluster.heal();
+};
+
 /** The faults, by name. */
 export const FAULTS: Readonly<Record<string, Act>> = {
   "start": async () => {},
@@ -100,6 +106,7 @@ export const FAULTS: Readonly<Record<string, Act>> = {
   "partition, silent": partition("silent"),
   "cut off, refusing": cutOff,
   "leader not heard": oneWay("from"),
+  "leader not heard, dials reach it": mute,
   "leader hears none": oneWay("to"),
   "standstill": async (cluster, leading, random) => {
     cluster.freeze(leading);
