@@ -80,6 +80,7 @@ export class Process {
   /** Times of the process's own monotonic clock: start of the current suspension, and length of all earlier ones. */
   #frozenSince: number | undefined;
   #frozenMs = 0;
+  #refusesDials = false;
 
   constructor(options: ProcessOptions) {
     const { id, host, machine, network, config, discovery } = options;
@@ -164,6 +165,23 @@ export class Process {
     this.#frozenSince = undefined;
     this.machine.thaw();
     this.#network.resume(this.address);
+  }
+
+  /** True while its address refuses dials. */
+  get refusesDials(): boolean {
+    return this.#refusesDials;
+  }
+
+  /** Breaks the connections that were dialed at its address, and refuses new ones, as after a crash. */
+  refuseDials(): void {
+    this.#refusesDials = true;
+    this.#network.stopProxy(this.address);
+  }
+
+  /** Accepts dials again. */
+  acceptDials(): void {
+    this.#refusesDials = false;
+    this.#network.restoreProxy(this.address);
   }
 
   /** Leaves gracefully, as a program does after SIGTERM. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { leader, owners } from "../../roles/mod.ts";
+import { type Leader, leader, owners } from "../../roles/mod.ts";
 import type { InvariantChecker } from "./invariants/invariant_checker.ts";
 import { OWNED_KEYS } from "./invariants/role_checks.ts";
 import type { Process } from "./process.ts";
@@ -14,6 +14,7 @@ import type { Run } from "./run.ts";
 export class RoleHolders {
   readonly #run: Run;
   readonly #checker: InvariantChecker;
+  readonly #leaders = new Map<Process, Leader>();
 
   constructor(run: Run, checker: InvariantChecker) {
     this.#run = run;
@@ -27,7 +28,21 @@ export class RoleHolders {
     const options = { ...roles, runtime: process.machine };
     const own = { leader: leader(process.gossiper, options), owners: owners(process.gossiper, options) };
     this.#checker.roles.join(process, own);
+    this.#leaders.set(process, own.leader);
     void this.#follow(process, own);
+  }
+
+  /** The process that leads by its own answer. */
+  get leading(): Process | undefined {
+    return this.leadingOutside([]);
+  }
+
+  /** The process that leads by its own answer on none of these machines. */
+  leadingOutside(hosts: readonly string[]): Process | undefined {
+    return this.#run.processes.alive.find((process) => {
+      const current = this.#leaders.get(process)?.current;
+      return current?.state === "known" && current.isSelf && !hosts.includes(process.host);
+    });
   }
 
   /**

@@ -71,6 +71,8 @@ export interface RandomSources {
   readonly messages: SeededRandom;
   /** Draws the changes of maps. */
   readonly maps: SeededRandom;
+  /** Draws how the leader of a cluster with roles is cut off. */
+  readonly roles: SeededRandom;
   /** Draws which members start again after they left. */
   readonly returns: SeededRandom;
 }
@@ -83,6 +85,7 @@ export function randomSources(seed: number): RandomSources {
     limits: new SeededRandom(seed ^ 0x5bd1e995),
     messages: new SeededRandom(seed ^ 0x1f83d9ab),
     maps: new SeededRandom(seed ^ 0x6a09e667),
+    roles: new SeededRandom(seed ^ 0x510e527f),
     returns: new SeededRandom(seed ^ 0x2545f491),
   };
 }

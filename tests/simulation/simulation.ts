@@ -9,6 +9,7 @@ import { ChangingName } from "./changing_name.ts";
 import type { EventLog } from "./event_log.ts";
 import { FaultInjector } from "./fault_injector.ts";
 import { InvariantChecker } from "./invariants/invariant_checker.ts";
+import { LostLeader } from "./lost_leader.ts";
 import { MapChanges } from "./map_changes.ts";
 import { PoliteRestart } from "./polite_restart.ts";
 import type { Process } from "./process.ts";
@@ -76,6 +77,7 @@ export class Simulation {
   readonly #faults: FaultInjector;
   readonly #recovery: Recovery;
   readonly #politeRestart: PoliteRestart;
+  readonly #lostLeader: LostLeader;
 
   constructor(seed: number, overrides: Overrides = {}) {
     const random = randomSources(seed);
@@ -109,6 +111,7 @@ export class Simulation {
     this.#faults = new FaultInjector(run, { supervisor, topology, name, workload });
     this.#recovery = new Recovery(run, checker);
     this.#politeRestart = new PoliteRestart(run, { supervisor, recovery: this.#recovery });
+    this.#lostLeader = new LostLeader(run, { roles: this.#roles, topology, recovery: this.#recovery });
   }
 
   /** The event log so far. */
@@ -137,6 +140,7 @@ export class Simulation {
       await this.#agree();
       await this.#talk.checkDelivery();
       await this.#maps.checkRecovered(this.#recovery);
+      await this.#lostLeader.run();
       await this.#end();
     } catch (error) {
       if (!(error instanceof Violated)) this.#run.record.fail(undefined, `${(error as Error).stack}`);

@@ -131,7 +131,7 @@ export class EventChecks {
     const { heartbeatExpiration, processes, nowMs } = this.#context.options;
     const living = processes.aliveWith(id);
     // A process that has left closes its connections for a while; its address refuses new ones meanwhile.
-    if (living === undefined || living.hasStopped) return;
+    if (living === undefined || living.hasStopped || living.refusesDials) return;
     // While a proxy restarts, peers cannot see a process that just started under the id.
     const waitMs = Math.min(CONFIRM_AFTER_MS, heartbeatExpiration / 2);
     if (nowMs() - living.startedAtMs < waitMs) return;
