@@ -38,7 +38,7 @@ class FakeProcess {
       getState: () => new Map(sees.map((each) => [each, { value: { epoch, view } }])),
     };
     this.gossiper = gossiper as unknown as Process["gossiper"];
-    view = candidateSetOf(this.gossiper, KEY, { kind: undefined, zone: undefined }).hash;
+    view = candidateSetOf(this.gossiper, KEY, { kind: undefined, zone: undefined, wallMs: 0 }).hash;
   }
 }
 
