@@ -66,6 +66,8 @@ export interface AddressSink {
     addresses: readonly string[],
     lastResorts?: ReadonlyMap<string, readonly string[]>,
   ) => void;
+  /** True if a dial has met another member at one of these addresses, and it is active. */
+  readonly isMet: (addresses: readonly string[]) => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -130,7 +132,12 @@ class OpenMembership {
       await Promise.all([
         this.#members.follow({ signal }),
         this.#followBlocked(),
-        find(this.#context, { found: (...found) => this.#dialAll(...found), signal }),
+        find(this.#context, {
+          found: (...found) => this.#dialAll(...found),
+          isMet: (addresses) =>
+            addresses.some((address) => this.#isActive(this.#addresses.get(address)?.memberThere)),
+          signal,
+        }),
       ]);
       await Promise.all(this.#tasks);
     } finally {

@@ -16,7 +16,10 @@ import { type AddressSink, openMembership } from "./open_membership.ts";
 export interface SeedOptions {
   /** The name server to query; those of the system by default. */
   readonly nameServer?: NameServer;
-  /** Milliseconds between two resolutions of a name; 30,000 by default. */
+  /**
+   * Milliseconds between two resolutions of a name; 30,000 by default. While no other member was met at its addresses,
+   * `maxBackoff` at most.
+   */
   readonly resolveInterval?: number;
 }
 
@@ -83,14 +86,17 @@ class Seeds {
     const name = nameIn(seed, this.#options);
     if (name === undefined) return;
     const { resolveInterval = 30_000, nameServer } = this.#options;
-    const { signal } = this.#sink;
+    const { signal, isMet } = this.#sink;
     const { runtime } = this.#context;
-    for (let failures = 0; !signal.aborted;) {
+    for (let failures = 0, unmet = 0; !signal.aborted;) {
       let delayMs = resolveInterval;
       try {
         const addresses = await addressesOfName(name, { runtime, signal, nameServer });
         this.#found.set(seed, addresses.map((address) => replaceHost(seed, address)));
         failures = 0;
+        // Perhaps the name has moved to another address since.
+        unmet = isMet([seed, ...this.#found.get(seed)!]) ? 0 : unmet + 1;
+        if (unmet > 0) delayMs = Math.min(resolveInterval, this.#context.retryDelay(unmet));
       } catch (error) {
         if (signal.aborted) return;
         failures++;

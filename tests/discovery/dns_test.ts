@@ -69,6 +69,15 @@ dnsTest(
   },
 );
 
+dnsTest("DNS: a seed's name is resolved again soon while no other member is at its addresses", async () => {
+  await using server = await DnsServer.start({ hosts: { "seed.test": ["10.0.0.1"] } });
+  const source = seeds(["ws://seed.test:7001"], { nameServer: server.nameServer, resolveInterval: 60_000 });
+  await using context = new TestContext(source, { self: memberOf("a") });
+  await context.until(() => context.greetings.includes("ws://10.0.0.1:7001"));
+  await server.set({ hosts: { "seed.test": ["10.0.0.3"] } });
+  await context.until(() => context.greetings.includes("ws://10.0.0.3:7001"));
+});
+
 dnsTest("DNS: a seed whose name the name server does not know is dialed unresolved", async () => {
   await using server = await DnsServer.start();
   const { nameServer } = server;
