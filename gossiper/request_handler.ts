@@ -126,7 +126,7 @@ export class RequestHandler implements SessionHost {
   }
 
   #judge(hello: Hello, { answering }: { readonly answering: boolean }): Refusal | "self" | undefined {
-    const { member, incarnation, digest, active, count } = hello;
+    const { member, incarnation, count } = hello;
     const { view } = this.#engineHost;
     const misfit = this.#misfit(hello) ?? this.#forged(hello);
     if (misfit) return misfit;
@@ -146,13 +146,11 @@ export class RequestHandler implements SessionHost {
     const { refusal } = this.#engineHost.do((engine, now) =>
       engine.applyHello(
         {
+          ...hello,
           id: member.id,
-          incarnation,
-          digest,
-          active,
           // The peer's next message brings its count. A peer that receives no answer greets again and again, and must not
           // pass for heard: the leader of a role would lead on beside the next one.
-          ...(answering && { count }),
+          count: answering ? count : 0,
           maxMessageBytes: hello.settings?.maxMessageBytes ?? this.#options.settings.maxMessageBytes,
         },
         now,
