@@ -74,3 +74,15 @@ Deno.test("BroadcastChannel: what JSON cannot carry is a DataCloneError, and a w
   assertThrows(() => new BroadcastChannel("n", {} as never), ConfigurationError, "node");
   assertThrows(() => new BroadcastChannel("n", { node, nod: 1 } as never), ConfigurationError, "nod");
 });
+
+Deno.test("BroadcastChannel: the end of a block with `using` closes it", async () => {
+  const { cluster } = await talking(["a", "b"]);
+  await using _ = cluster;
+  let channel: BroadcastChannel;
+  {
+    using inBlock = new BroadcastChannel("n", { node: cluster.of("a").gossiper });
+    channel = inBlock;
+    channel.postMessage(1);
+  }
+  assertThrows(() => channel.postMessage(2), DOMException, "closed");
+});

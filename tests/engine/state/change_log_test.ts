@@ -27,6 +27,18 @@ Deno.test("ChangeLog: lists members changed after a serial in the order of chang
   assertEquals([0, 1, 2, 3].map((serial) => idsAfter(order, serial)), ["abc", "bc", "c", ""]);
 });
 
+Deno.test("ChangeLog: after removals each slot has another member (E7)", () => {
+  const order = orderOf("a", "b", "c", "d");
+  const ids = () => Array.from({ length: order.size }, (_, turn) => order.atSlot(turn).id).join("");
+  assertEquals(ids(), "abcd");
+  order.remove("a");
+  assertEquals(ids(), "dbc");
+  order.remove("d");
+  assertEquals(ids(), "cb");
+  order.remove("c");
+  assertEquals([ids(), order.atSlot(7).id], ["b", "b"]);
+});
+
 Deno.test("ChangeLog: a member that changes again moves to the end, from any position (E6)", () => {
   const order = orderOf("a", "b", "c");
   change(order, "b");

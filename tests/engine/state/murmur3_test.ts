@@ -66,10 +66,31 @@ Deno.test("topology hash: is that of the sorted and joined ids, in decimal digit
 
 Deno.test("topology hash: ids are sorted as in Go, by UTF-8 bytes and not by UTF-16 units (E14)", () => {
   const encoder = new TextEncoder();
-  const ids = ["", "a", "ab", "b", "\uffff", "\ue000", "\u{10000}", "😀", "é", "日", "a😀", "a\ue000"];
+  const ids = [
+    "",
+    "a",
+    "ab",
+    "b",
+    "\uffff",
+    "\ue000",
+    "\u{10000}",
+    "😀",
+    "é",
+    "日",
+    "a😀",
+    "a\ue000",
+    "\u{1d400}",
+    "\u{1d7ff}",
+  ];
   const hex = (id: string) =>
     [...encoder.encode(id)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const byBytes = [...ids].sort((left, right) => hex(left) < hex(right) ? -1 : 1);
   assertEquals([...ids].sort(byCodePoint), byBytes);
+  for (const left of ids) {
+    for (const right of ids) {
+      const expected = Math.sign(byBytes.indexOf(left) - byBytes.indexOf(right));
+      assertEquals(Math.sign(byCodePoint(left, right)), expected, `${left} and ${right}`);
+    }
+  }
   assertEquals(topologyHash(["\u{10000}", "\uffff"]), murmur64("\uffff\u{10000}").toString());
 });
