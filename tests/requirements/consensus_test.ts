@@ -128,7 +128,8 @@ Deno.test("consensus check: a removed check is not evaluated, and its waits reje
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
   let calls = 0;
-  const check = gossiper.registerConsensusCheck("k", (value) => value, { onReached: () => calls++ });
+  const countCall = () => ++calls;
+  const check = gossiper.registerConsensusCheck("k", countCall, { onReached: countCall });
   const waiting = assertRejects(() => check.reached(), HearsayError);
   assertEquals([gossiper.removeConsensusCheck(check.id), gossiper.removeConsensusCheck(check.id)], [
     true,
