@@ -121,8 +121,9 @@ function shareAcross(cluster: TestCluster): number {
 }
 
 Deno.test("nearFirst: rounds draw one far peer for eight near ones, and never none (S4)", async () => {
-  // In a turn: eight near peers and one far one; two near ones and one far one.
-  for (const [ids, share] of [[idsOf("ab", 9), 1 / 9], [idsOf("abc", 3), 1 / 3]] as const) {
+  // In a turn: eight near peers and one far one; nine near ones and two far ones; two near ones and one far one.
+  const shares = [[idsOf("ab", 9), 1 / 9], [idsOf("ab", 10), 2 / 11], [idsOf("abc", 3), 1 / 3]] as const;
+  for (const [ids, share] of shares) {
     await using cluster = await settled({ ids });
     await cluster.advance(90 * INTERVAL_MS);
     assertEquals(cluster.sent.filter(({ type }) => type === "push"), []);
