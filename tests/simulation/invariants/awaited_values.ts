@@ -53,11 +53,14 @@ export class AwaitedValues {
     process: Process,
     { value, holders }: { readonly value: number; readonly holders: ReadonlySet<Process> },
   ): void {
+    const observation = this.#context.of(process);
+    const holderIds = new Set([...holders].map(({ id }) => id));
     for (const member of process.gossiper.members) {
       const peer = this.#context.activePeer(process, member);
       if (peer === undefined || holders.has(peer)) continue;
-      // It became active at this moment, after the promise resolved.
-      if (this.#context.of(process).wasJustUnblocked(member.id)) continue;
+      // It became active at this moment, after the promise resolved; or the next process of its id became known.
+      if (observation.wasJustUnblocked(member.id)) continue;
+      if (holderIds.has(member.id) && observation.wasJustUpdated(member.id)) continue;
       this.#context.fail(process, `awaited ${value} must be at all members, and ${member.id} lacks it`);
     }
   }

@@ -67,6 +67,7 @@ export class EventChecks {
 
   #recordReceived(process: Process, { memberId, key, value, sequenceNumber: number }: Update): void {
     const observation = this.#context.of(process);
+    observation.recordUpdate(memberId);
     // A forgotten member comes back in parts; the last part has the owner's newest number.
     if (observation.hasForgotten(memberId) && number >= this.#context.lastNumberOf(memberId)) {
       observation.recordNewest(memberId);

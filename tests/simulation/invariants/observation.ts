@@ -30,6 +30,7 @@ export class Observation {
   readonly #signsOfLife = new Map<string, ActiveMoment>();
   readonly #blockedAtMs = new Map<string, number>();
   readonly #unblockedAtMs = new Map<string, number>();
+  readonly #updatedAtMs = new Map<string, number>();
   readonly #keptSinceMs = new Map<string, number>();
 
   constructor(process: Process, nowMs: () => number) {
@@ -100,6 +101,11 @@ export class Observation {
     return this.#unblockedAtMs.get(id) === this.#nowMs();
   }
 
+  /** True if it received state of a member at this moment. */
+  wasJustUpdated(id: string): boolean {
+    return this.#updatedAtMs.get(id) === this.#nowMs();
+  }
+
   /** The active time for which it has kept the state of a member that is not active, in milliseconds. */
   keptForMs(id: string): number {
     const { activeMs } = this.#process;
@@ -125,6 +131,11 @@ export class Observation {
     }
     this.#lastNumber = number;
     return this.#incarnation;
+  }
+
+  /** Records that it received state of a member. */
+  recordUpdate(id: string): void {
+    this.#updatedAtMs.set(id, this.#nowMs());
   }
 
   /** Records that it received a heartbeat of a member. */
