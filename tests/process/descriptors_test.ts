@@ -80,8 +80,11 @@ Deno.test({
     }
     // A new process opens a few more of its own.
     await eventually("its descriptors are gone", async () => await descriptorsOf(ada.pid) <= open + 20);
-    // Deno warns once that the request's signal aborts when a client is gone.
-    assertEquals(ada.errors.replace(/^Deno\.serve: request\.signal aborts .*\n/, ""), "");
+    // Deno warns once that the request's signal aborts when a client is gone. On a busy machine more clients than
+    // `maxHandshakes` come at once.
+    const expected =
+      /^(?:Deno\.serve: request\.signal aborts |Hearsay: a client .* Too many upgrades ).*\n/gm;
+    assertEquals(ada.errors.replace(expected, ""), "");
   },
 });
 
