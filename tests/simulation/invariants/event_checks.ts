@@ -67,11 +67,6 @@ export class EventChecks {
 
   #recordReceived(process: Process, { memberId, key, value, sequenceNumber: number }: Update): void {
     const observation = this.#context.of(process);
-    observation.recordUpdate(memberId);
-    // A forgotten member comes back in parts; the last part has the owner's newest number.
-    if (observation.hasForgotten(memberId) && number >= this.#context.lastNumberOf(memberId)) {
-      observation.recordNewest(memberId);
-    }
     if (key === HEARTBEAT_KEY) {
       const most = this.#heartbeats.get(memberId) ?? 0;
       if (number > most) {
@@ -81,6 +76,11 @@ export class EventChecks {
         );
       }
       return observation.recordHeartbeat(memberId);
+    }
+    observation.recordUpdate(memberId);
+    // A forgotten member comes back in parts; the last part has the owner's newest number.
+    if (observation.hasForgotten(memberId) && number >= this.#context.lastNumberOf(memberId)) {
+      observation.recordNewest(memberId);
     }
     const json = JSON.stringify(value);
     if (!this.#context.expected.has(memberId, { key, number, json })) {

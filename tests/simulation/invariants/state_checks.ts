@@ -71,7 +71,9 @@ export class StateChecks {
     let highest = this.#highest.get(process);
     if (highest === undefined) this.#highest.set(process, highest = new Map());
     const before = highest.get(id);
-    if (before === undefined || !isAbove(before, version)) {
+    // The state of a forgotten member comes back in parts.
+    const isBack = this.#context.of(process).hasForgotten(id);
+    if (before === undefined || isBack || !isAbove(before, version)) {
       highest.set(id, version);
       return;
     }
