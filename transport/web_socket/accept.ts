@@ -12,7 +12,8 @@ import type { Platform, Socket } from "./platform.ts";
 
 /**
  * Accepts or refuses a client before the upgrade, for example by a token in a header. Returns `undefined` to
- * accept it, 401 if it must identify itself, or 403 to refuse it. An exception refuses it too.
+ * accept it, 401 if it must identify itself, or 403 to refuse it. An exception refuses it too, and
+ * so do 10 s without a result.
  */
 export type Authorize = (request: Request) => RefusalStatus | undefined | Promise<RefusalStatus | undefined>;
 

@@ -5,7 +5,7 @@
  */
 
 import { errorText } from "../../common/error_text.ts";
-import { abortable, type Runtime } from "../../common/runtime.ts";
+import { abortable, deadlineAfter, type Runtime } from "../../common/runtime.ts";
 import type { Admitted, Authentication, Rejection } from "../../contracts/authentication.ts";
 import { isDialersToken } from "../../security/token_check.ts";
 import {
@@ -25,6 +25,11 @@ import { TOKEN_PROTOCOL } from "./dial.ts";
  * waits longer.
  */
 export const IDLE_AFTER_MS = 5_000;
+/**
+ * The longest time for `authorize`, in milliseconds. 10 s: it may ask another service. Lower: a slow one refuses clients.
+ * Higher: checks that hang keep their slots of `maxHandshakes` longer.
+ */
+const AUTHORIZE_WITHIN_MS = 10_000;
 /** The longest token that is verified. */
 export const MAX_TOKEN_LENGTH = 2_048;
 
@@ -168,10 +173,20 @@ export class Admission {
     remote: ClientAddress | undefined,
   ): Admitted | Response | undefined | Promise<Admitted | Response | undefined> {
     const { authorize } = this.#options;
-    if (!authorize) return this.#authenticate(request, remote);
-    // A check that hangs must not keep its slot when the client is gone.
-    return abortable(refuseClient(request, authorize), request.signal)
-      .then((refused) => refused ?? this.#authenticate(request, remote));
+    return authorize ? this.#authorize(request, remote, authorize) : this.#authenticate(request, remote);
+  }
+
+  /** A check that hangs does not keep its slot: it ends with its client, where the server notices that, or in time. */
+  async #authorize(
+    request: Request,
+    remote: ClientAddress | undefined,
+    authorize: Authorize,
+  ): Promise<Admitted | Response | undefined> {
+    const { signal: parent } = request;
+    const what = "`authorize`";
+    using deadline = deadlineAfter(this.#options.runtime, AUTHORIZE_WITHIN_MS, what, { signal: parent });
+    const refused = await abortable(refuseClient(request, authorize), deadline.signal);
+    return refused ?? this.#authenticate(request, remote);
   }
 
   #authenticate(
