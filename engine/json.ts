@@ -190,7 +190,7 @@ const scratch = new Uint8Array(16_384);
 
 /** The number of bytes of a well-formed text in UTF-8. */
 export function utf8Length(text: string): number {
-  // mutant delete-statement: the encoder counts the same, only slower.
+  // mutant delete-statement, negate-condition: either counts the same, only slower.
   if (text.length <= COUNTED_LENGTH) return countedLength(text);
   let bytes = 0;
   for (let rest = text; rest !== "";) {

@@ -72,6 +72,7 @@ export function readAny(raw: unknown, place: JsonPath): ReadAny {
   const any = readObject(raw, place);
   const url = any["@type"];
   // Nearly all values have this URL, so they take the shortest path.
+  // mutant swap-arithmetic: the other path reads the same.
   if (url === PREFIX + TYPE.value) return readValue(any, place);
   const name = readName(url, place.field("@type"), MAX_TYPE_BYTES);
   const type = name.slice(name.lastIndexOf("/") + 1);

@@ -182,6 +182,7 @@ export class Room {
     if (!mayGo && monotonicMs < this.#searchAtMs) return undefined;
     const { heartbeatExpiration, gossipInterval } = this.#settings;
     for (const id of this.#membership.departures.goneUntil(monotonicMs - heartbeatExpiration)) {
+      // mutant replace-value: a held state has more than one byte.
       const isHearsay = this.#held.bytesOf(id) > 0 && !this.#held.hasMet(id);
       if (isHearsay && (mayGo?.(id) ?? true)) return id;
     }

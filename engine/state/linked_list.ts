@@ -29,6 +29,7 @@ export class LinkedList<T extends Link<T>> {
 
   /** Makes a node the newest, whether it is in this list already or not. */
   put(link: T): void {
+    // mutant delete-statement: to remove the newest and to add it again changes nothing.
     if (this.#newest === link) return;
     this.remove(link);
     link.older = this.#newest;

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertThrows } from "../../deps/std_assert.ts";
 import { ConnectionClosed } from "../../common/errors.ts";
-import { checkedPayload } from "../../messages/wire.ts";
+import { assertAsk } from "../../messages/checks.ts";
+import { checkedPayload, readWire } from "../../messages/wire.ts";
+import { ConfigurationError } from "../../options/configuration_error.ts";
 
 Deno.test("messages: a peer's payload is frozen as it is: a copy of it would cost this member six times as much", () => {
   const payload: unknown = JSON.parse('{"list":[[],{"deep":[1]}],"__proto__":{"own":true}}');
@@ -14,5 +16,18 @@ Deno.test("messages: a payload that is no JSON value, or nested too deep, closes
   for (const payload of [undefined, deep, ["\ud800"], { "\udc00": 1 }, JSON.parse("[1e999]")]) {
     const error = assertThrows(() => checkedPayload(payload), ConnectionClosed, "64 levels");
     assertEquals(error.closeCode, 4400);
+  }
+});
+
+Deno.test("messages: a refusal without a reason is read, and one that a later version may have counts as failed", () => {
+  const read = (error: string) =>
+    readWire({ type: "unknown", name: "answer", fields: { number: 1, id: 2, error } });
+  const refusal = { type: "answer", number: 1, confirm: false, id: 2, error: "failed", reason: "" } as const;
+  assertEquals(read("no_such_word"), refusal);
+});
+
+Deno.test("ask: a question of another form is refused by its name", () => {
+  for (const question of [undefined, null, "topic", {}]) {
+    assertThrows(() => assertAsk(question), ConfigurationError, "`question` must be `{ topic, payload }`");
   }
 });

@@ -132,3 +132,10 @@ Deno.test("decode: refuses at every depth what JSON.parse accepts and JSON canno
   refused(value("1e999", "shop.Cart"), "is the number Infinity");
   assertEquals(read(value(`${"[".repeat(64)}${"]".repeat(64)}`)).type, "gossip");
 });
+
+Deno.test("packed: bytes that are no base64 are refused (P3)", () => {
+  for (const bytes of ["%", "abc", 1]) {
+    const raw = { "@type": `${ANY}${TYPE.packed}`, typeUrl: "x/y", bytes };
+    refused(gossipOf({ sequenceNumber: "1", value: raw }), `${AT}.value.bytes: must be base64`);
+  }
+});
