@@ -6,9 +6,10 @@ import {
   assertThrows,
 } from "../../deps/std_assert.ts";
 import { HearsayError } from "../../common/errors.ts";
+import { seeds } from "../../discovery/seeds.ts";
 import { memoryAddress } from "../../testing/memory.ts";
 import { TestCluster } from "../requirements/harness.ts";
-import { connectedCluster, suspectOf, withScriptedPeer } from "./crash_watch/clusters.ts";
+import { connectedCluster, FEW_ROUNDS, suspectOf, withScriptedPeer } from "./crash_watch/clusters.ts";
 import { incarnationOf } from "../requirements/harness.ts";
 
 /** The kinds of the decisions of a member about another. */
@@ -72,7 +73,7 @@ Deno.test("explain: a suspicion that a peer refutes is recorded as heard by that
   assertEquals(kindsOf(cluster, "a", "invented"), []);
 });
 
-Deno.test("explain: a member that left, one that is unknown, and one that was refused", async () => {
+Deno.test("explain: a member that left, and one that is unknown", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
   await cluster.finish(cluster.of("c").gossiper.stop());
   const left = cluster.of("a").gossiper.explain("c");
@@ -95,6 +96,25 @@ Deno.test("explain: a member that is refused knows by whom and with what, and so
   assert(kinds.has("refused") && kinds.has("refusedByPeer"), [...kinds].join());
   const refused = refusals.find(({ kind }) => kind === "refusedByPeer")!;
   assertStringIncludes(refused.reason!, "wrong_cluster: The cluster must be");
+});
+
+Deno.test("explain: of an unknown member it says which of the two refused the handshake", async () => {
+  await using cluster = new TestCluster(["a", "b"], { fixed: false });
+  cluster.make("a", { cluster: { discovery: seeds([]) } });
+  cluster.make("b", { cluster: { discovery: seeds([memoryAddress("a", 1)]), name: "another" } });
+  for (const { gossiper } of cluster.members) await gossiper.start();
+  await cluster.advance(1_000);
+  const { summary } = cluster.of("a").gossiper.explain("b");
+  assertStringIncludes(summary, "knows no member of this id. Its handshake was refused here (wrong_cluster");
+});
+
+Deno.test("explain: a suspicion that ended is a decision", async () => {
+  await using cluster = await connectedCluster(["a", "b"], FEW_ROUNDS);
+  cluster.network.stopProxy(memoryAddress("b", 1));
+  await cluster.runUntil(() => kindsOf(cluster, "a", "b").includes("suspected"));
+  cluster.network.restoreProxy(memoryAddress("b", 1));
+  await cluster.advance(2_000);
+  assertEquals(kindsOf(cluster, "a", "b").slice(-2), ["suspected", "suspicionEnded"]);
 });
 
 Deno.test("explain: this member itself is alone, in company, or isolated", async () => {
