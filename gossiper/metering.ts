@@ -129,9 +129,10 @@ export class Metering {
     const block = this.#blocks.get(id);
     if (!block) return;
     this.#blocks.delete(id);
-    const durationMs = this.#options.engineHost.runtime.monotonicMs() - block.sinceMs;
-    this.#ended.set(id, { ...block, durationMs });
-    this.#judge(id, { ...block, durationMs });
+    const { runtime } = this.#options.engineHost;
+    const ended = { ...block, durationMs: runtime.monotonicMs() - block.sinceMs };
+    this.#ended.set(id, ended);
+    this.#judge(id, ended);
   }
 
   /** A member lived all the time if it is heard again in the same incarnation. A handshake alone says no count. */

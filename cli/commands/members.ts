@@ -5,6 +5,7 @@
  */
 
 import { sleep } from "../../common/runtime.ts";
+import { isAlive } from "../../gossiper/member_status.ts";
 import { type Observer, RequestFailed } from "../../observer/client.ts";
 import type { Facts, MembersPage, ObservedMember } from "../../observer/protocol.ts";
 import { isLate, LATE_INTERVALS } from "../doctor/cluster_steps.ts";
@@ -66,8 +67,7 @@ const columnsWith = (facts: Settings): readonly Column<ObservedMember>[] => [
 
 /** True if a living member was not heard for many intervals: it hangs, or is cut off. */
 function isOverdue(member: ObservedMember, facts: Settings): boolean {
-  const isActive = member.status === "alive" || member.status === "suspected";
-  return facts !== undefined && isActive && !member.isSelf && member.heartbeat !== null &&
+  return facts !== undefined && isAlive(member) && !member.isSelf && member.heartbeat !== null &&
     isLate(member, facts);
 }
 

@@ -6,6 +6,7 @@
 
 import { messageOf } from "../../common/error_text.ts";
 import { printable } from "../../common/printable.ts";
+import { isAlive } from "../../gossiper/member_status.ts";
 import { Observer } from "../../observer/client.ts";
 import type { Facts, ObservedMember } from "../../observer/protocol.ts";
 import { addressOf, othersToAsk } from "../doctor/cluster_steps.ts";
@@ -143,7 +144,7 @@ function nameOf({ id, address }: View, own: View): string {
 
 /** The part of a view that members must agree on. They forget those that are gone at different times. */
 function meaning(seen: ObservedMember | undefined): string | undefined {
-  return seen?.status === "alive" || seen?.status === "suspected" ? `active at ${seen.address}` : undefined;
+  return seen && isAlive(seen) ? `active at ${seen.address}` : undefined;
 }
 
 function sayingOf(seen: ObservedMember | undefined, mine: ObservedMember | undefined): string {

@@ -6,6 +6,7 @@
 
 import { printable } from "../../common/printable.ts";
 import type { Explanation } from "../../contracts/explanation.ts";
+import { isAlive } from "../../gossiper/member_status.ts";
 import type { Facts, ObservedMember } from "../../observer/protocol.ts";
 import { duration } from "../paint.ts";
 import { type AddressOptions, examine, type Examined } from "./address_steps.ts";
@@ -155,8 +156,7 @@ async function judgeAddress(
 ): Promise<void> {
   const { self, address } = facts;
   const seen = await observer.ask<ObservedMember | null>("member", { memberId: self });
-  const isActive = seen?.status === "alive" || seen?.status === "suspected";
-  if (!isActive || seen.address === null || address === "") return;
+  if (!seen || !isAlive(seen) || seen.address === null || address === "") return;
   const [there, here] = [hostOf(seen.address), hostOf(address)];
   if (there === here || diagnosis.fault?.code === "identity") return;
   fail(diagnosis, "member", {

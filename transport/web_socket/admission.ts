@@ -182,9 +182,8 @@ export class Admission {
     remote: ClientAddress | undefined,
     authorize: Authorize,
   ): Promise<Admitted | Response | undefined> {
-    const { signal: parent } = request;
-    const what = "`authorize`";
-    using deadline = deadlineAfter(this.#options.runtime, AUTHORIZE_WITHIN_MS, what, { signal: parent });
+    const { runtime } = this.#options;
+    using deadline = deadlineAfter(runtime, AUTHORIZE_WITHIN_MS, "`authorize`", { signal: request.signal });
     const refused = await abortable(refuseClient(request, authorize), deadline.signal);
     return refused ?? this.#authenticate(request, remote);
   }

@@ -64,19 +64,13 @@ function partition(how: "broken" | "silent"): Act {
   };
 }
 
-function oneWay(direction: "from" | "to"): Act {
+function oneWay(lose: (cluster: RoleCluster, host: string) => void): Act {
   return async (cluster, { host }, random) => {
-    cluster.deafen(host, direction);
+    lose(cluster, host);
     await cluster.runtime.advance(random.between(30_000, 60_000));
     cluster.heal();
   };
 }
-
-const mute: Act = async (cluster, { host }, random) => {
-  cluster.mute(host);
-  await cluster.runtime.advance(random.between(30_000, 60_000));
-  cluster.heal();
-};
 
 /** The faults, by name. */
 export const FAULTS: Readonly<Record<string, Act>> = {
@@ -105,9 +99,9 @@ export const FAULTS: Readonly<Record<string, Act>> = {
   "partition, broken": partition("broken"),
   "partition, silent": partition("silent"),
   "cut off, refusing": cutOff,
-  "leader not heard": oneWay("from"),
-  "leader not heard, dials reach it": mute,
-  "leader hears none": oneWay("to"),
+  "leader not heard": oneWay((cluster, host) => cluster.deafen(host, "from")),
+  "leader not heard, dials reach it": oneWay((cluster, host) => cluster.mute(host)),
+  "leader hears none": oneWay((cluster, host) => cluster.deafen(host, "to")),
   "standstill": async (cluster, leading, random) => {
     cluster.freeze(leading);
     await cluster.runtime.advance(random.pick([random.between(100, 3_000), random.between(20_000, 60_000)]));
