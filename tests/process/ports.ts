@@ -4,8 +4,11 @@
  * @module
  */
 
-/** Below the ephemeral ports: no outgoing connection takes a port while its process restarts. */
-const RANGE = { from: 10_000, count: 22_000 };
+/**
+ * Below the ephemeral ports: no outgoing connection takes a port while its process restarts. Above 10,080, the last of the
+ * ports that `fetch` refuses to connect to.
+ */
+const RANGE = { from: 10_081, count: 22_000 };
 
 /** Random ports without a listener. */
 export function freePorts(count: number): readonly number[] {
