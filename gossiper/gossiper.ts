@@ -419,7 +419,7 @@ export class Gossiper implements GossiperLike {
   /** A broken invariant ends the gossiper at once, because its state may be wrong. */
   #fail(error: unknown): void {
     this.#failure ??= { error };
-    void this.#end("failed");
+    void this.#end("failed"); // mutant replace-value: inside a call of the engine no departure can be made.
   }
 
   /** Ends once, however often it is called; does not reject. */

@@ -139,10 +139,12 @@ export class Rounds {
     }
     if (this.#options.signatures) {
       await this.#options.signatures.signPending();
+      // mutant delete-statement: the session refuses to send after the deadline as well.
       deadline.signal.throwIfAborted();
     }
     // The peer may have been blocked during the dial (R10.2).
     if (!this.#engineHost.view.activeIds().has(id) || this.#engineHost.view.isFenced) return;
+    // mutant delete-statement: the session throws the same code, after a message was made in vain.
     if (session.isBusy) throw new HearsayError("busy", `${id} is busy; nothing was sent.`);
     const { peers } = this.#options;
     try {

@@ -140,8 +140,8 @@ export class RemoteStates<A extends AwarenessLike> {
   }
 
   #restore(clients: readonly number[]): void {
-    if (this.#ending.signal.aborted) return;
     for (const client of clients) {
+      // After the end no client has an owner.
       const owner = this.#owners.get(client);
       if (owner !== undefined) this.#reconcile(owner);
     }

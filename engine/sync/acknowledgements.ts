@@ -209,6 +209,7 @@ export class Acknowledgements {
     }
     if (!sent && number >= peer.assumedVersion(member).after) return;
     // It has lost some of the state that it once reported.
+    // mutant delete-statement: its next message names its state; until then it would get the set of agreeing peers in vain.
     peer.forgetState();
     this.#agreeing.record(peer.id, { sent: undefined, reported: undefined });
     if (id === this.#selfId) peer.limitOwnAck(number);

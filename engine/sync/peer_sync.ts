@@ -121,6 +121,7 @@ export class PeerSync {
     const known = this.#memories.peek(id);
     if (known && known.incarnation !== incarnation) {
       this.#memories.forget(id);
+      // mutant delete-statement: the name of a state covers the incarnations, so the later one makes another name.
       this.#agreeing.record(id, { acknowledged: undefined });
     }
     const peer = this.#memories.touch(id);

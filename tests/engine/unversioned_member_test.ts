@@ -10,6 +10,7 @@ import {
   handshake,
   heartbeat,
   makeCluster,
+  makeEngine,
   memberDelta,
   note,
   reconcile,
@@ -316,4 +317,22 @@ Deno.test("merge: refuses an unversioned member's state that fits no message, be
   const [a] = makeMixed(clock, { maxMessageBytes: 16_384 });
   const large = memberDelta("g", NO_INCARNATION, [entry("x", 1, "x".repeat(9_000))]);
   assertEquals([deliver(a, "b", large, clock).size, a.view.versionOf("g")], [1, undefined]);
+});
+
+Deno.test("merge: a peer without room for an unversioned member is offered it ever less often (E7)", () => {
+  const clock = new TestClock();
+  const [a] = makeMixed(clock);
+  const full = makeEngine("b", clock, { settings: { maxKeysPerMember: 2 } });
+  note(full, full.setTopology({ members: ["a", "b", "g"], blocked: [] }, clock.now));
+  handshake(a, full, clock);
+  sendStateOfG(a, "g", ["v", "w", "x", "y", "z"].map((key, index) => entry(key, 7 + index, 1)), clock);
+  let offers = 0;
+  for (let round = 0; round < 60; round++) {
+    const { request } = exchange(a, full, { clock });
+    if (request.members.some(({ id }) => id === "g")) offers++;
+    clock.advance(300);
+  }
+  assertEquals(full.view.entriesOf("g"), []);
+  // In rounds 0, 1, 3, 7, 15 and 31.
+  assertEquals(offers, 6);
 });

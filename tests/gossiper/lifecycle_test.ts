@@ -1,8 +1,8 @@
-import { assertEquals } from "../../deps/std_assert.ts";
+import { assertEquals, assertThrows } from "../../deps/std_assert.ts";
 import { seeds } from "../../discovery/seeds.ts";
 import { makeIncarnation } from "../../engine/incarnation.ts";
 import { TestCluster, type TestMember } from "../requirements/harness.ts";
-import { PAIR_CONFIG } from "../requirements/scripted_pair.ts";
+import { EXPIRING_CONFIG, PAIR_CONFIG } from "../requirements/scripted_pair.ts";
 import { ScriptedPeer } from "../requirements/scripted_peer.ts";
 
 function idsAt({ gossiper }: TestMember): string[] {
@@ -38,4 +38,20 @@ Deno.test("handshake: a stranger that was let in stays a member though an older 
   await cluster.advance(PAIR_CONFIG.gossipRequestTimeout + 1);
   await cluster.publish(["a"]);
   assertEquals(a.gossiper.members.find(({ id }) => id === "p")?.member, undefined);
+});
+
+Deno.test("gossiper: an error of the engine ends the member at once as failed, and peers get no departure of it (E10)", async () => {
+  await using cluster = await TestCluster.started(["a", "b"], { config: EXPIRING_CONFIG });
+  await cluster.runUntil(() => cluster.isConfirmed());
+  const { runtime, gossiper } = cluster.of("a");
+  const error = new Error("broken");
+  const { monotonicMs } = runtime;
+  runtime.monotonicMs = () => {
+    runtime.monotonicMs = monotonicMs;
+    throw error;
+  };
+  assertThrows(() => gossiper.setState("k", 1), Error, "broken");
+  assertEquals(await gossiper.closed, { reason: "failed", error });
+  await cluster.runUntil(() => cluster.of("b").blocked.a !== undefined);
+  assertEquals(cluster.of("b").blocked, { a: "expired" });
 });

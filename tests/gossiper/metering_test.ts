@@ -9,8 +9,9 @@ import { HearsayError } from "../../common/errors.ts";
 import { memoryAddress } from "../../testing/memory.ts";
 import type { DepartureEnd } from "../../contracts/meters.ts";
 import { MemberMeters } from "../../operations/metrics/mod.ts";
-import { TestCluster } from "../requirements/harness.ts";
-import { ScriptedPeer } from "../requirements/scripted_peer.ts";
+import { incarnationAbove } from "../../engine/incarnation.ts";
+import { incarnationOf, TestCluster } from "../requirements/harness.ts";
+import { replyTo, ScriptedPeer } from "../requirements/scripted_peer.ts";
 import { MeteredCluster } from "../operations/metrics/cluster.ts";
 
 const IDS = ["a", "b", "c"];
@@ -284,6 +285,29 @@ Deno.test("metrics: the lag does not wait for a member that is blocked", async (
   await cluster.publish(IDS, { blocked: ["c"], to: ["a"] });
   assertEquals(count(), before + 1);
   cluster.network.clearFaults();
+});
+
+Deno.test("metrics: a new incarnation drops the measurements of the lag", async () => {
+  const meters = new MemberMeters();
+  await using cluster = new TestCluster(["a", "p"], { config: { gossipRequestTimeout: 200 } });
+  await using peer = new ScriptedPeer(cluster, "p");
+  const a = cluster.make("a", { cluster: { meters } });
+  await a.gossiper.start();
+  await cluster.runUntil(() =>
+    peer.last("gossip") !== undefined && meters.member!.amounts().oldestSpreadMs === 0
+  );
+  const incarnation = incarnationAbove(incarnationOf(a), 0, 0.5);
+  const claim = { id: "a", incarnation, after: 0, reset: false, entries: [] };
+  peer.answer = (message) => {
+    if (message.type !== "gossip") return undefined;
+    peer.answer = () => undefined;
+    return replyTo(message, { delta: { members: [claim] } });
+  };
+  a.gossiper.setState("key", 1);
+  assertEquals(meters.droppedLags, 0);
+  await cluster.runUntil(() => a.emitted("IncarnationRenewed").length === 1);
+  // Those of its two values, which it publishes again.
+  assertEquals([meters.member!.amounts().oldestSpreadMs, meters.droppedLags], [0, 2]);
 });
 
 Deno.test("metrics: a connection without a handshake is counted apart", async () => {

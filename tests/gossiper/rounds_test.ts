@@ -3,6 +3,10 @@ import { NO_INCARNATION } from "../../engine/incarnation.ts";
 import type { PartialConfig } from "../../options/configuration.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { memoryAddress } from "../../testing/memory.ts";
+import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
+import { Rounds, type RoundsOptions } from "../../gossiper/rounds.ts";
+import { NOWHERE } from "../../contracts/mod.ts";
+import type { RequestFailed } from "../../contracts/events.ts";
 import { TestCluster, type TimedMessage } from "../requirements/harness.ts";
 import { replyTo, ScriptedPeer } from "../requirements/scripted_peer.ts";
 
@@ -265,4 +269,26 @@ Deno.test("backoff: a request after two lost ones is made in the next round (E5)
   assertEquals(elapsedMs, 20 * 3 * config.gossipInterval);
   await cluster[Symbol.asyncDispose]();
   await peer[Symbol.asyncDispose]();
+});
+
+Deno.test("rounds: a handshake with a member that lost its connection and has no address fails without a dial", async () => {
+  const failed = Promise.withResolvers<RequestFailed>();
+  const rounds = new Rounds({
+    engineHost: {
+      runtime: new VirtualRuntime(),
+      view: { activePeers: () => ["x"] },
+      publish: failed.resolve,
+    },
+    peers: { session: () => undefined, reach: () => Promise.reject(new Error("dialed")) },
+    topology: { get: () => ({ id: "x", ...NOWHERE, kinds: [] }) },
+    settings: { gossipFanOut: 3, gossipRequestTimeout: 200, maxMessageBytes: 16_384 },
+    onFailure: () => {},
+  } as unknown as RoundsOptions);
+  rounds.startHandshake("x");
+  const { peerId, error } = await failed.promise;
+  assertEquals([peerId, (error as Error).message], [
+    "x",
+    "x has no address to dial and no connection; nothing was sent.",
+  ]);
+  await rounds.end();
 });

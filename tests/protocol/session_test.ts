@@ -237,3 +237,12 @@ Deno.test("session: no heartbeat is sent before the handshake, or after the end"
   assertEquals((await reader.read()).done, true);
   session.over(undefined);
 });
+
+Deno.test("session: after the end, messages that an extension offers are turned away at once", async () => {
+  const { session } = await openSession();
+  session.end(CLOSE.done, "over");
+  const over: boolean[] = [];
+  session.sendLater((isOver) => void over.push(isOver));
+  assertEquals(over, [true]);
+  session.over(undefined);
+});

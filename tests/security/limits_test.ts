@@ -169,7 +169,7 @@ Deno.test("maxHandshakes: without a handshake the connection silent for longest 
   for (const wire of [greeted, ...silent]) await wire[Symbol.asyncDispose]();
 });
 
-Deno.test("maxHandshakes: silent readers close no silent connection of a member", async () => {
+Deno.test("maxHandshakes: silent readers close no silent connection of a member, and no reader with a handshake", async () => {
   const key = await newClusterKey();
   const authentication = { keys: [key] };
   await using node = await member({
@@ -181,18 +181,17 @@ Deno.test("maxHandshakes: silent readers close no silent connection of a member"
     token: await forge({ key, authority: authorityOf(address)! }),
   });
   const readers: Wire[] = [];
-  for (let count = 0; count < 3; count++) {
-    const token = await tokenFor({
-      keys: [key],
-      cluster: "orders",
-      id: `page-${count}`,
-      address,
-      access: "read",
-    });
+  const read = async (id: string) => {
+    const token = await tokenFor({ keys: [key], cluster: "orders", id, address, access: "read" });
     readers.push(await Wire.opened(address, { protocols: ["hearsay.v2", `hearsay.token.${token}`] }));
-  }
-  assertEquals((await readers[0]!.closed).reason, "Too many connections wait for a handshake.");
-  assertEquals(peer.socket.readyState, WebSocket.OPEN);
+    return readers.at(-1)!;
+  };
+  const greeted = await read("page");
+  greeted.say(helloOf("page"));
+  await greeted.hears("hello");
+  for (let count = 0; count < 3; count++) await read(`page-${count}`);
+  assertEquals((await readers[1]!.closed).reason, "Too many connections wait for a handshake.");
+  assertEquals([peer, greeted].map(({ socket }) => socket.readyState), [WebSocket.OPEN, WebSocket.OPEN]);
   for (const reader of readers) await reader[Symbol.asyncDispose]();
 });
 
