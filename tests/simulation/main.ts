@@ -25,7 +25,7 @@ Runs real gossipers in one process. The clock, the network and all faults follow
   --members <number>   members at the start (default: drawn from the seed). From 200 members on no member joins,
                        leaves or crashes, and the run ends when all members have equal state
   --rounds <number>    rounds with faults (default: drawn from the seed)
-  --plain              leave out circumstances (discovery, addresses, clocks, messages, maps, roles): the run of an
+  --plain              leave out circumstances (discovery, addresses, clocks, messages, maps, roles, zones): the run of an
                        older seed
   --threads <number>   worker threads (default: the number of processors)
 

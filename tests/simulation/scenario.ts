@@ -91,6 +91,8 @@ export interface Scenario {
   readonly mapChangeEveryMs: number;
   /** The options of the roles of all members; `undefined` without roles. */
   readonly roles: RoleSettings | undefined;
+  /** The number of zones of members that gossip near first; 0 without zones. */
+  readonly zones: number;
   /** The length of the fault phase, in milliseconds. */
   readonly faultPhaseMs: number;
   /** The largest step of a clock in either direction, in milliseconds. */
@@ -208,11 +210,12 @@ const PLAIN = {
   messageEveryMs: Infinity,
   mapChangeEveryMs: Infinity,
   roles: undefined,
+  zones: 0,
 } as const;
 
 /**
- * Adds circumstances of discovery, addresses, clocks, messages, maps and roles to a scenario. They have a source of draws of
- * their own, so that they do not change the other draws of the seed.
+ * Adds circumstances of discovery, addresses, clocks, messages, maps, roles and zones to a scenario. They have a source of
+ * draws of their own, so that they do not change the other draws of the seed.
  */
 export function drawCircumstances(random: SeededRandom, scenario: Scenario): Scenario {
   const { gossipInterval } = scenario.config;
@@ -243,6 +246,7 @@ export function drawCircumstances(random: SeededRandom, scenario: Scenario): Sce
       ? Infinity
       : gossipInterval * random.pick([0.5, 2, ...Array.from({ length: 8 }, () => Infinity)]),
     roles: drawRoles(random, scenario),
+    zones: isLarge(scenario) ? 0 : random.pick([2, 3, ...Array.from({ length: 8 }, () => 0)]),
   };
 }
 
@@ -315,7 +319,7 @@ function drawConfig(random: SeededRandom, size: number): GossiperConfig {
 export function describeScenario(scenario: Scenario): string[] {
   const { size, discovery, config, links, faults, faultPhaseMs, faultEveryMs, changeEveryMs } = scenario;
   const { clockStepMs, drift, messageBytes, messageEveryMs, earlySteps, addresses, seeds } = scenario;
-  const { mapChangeEveryMs, roles } = scenario;
+  const { mapChangeEveryMs, roles, zones } = scenario;
   const shown = (values: object) =>
     Object.entries(values).map(([name, value]) => `${name} ${value}`).join(", ");
   const { gossipActorName: _, maxMembers: __, eventCapacity: ___, ...settings } = config;
@@ -345,5 +349,6 @@ export function describeScenario(scenario: Scenario): string[] {
     `talk      every ${messageEveryMs} ms on average`,
     `maps      changed every ${mapChangeEveryMs} ms on average`,
     `roles     ${roles ? shown(roles) : "none"}`,
+    `zones     ${zones}`,
   ];
 }

@@ -73,6 +73,8 @@ export interface RandomSources {
   readonly maps: SeededRandom;
   /** Draws how the leader of a cluster with roles is cut off. */
   readonly roles: SeededRandom;
+  /** Draws the zones of members. */
+  readonly zones: SeededRandom;
   /** Draws which members start again after they left. */
   readonly returns: SeededRandom;
 }
@@ -86,6 +88,7 @@ export function randomSources(seed: number): RandomSources {
     messages: new SeededRandom(seed ^ 0x1f83d9ab),
     maps: new SeededRandom(seed ^ 0x6a09e667),
     roles: new SeededRandom(seed ^ 0x510e527f),
+    zones: new SeededRandom(seed ^ 0x9b05688c),
     returns: new SeededRandom(seed ^ 0x2545f491),
   };
 }

@@ -30,6 +30,7 @@ import { Supervisor } from "./supervisor.ts";
 import { Talk } from "./talk.ts";
 import { Violated } from "./timeline.ts";
 import { Topology } from "./topology.ts";
+import { ZoneChanges } from "./zone_changes.ts";
 import { Workload } from "./workload.ts";
 
 /** Rounds between two sweeps, which check the whole state of some processes. */
@@ -74,6 +75,7 @@ export class Simulation {
   readonly #talk: Talk;
   readonly #maps: MapChanges;
   readonly #roles: RoleHolders;
+  readonly #zones: ZoneChanges;
   readonly #faults: FaultInjector;
   readonly #recovery: Recovery;
   readonly #politeRestart: PoliteRestart;
@@ -96,11 +98,13 @@ export class Simulation {
         this.#talk.join(process);
         this.#maps.join(process);
         this.#roles.join(process);
+        this.#zones.join(process);
       },
     });
     this.#talk = new Talk(run, checker.heard);
     this.#maps = new MapChanges(run, checker);
     this.#roles = new RoleHolders(run, checker);
+    this.#zones = new ZoneChanges(run);
     const workload = new Workload(run, { checker, version: () => supervisor.version });
     this.#run = run;
     this.#checker = checker;

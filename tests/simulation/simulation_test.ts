@@ -51,7 +51,7 @@ async function assertAllPass(
   return outcomes;
 }
 
-Deno.test("simulation: seeds draw every discovery and every kind of address, a single seed, early clock steps, maps and roles", () => {
+Deno.test("simulation: seeds draw every discovery and every kind of address, a single seed, early clock steps, maps, roles and zones", () => {
   const scenarios = Array.from({ length: 200 }, (_, seed) => new Simulation(seed).scenario);
   const drawn = new Set(scenarios.flatMap(({ discovery, addresses, seeds, faults, earlySteps, ...more }) => [
     discovery,
@@ -60,11 +60,12 @@ Deno.test("simulation: seeds draw every discovery and every kind of address, a s
     ...(earlySteps.chance > 0 ? ["early steps"] : []),
     ...(Number.isFinite(more.mapChangeEveryMs) ? ["maps"] : []),
     ...(more.roles ? ["roles"] : []),
+    `${more.zones} zones`,
     ...faults.map(([, fault]) => fault),
   ]));
   const due = [
     ...["fixed", "seeds", "topology", "balancer", "name", "own", "ports", "paths", "1 seeds", "2 seeds"],
-    ...["early steps", "polite restart", "maps", "roles"],
+    ...["early steps", "polite restart", "maps", "roles", "2 zones", "3 zones"],
   ];
   assertEquals(due.filter((each) => !drawn.has(each)), []);
 });
