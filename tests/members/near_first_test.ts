@@ -197,6 +197,22 @@ Deno.test("nearFirst: lost connections between zones are opened again within ten
   assertEquals([...new Set(greeted)].sort(), idsOf("b", 6).map((id) => memoryAddress(id, 1)));
 });
 
+Deno.test("nearFirst: with fewer connections than peers, far peers without a connection get their turn too (S4)", async () => {
+  const ids = idsOf("ab", 5);
+  await using cluster = await TestCluster.started(ids, {
+    config: { gossipInterval: INTERVAL_MS, heartbeatExpiration: 120_000, maxConnections: 4 },
+  });
+  for (const { id, gossiper } of cluster.members) describeMember(gossiper, { zone: id[0]!, nearFirst: true });
+  await cluster.runUntil(() => cluster.isConfirmed());
+  cluster.sent.length = 0;
+  for (let change = 0; change < 60; change++) {
+    cluster.of("a0").gossiper.setState("k", change);
+    await cluster.advance(INTERVAL_MS);
+  }
+  const far = cluster.sentBy("a0", "gossip").filter(isAcross).map(({ to }) => to);
+  assertEquals(new Set(far).size, 5);
+});
+
 Deno.test("nearFirst: a member alone in its zone gossips with all", async () => {
   await using cluster = await settled({ ids: ["a0", ...idsOf("b", 6)] });
   cluster.of("a0").gossiper.setState("k", 1);
