@@ -39,8 +39,10 @@ export const get: Run<GetFlags> = async ({ terminal, screen }, [key = ""], flags
   else if (member !== undefined && shown[0]) screen.line(printableJson(shown[0].value));
   else if (shown.length > 0) screen.lines(screen.table(shown, COLUMNS));
   if (shown.length > 0) return EXIT.ok;
-  const of = member === undefined ? "No member" : `The member ${JSON.stringify(printable(member, 100))}`;
-  const text = `${of} has a value under ${JSON.stringify(printable(key, 100))}, as ${
+  const subject = member === undefined
+    ? "No member has a value"
+    : `The member ${JSON.stringify(printable(member, 100))} has no value`;
+  const text = `${subject} under ${JSON.stringify(printable(key, 100))}, as ${
     printable(observer.welcome.self, 100)
   } knows it.`;
   if (!screen.isJson) terminal.writeError(`hearsay: ${text}\n`);

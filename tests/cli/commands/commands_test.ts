@@ -66,6 +66,11 @@ Deno.test("get: prints the values by member; one alone as JSON; none is exit cod
     1,
     'hearsay: No member has a value under "nothing", as ada knows it.\n',
   ]);
+  const unset = await run(["get", "version", "--member", "ben", "--at", node.address]);
+  assertEquals([unset.code, unset.errors], [
+    1,
+    'hearsay: The member "ben" has no value under "version", as ada knows it.\n',
+  ]);
 });
 
 Deno.test("set: sets and deletes a key of the asked member; a value that is no JSON is an error of usage", async () => {
@@ -134,6 +139,10 @@ Deno.test("explain and seen: say what a member knows; an unknown member is exit 
     /^2 of 2 members have it \(number \d+\)\.$/m,
   );
   assertEquals((await run(["seen", "none", "--at", one.address])).code, 1);
+  await two.stop();
+  const left = await run(["explain", "ben", "--at", one.address]);
+  assertMatch(left.output, /^ben has left, since .* as ada sees it\.$/m);
+  assertMatch(left.output, /^Ends when: It starts again and joins\.$/m);
 });
 
 Deno.test("top: shows rates with meters, and says what to do without", async () => {
@@ -211,7 +220,7 @@ Deno.test("command: the address, cluster and keys come from the environment too"
     assertEquals((await run(["members", "--keys-file", `${folder}/keys`], { env })).code, 0);
     const refused = await run(["members"], { env });
     assertEquals(refused.code, 4);
-    assertMatch(refused.errors, /^hearsay: .* \(401\)/);
+    assertMatch(refused.errors, /^hearsay: .* \(401\).* `hearsay doctor` looks for the fault\.$/m);
     const without = await run(["members", "--keys-file", `${folder}/keys`], {
       env: { HEARSAY_AT: node.address },
     });
