@@ -120,7 +120,7 @@ function observing(program: Command, bind: Bind): void {
     .description("show rounds, traffic, lag and the slowest peers, every second")
     .option("--once", "show them once");
   bind(asking(program.command("explain [id]")), async () => (await import("./commands/explain.ts")).explain)
-    .description("explain the status of a member, without an id that of the asked one");
+    .description("explain the status of a member; without an id, of the asked one");
   bind(asking(program.command("seen <key>")), async () => (await import("./commands/explain.ts")).seen)
     .description("print which members have the asked member's latest value of a key");
 }
@@ -158,7 +158,9 @@ function others(program: Command, bind: Bind): void {
     .option("--fingerprints", "print the fingerprints of the keys that are given instead, to compare them")
     .option("--keys-file <file>", "the file with those keys (or HEARSAY_KEYS)");
   bind(asking(program.command("token")), async () => (await import("./commands/token.ts")).token)
-    .description("print a token for reading: HEARSAY_TOKEN of a person without a key, within 30 s");
+    .description(
+      "print a token for reading, for 30 s and one connection: HEARSAY_TOKEN of a person without a key",
+    );
   bind(program.command("simulate [args...]"), async () => (await import("./commands/simulate.ts")).simulate)
     .description("run the project's simulator; arguments follow after --");
   bind(

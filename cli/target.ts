@@ -4,10 +4,11 @@
  * @module
  */
 
+import { HearsayError } from "../common/errors.ts";
 import { printable } from "../common/printable.ts";
 import { type ObserveOptions, Observer } from "../observer/client.ts";
 import { keysFromEnvironment, keysFromFile } from "../security/key_sources.ts";
-import { CommandFailure, EXIT } from "./failure.ts";
+import { CommandFailure, EXIT, exitCodeOf } from "./failure.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The address without `--at` and `HEARSAY_AT`. */
@@ -48,7 +49,8 @@ export async function targetOf(flags: TargetFlags, terminal: Terminal): Promise<
   const token = flags.token ?? (terminal.env("HEARSAY_TOKEN") || undefined);
   if (keys && cluster === undefined) {
     const text =
-      "With keys the name of the cluster must be given, because a token names it; add --cluster <name>.";
+      "With keys the name of the cluster must be given, because a token names it; add --cluster <name>, or set " +
+      "HEARSAY_CLUSTER.";
     throw new CommandFailure(EXIT.usage, text);
   }
   return {
@@ -98,6 +100,9 @@ export async function connect(
   try {
     return await Observer.connect(address, { ...options, ...(signal && { signal }) });
   } catch (error) {
+    if (error instanceof HearsayError && exitCodeOf(error) === EXIT.refused) {
+      throw new CommandFailure(EXIT.refused, `${error.message} \`hearsay doctor\` looks for the fault.`);
+    }
     if (isGiven || !(error instanceof Error) || (error as { code?: unknown }).code !== "connection") {
       throw error;
     }

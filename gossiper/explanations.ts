@@ -132,16 +132,16 @@ export class Explanations {
     if (others > 0) return `This member is alive, with ${others} ${others === 1 ? "other" : "others"}.`;
     if (seeds.length === 0) return "This member is alone: its discovery names no other member.";
     const failed = seeds.filter(({ outcome }) => outcome === "failed").length;
-    return `This member is alone: of ${seeds.length} addresses of its discovery ${failed} failed.`;
+    return `This member is alone: ${failed} of ${seeds.length} addresses of its discovery failed.`;
   }
 
   #ownEnd(): string {
     const { view } = this.#options.engineHost;
-    if (view.isFenced) return "A restart under another id.";
-    if (view.isIsolated) return "A message of any other member.";
+    if (view.isFenced) return "It restarts under another id.";
+    if (view.isIsolated) return "A message of any other member ends it.";
     return view.activePeers().length > 0
-      ? "Its own departure, or a crash."
-      : "A handshake with another member.";
+      ? "It leaves or crashes."
+      : "A handshake with another member ends it.";
   }
 
   #summary(id: string, status: Explanation["status"], history: readonly Decision[]): string {
@@ -195,9 +195,9 @@ export class Explanations {
         }.`;
       }
       case "left":
-        return "It is alive again once it starts again and joins.";
+        return "It starts again and joins.";
       case "unknown":
-        return "A handshake with it, or state of it from another member.";
+        return "A handshake with it, or its state from another member, makes it known.";
     }
   }
 }

@@ -38,7 +38,7 @@ export const explain: Run = async ({ terminal, screen }, [id], flags) => {
   const tone = status === "unknown" ? "warn" : STATUS_TONE[status as ObservedMember["status"]];
   const head = since === null ? "" : `, since ${timeOfDay(since)} (${duration(Math.max(0, wallMs - since))})`;
   screen.line(
-    `${screen.paint(printable(memberId, 200), "bold")} is ${
+    `${screen.paint(printable(memberId, 200), "bold")} ${status === "left" ? "has" : "is"} ${
       screen.paint(printable(String(status)), tone)
     }${head}, as ${printable(self, 200)} sees it.`,
   );
@@ -51,7 +51,7 @@ export const explain: Run = async ({ terminal, screen }, [id], flags) => {
     screen.line(`It is ${isConnected ? "" : "not "}connected, and ${lacking} of ${printable(self, 200)}.`);
   }
   for (const { address, outcome, reason, memberId: seedId } of explanation.seeds ?? []) {
-    const rest = reason === null ? "" : ` (${printable(reason)})`;
+    const rest = reason === null ? "" : ` (${printable(reason).replace(/\.$/, "")})`;
     screen.paragraph(`Seed ${printable(address, 200)}: ${outcomeText(outcome, seedId)}${rest}.`);
   }
   if (decisions.length > 0) screen.lines(["", ...screen.table(decisions, DECISIONS)]);
@@ -60,7 +60,7 @@ export const explain: Run = async ({ terminal, screen }, [id], flags) => {
 
 /** The outcome of a seed, with the member there. */
 function outcomeText(outcome: SeedStatus["outcome"], memberId: string | null): string {
-  if (outcome === "self") return "self, it leads to this member";
+  if (outcome === "self") return "it leads to this member itself";
   return memberId === null ? outcome : `${outcome} ${printable(memberId, 200)}`;
 }
 

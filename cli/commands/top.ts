@@ -136,7 +136,7 @@ function linesOf(
     row("queues", queues(amounts.queues), screen),
     row("lag", lagLine(counts.lag, amounts.oldestSpreadMs), screen),
     row("event loop", `${atMost(counts.eventLoopDelay.mostMs)} late (95 %)`, screen),
-    row("blocks", `${counts.falseBlocks} false`),
+    row("blocks", `${counts.falseBlocks} of members that were alive`),
     "",
     ...screen.table(peers, columnsOf(peers)),
   ];

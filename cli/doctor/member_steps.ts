@@ -59,9 +59,9 @@ export function judgeSettings(diagnosis: Diagnosis, own: SharedSettings, facts: 
 export function judgeRoom(diagnosis: Diagnosis, facts: Facts): void {
   if (isFull(facts)) return void fail(diagnosis, "limits", fullFault(facts));
   const { alive, suspected } = facts.counts;
-  const seen = `${named(facts.self)} has room: ${
+  const seen = `${named(facts.self)} accepts new members: it has ${
     alive + suspected
-  } of at most ${facts.settings.maxMembers} members.`;
+  } of at most ${facts.settings.maxMembers}.`;
   diagnosis.steps.push(ok("limits", seen));
 }
 
@@ -189,7 +189,7 @@ function ownFault(facts: Facts, others: number): Fault | undefined {
     return {
       code: "blocked",
       seen: `This member blocks every other member that it knows: ${ids}.`,
-      todo: "Look whether they run and can be dialed; a heartbeat or a handshake ends each block.",
+      todo: "Check whether they run and can be dialed; a heartbeat or a handshake ends each block.",
     };
   }
   return refused ?? handshakeFault(facts) ?? seedless(facts);

@@ -124,7 +124,7 @@ Deno.test("explain: this member itself is alone, in company, or isolated", async
   cluster.network.cut(memoryAddress("a", 1), memoryAddress("b", 1));
   await cluster.runUntil(() => cluster.of("a").emitted("Isolated").length > 0);
   assertStringIncludes(own().summary, "This member is isolated");
-  assertEquals(own().endsWhen, "A message of any other member.");
+  assertEquals(own().endsWhen, "A message of any other member ends it.");
   assertEquals(own().decisions.at(-1)?.kind, "isolated");
   cluster.network.heal();
   await cluster.runUntil(() => cluster.of("a").emitted("Rejoined").length > 0);

@@ -136,7 +136,10 @@ Deno.test("doctor: finds a member whose keys are other ones, behind a member tha
 Deno.test("doctor: finds two clusters of one name", async () => {
   await using ada = await member("ada");
   const one = await diagnosed("--cluster", "orders", "--seed", ada.address);
-  assertEquals([one.code, one.first], [0, 'No fault found. "ada" has room: 1 of at most 10000 members.']);
+  assertEquals([one.code, one.first], [
+    0,
+    'No fault found. "ada" accepts new members: it has 1 of at most 10000.',
+  ]);
   await using cleo = await member("cleo", { seeds: [ada.address] });
   await cleo.whenMembers(2);
   await using ben = await member("ben");

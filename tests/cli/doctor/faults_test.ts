@@ -364,7 +364,11 @@ Deno.test("doctor: one seed that works is enough, and the fault of another one i
     "--seed",
     "ws://127.0.0.1:1",
   ]);
-  assertEquals([code, first], [0, 'No fault found. "ada" has room: 1 of at most 10000 members.'], output);
+  assertEquals(
+    [code, first],
+    [0, 'No fault found. "ada" accepts new members: it has 1 of at most 10000.'],
+    output,
+  );
   assertMatch(output, /^ {2}!! {2}TCP /m);
 });
 
