@@ -102,7 +102,9 @@ function fenced({ id, cluster }: Pick<LoggedMember, "id" | "cluster">): string {
 
 function alone({ seeds }: Alone, member: Pick<LoggedMember, "id" | "cluster">): string {
   const shown = seeds.slice(0, MAX_SEEDS).map(({ address, reason, outcome }) =>
-    reason?.includes(address) ? withoutDot(reason) : `${address}: ${withoutDot(reason ?? outcome)}`
+    reason?.includes(address)
+      ? withoutDot(reason)
+      : `${address}: ${withoutDot(reason ?? (outcome === "self" ? "this member" : outcome))}`
   );
   const more = seeds.length - shown.length;
   const rest = more > 0 ? `; and ${more} more` : "";

@@ -271,7 +271,7 @@ Deno.test("join: a member that is alone logs one line with the reason of each se
     assertEquals(
       await abortable(logged.promise, AbortSignal.timeout(5_000)),
       'Hearsay: "a" of cluster "c" has found no other member for 10 s and keeps trying. ' +
-        `ws://own: self; ${seven}; and 1 more`,
+        `ws://own: this member; ${seven}; and 1 more`,
     );
   } finally {
     console.warn = warn;
