@@ -2,7 +2,7 @@
  * A service ready for deployment: `deno task service`. It takes orders at prices that all its instances share.
  *
  * The instances gossip on the port of their HTTP server, behind TLS, with keys from the environment. An instance is
- * ready after it has the state of the others, and leaves gracefully at SIGTERM. README.md shows how to start three;
+ * ready after it has the state of the others, and leaves gracefully at SIGTERM. docs/deployment.md shows how to start three;
  * `examples/service/` has units for systemd and Kubernetes.
  *
  * @module
