@@ -47,7 +47,7 @@ Deno.test("table: characters of two columns, and marks without one, keep the col
   ]);
 });
 
-Deno.test("bar: is as long as its part, and a small part can be seen", () => {
+Deno.test("bar: its length is the share, and a small share is still visible", () => {
   assertEquals([0, 0.001, 0.25, 0.5, 1, 7].map((part) => bar(part, 4)), ["", "▏", "█", "██", "████", "████"]);
 });
 

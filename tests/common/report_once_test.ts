@@ -11,7 +11,7 @@ Deno.test("ReportOnce.claim: a reason is reported once, and again after a succes
   assertEquals(claims(), [true, true, false]);
 });
 
-Deno.test("ReportOnce.claim: a reason that `mayReport` refused is reported later; a reported one does not call it", () => {
+Deno.test("ReportOnce.claim: a reason that `mayReport` refused is reported later; for a reported reason it is not called", () => {
   const reasons = new ReportOnce();
   let asked = 0;
   const claim = (mayReport: boolean) => reasons.claim("a", "down", () => (asked++, mayReport));

@@ -25,7 +25,7 @@ function tokenFor({ address }: { readonly address: string }, id = "mallory"): Pr
   return forge({ key: KEY, id, authority: authorityOf(address)! });
 }
 
-Deno.test("handshake: members with one key find each other and share state; a member without it, or with another, is refused", async () => {
+Deno.test("handshake: members with one key find each other and share state; a member without a key, or with another key, is refused", async () => {
   await using ada = await member("ada");
   await using ben = await member("ben", { seeds: [ada.address] });
   ben.setState("k", 1);
@@ -48,7 +48,7 @@ Deno.test("handshake: members with one key find each other and share state; a me
   assertEquals(ada.members.map(({ id }) => id), ["ada", "ben"]);
 });
 
-Deno.test("token: a client is refused with 401 before the upgrade without a token, and for seven faults of one", async () => {
+Deno.test("token: a client without a token is refused with 401 before the upgrade, and so is a token with any of seven faults", async () => {
   await using ada = await member("ada");
   const authority = authorityOf(ada.address)!;
   assertEquals(await Wire.status(ada.address), 401);
@@ -78,7 +78,7 @@ Deno.test("token: a browser sends its token as a second subprotocol, which is ne
   assertEquals(await Wire.status(ada.address, { protocols }), 401);
 });
 
-Deno.test("handshake: a member speaks as itself: a hello or gossip under another id than the token's closes with 4401", async () => {
+Deno.test("handshake: a member speaks as itself: a hello or gossip under another id than the token's closes the connection with 4401", async () => {
   await using ada = await member("ada");
   await using ben = await member("ben", { seeds: [ada.address] });
   ben.setState("k", "true");
@@ -103,7 +103,7 @@ Deno.test("handshake: a member speaks as itself: a hello or gossip under another
   assertEquals(ada.getState("k").get("ben")?.value, "true");
 });
 
-Deno.test("handshake: a handshake in a member's name does not fence it, for any claim and any number of times", async () => {
+Deno.test("handshake: a handshake in a member's name does not fence it, whatever its claim and however often it comes", async () => {
   await using ada = await member("ada");
   await using ben = await member("ben", { seeds: [ada.address] });
   const emitted = new Set<string>();
@@ -276,7 +276,7 @@ Deno.test("events: a client refused for its key is reported once, and again afte
   assertEquals(numbers, [1, 1, 2, 2]);
 });
 
-Deno.test("token: a token given to one member is no good at another, because it names its member", async () => {
+Deno.test("token: a token for one member is refused by another, because it names its member", async () => {
   await using ada = await member("ada");
   const stolen = Promise.withResolvers<string>();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {

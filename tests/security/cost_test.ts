@@ -105,7 +105,7 @@ function recordOf(id: string) {
   return { id, host: id, port: 0, kinds: [] };
 }
 
-Deno.test("no message makes a member send many times its bytes, or work many times as long for them as for a gossip", async (test) => {
+Deno.test("cost: for no message does a member send many times its bytes, or work many times as long as for a gossip of that size", async (test) => {
   let ordinary = Infinity;
   await test.step("an ordinary gossip", async () => {
     for (let times = 0; times < 3; times++) {
@@ -164,7 +164,7 @@ async function answered(address: string, { path, lines }: { path: string; lines:
   return (await tcp.read(answer))! / request.length;
 }
 
-Deno.test("no request before the upgrade is answered with many times its bytes", async (test) => {
+Deno.test("cost: no request before the upgrade is answered with many times its bytes", async (test) => {
   await using node = await join({
     cluster: "orders",
     listen: { port: 0 },

@@ -44,7 +44,7 @@ function withoutText(error: ConfigurationError, secret: string): void {
   }
 }
 
-Deno.test("a URL with a user or a password is refused where members or etcd are named, and neither is shown", async () => {
+Deno.test("credentials: a URL of members or etcd with a user or a password is refused, and neither is printed", async () => {
   for (const url of WITH_PASSWORD) {
     const failures = [
       await failureOf(() => seeds([url])),
@@ -71,7 +71,7 @@ Deno.test("a URL with a user or a password is refused where members or etcd are 
   assertEquals(error.problems.map(({ field }) => field), ["authentication.aliases"]);
 });
 
-Deno.test("a query in which a token may stand is refused in seeds and endpoints, and not shown", async () => {
+Deno.test("credentials: a query, which may have a token, is refused in seeds and endpoints, and not printed", async () => {
   for (const url of [`ws://10.0.0.5:7001/?token=${SECRET}`, `http://10.0.0.5:2379?token=${SECRET}`]) {
     for (const action of [() => seeds([url]), () => etcd({ endpoints: [url] })]) {
       assert(!(await failureOf(action)).message.includes(SECRET));
@@ -86,7 +86,7 @@ async function writtenKeys(): Promise<readonly string[]> {
   return [text, bytes.toBase64(), bytes.toHex(), bytes.slice(0, 16).toBase64(), bytes.slice(0, 16).toHex()];
 }
 
-Deno.test("a key that is given in a wrong field is not shown, whichever field it is", async () => {
+Deno.test("credentials: a key that is given in any wrong field is not printed", async () => {
   for (const key of await writtenKeys()) {
     const options: Record<string, unknown>[] = [
       ...[
@@ -147,7 +147,7 @@ Deno.test("a key that is given in a wrong field is not shown, whichever field it
   }
 });
 
-Deno.test("a key is refused as the name of a cluster, of the path and of a file, all of which are shown", async () => {
+Deno.test("credentials: a key is refused as the name of a cluster, of the path and of a file, because these names are printed", async () => {
   // One of 1,500 keys has no digit in base64, and looks like letters that a person typed.
   let key = await newClusterKey();
   while (!/\d/.test(key)) key = await newClusterKey();
@@ -165,7 +165,7 @@ Deno.test("a key is refused as the name of a cluster, of the path and of a file,
   }
 });
 
-Deno.test("names of options, of clusters and of hosts that people choose are shown as they are", async () => {
+Deno.test("credentials: names of options, of clusters and of hosts that people choose are printed unchanged", async () => {
   for (
     const text of [
       "orders",

@@ -71,7 +71,7 @@ function connected({ dialed }: { readonly dialed: boolean }) {
 
 const REASON = "No message came to an end for long, and no answer to a ping.";
 
-Deno.test("SocketConnection: a peer whose message does not end is asked by a ping, and closed where no answer comes", () => {
+Deno.test("SocketConnection: a peer whose message does not end gets a ping, and its connection is closed if no answer comes", () => {
   for (const dialed of [true, false]) {
     const { clock, sent, closes, receive } = connected({ dialed });
     receive(PONG_TEXT);
@@ -84,7 +84,7 @@ Deno.test("SocketConnection: a peer whose message does not end is asked by a pin
   }
 });
 
-Deno.test("SocketConnection: a peer that says something, or answers the ping, is not closed for its silence", () => {
+Deno.test("SocketConnection: a peer that sends something, or answers the ping, is not closed for its silence", () => {
   const { clock, sent, closes, receive } = connected({ dialed: true });
   for (let times = 0; times < 10; times++) {
     clock.pass(SILENT_MS / 2);
@@ -100,7 +100,7 @@ Deno.test("SocketConnection: a peer that says something, or answers the ping, is
   assertEquals([sent.length > 5, closes], [true, []]);
 });
 
-Deno.test("SocketConnection: an acceptor sends nothing before the peer's first message, and closes all the same", () => {
+Deno.test("SocketConnection: an acceptor sends no ping before the peer's first message, and closes the connection all the same", () => {
   const { clock, sent, closes } = connected({ dialed: false });
   clock.pass(SILENT_MS + PONG_WITHIN_MS);
   assertEquals([sent, closes.length], [[], 1]);
@@ -201,7 +201,7 @@ for (const side of ["accepted", "dialed"] as const) {
   });
 }
 
-Deno.test("destroySocket: finds what it uses of Deno, and says where it finds nothing", async () => {
+Deno.test("destroySocket: finds the parts of Deno that it uses, and returns false for a socket without them", async () => {
   assertEquals(destroySocket(new EventTarget() as WebSocket), false);
   const { socket, tcp, end } = await opened("accepted");
   const closed = new Promise((resolve) => socket.addEventListener("close", resolve));

@@ -102,7 +102,7 @@ Deno.test("configuration: an id needs a signing key, and the key must be a key p
   }
 });
 
-Deno.test("signatures: bindings are bounded: a known member keeps its key, and of the others the oldest binding is dropped", () => {
+Deno.test("signatures: bindings are bounded: a known member keeps its key, and the oldest binding of another id is dropped", () => {
   const held = new Set(["held"]);
   const bindings = new KeyBindings({ max: 2, isHeld: (id) => held.has(id) });
   assert(bindings.bind("held", "one"));
@@ -119,7 +119,7 @@ Deno.test("signatures: bindings are bounded: a known member keeps its key, and o
   assertNotEquals(bindings.keyOf(idOfKey("x".repeat(43))), undefined);
 });
 
-Deno.test("bindings: those of members that shook hands are not evicted for members known by hearsay, however many (E15)", () => {
+Deno.test("bindings: no number of members known by hearsay evicts the binding of a member that shook hands (E15)", () => {
   const bindings = new KeyBindings({ max: 2, isHeld: () => false });
   assert(bindings.bind("heard", "one"));
   assert(bindings.bind("heard", "one", { met: true }));

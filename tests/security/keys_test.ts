@@ -75,7 +75,7 @@ for (const [why, key] of WEAK) {
   });
 }
 
-Deno.test("keys: a missing list, and a missing key in it, are called nothing", async () => {
+Deno.test("keys: an error about a missing list, or a missing key in it, says that nothing was given", async () => {
   const givenOf = async (authentication: unknown) => {
     const options = { cluster: "c", listen: {}, authentication } as JoinOptions;
     const { problems } = await assertRejects(() => join(options), ConfigurationError);
@@ -86,7 +86,7 @@ Deno.test("keys: a missing list, and a missing key in it, are called nothing", a
   assertEquals(await givenOf({ keys: KEY }), ["authentication.keys a string"]);
 });
 
-Deno.test("keys: none, or more than eight, are refused", () => {
+Deno.test("keys: a list of no key, or of more than eight keys, is refused", () => {
   assertThrows(() => member({ keys: [] }), ConfigurationError, "a list of 0");
   assertThrows(() => member({ keys: new Array(9).fill(KEY) }), ConfigurationError, "a list of 9");
 });
@@ -123,7 +123,7 @@ async function inEnvironment(keys: string | undefined) {
   return JSON.parse(new TextDecoder().decode((await child.output()).stdout));
 }
 
-Deno.test("keys: keys come from a file, a line each, and from the environment", async () => {
+Deno.test("keys: keys come from a file with one key in each line, and from the environment", async () => {
   const file = await Deno.makeTempFile();
   try {
     await Deno.writeTextFile(file, `# the new one first\n${OTHER}\n\n${KEY}\n`);
@@ -173,7 +173,7 @@ Deno.test("keys: keys never come from YAML, not even if the caller reserves the 
 
 // ---- proofs
 
-Deno.test("proof: a peer without keys is named by its address, with the way out", async () => {
+Deno.test("proof: the error about a peer without keys has its address, and says what to do", async () => {
   const { guard } = await member().credentials({ authority: "10.0.0.5:7001" });
   const hello = { type: "hello", member: { id: "ben" } } as unknown as Message;
   await assertRejects(
@@ -239,7 +239,7 @@ Deno.test("token: a token without a signature, or with a part changed, is refuse
   }
 });
 
-Deno.test("token: a token is good once, also while it is being verified", async () => {
+Deno.test("token: a token is accepted once, also if it comes again while it is being verified", async () => {
   const authentication = member();
   const token = await forge({ key: KEY, authority: HERE });
   const both = await Promise.all([refusalOf(token, authentication), refusalOf(token, authentication)]);
@@ -263,7 +263,7 @@ Deno.test("token: a used token is remembered until it expires, by both clocks", 
   assertStringIncludes(await refusalOf(token, authentication) ?? "", "expired");
 });
 
-Deno.test("token: after a fast clock is corrected no valid token is refused, and none is accepted twice", async () => {
+Deno.test("token: after a fast clock is corrected no valid token is refused, and no token is accepted twice", async () => {
   let aheadMs = 60_000;
   let atMs = 0;
   const runtime = {
@@ -287,7 +287,7 @@ Deno.test("token: after a fast clock is corrected no valid token is refused, and
   assertEquals(await refusalOf(before, ada), "The token is from before this member began.");
 });
 
-Deno.test("token: one id, and one address, fill their share of the used tokens, and no other's", () => {
+Deno.test("token: one id or one address fills only its own share of the used tokens", () => {
   const used = new UsedTokens();
   const use = (jti: string, id: string, address: string) =>
     used.use(jti, { id, address, untilMs: 1_000, nowMs: 0 });
@@ -300,7 +300,7 @@ Deno.test("token: one id, and one address, fill their share of the used tokens, 
   assertEquals(used.use("c", { id: "ada", address: "10.0.0.66", untilMs: 2_000, nowMs: 1_001 }), "ok");
 });
 
-Deno.test("token: clocks may differ by the tolerance, and no more", async () => {
+Deno.test("token: clocks may differ by the tolerance, but not by more", async () => {
   const authentication = member({ clockTolerance: 60_000 });
   assertEquals(
     await refusalOf(await forge({ key: KEY, authority: HERE, madeMs: 50_000 }), authentication),
@@ -344,7 +344,7 @@ Deno.test("keys: the first key signs and all verify, so a key is added and remov
   );
 });
 
-Deno.test("token: an authority has one form, with its port", () => {
+Deno.test("token: an authority is written in one form, with its port", () => {
   for (
     const [address, authority] of [
       ["ws://127.0.0.1:7001", "127.0.0.1:7001"],

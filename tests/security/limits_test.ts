@@ -152,7 +152,7 @@ Deno.test("maxConnectionsPerAddress: one address has a limit, and another is sti
   for (const wire of wires) await wire[Symbol.asyncDispose]();
 });
 
-Deno.test("maxHandshakes: without a handshake the connection silent for longest is closed; one with a handshake stays", async () => {
+Deno.test("maxHandshakes: of the connections without a handshake, the one silent for longest is closed; a connection with a handshake stays", async () => {
   await using node = await member({ config: { maxHandshakes: 2, gossipRequestTimeout: 2_000 } });
   const greeted = await Wire.opened(node.address);
   greeted.say(helloOf("mallory"));
@@ -195,7 +195,7 @@ Deno.test("maxHandshakes: silent readers close no silent connection of a member,
   for (const reader of readers) await reader[Symbol.asyncDispose]();
 });
 
-Deno.test("maxMessagesPerSecond: a client that sends more loses its connection, and another is served", async () => {
+Deno.test("maxMessagesPerSecond: a client that sends more loses its connection, and another client is served", async () => {
   await using node = await member({ config: { maxMessagesPerSecond: 200 } });
   await using flood = await Wire.opened(node.address);
   flood.say(helloOf("mallory"));
@@ -207,7 +207,7 @@ Deno.test("maxMessagesPerSecond: a client that sends more loses its connection, 
   assertEquals((await other.hears("hello")).member.id, node.member.id);
 });
 
-Deno.test("maxMessagesPerSecond: a burst of one second passes, then the rate; large messages count for more", () => {
+Deno.test("maxMessagesPerSecond: the messages of one second pass at once, later ones at the rate; large messages count for more", () => {
   let nowMs = 0;
   const rate = new TokenBucket(100, { monotonicMs: () => nowMs });
   const passed = (count: number, length = 10) => {

@@ -46,7 +46,7 @@ async function open(node: Node, headers: Readonly<Record<string, string>> = {}) 
   };
 }
 
-Deno.test("observer: without a token, or with that of another key or cluster, it is refused before the upgrade", async () => {
+Deno.test("observer: without a token, or with a token of another key or cluster, it is refused before the upgrade", async () => {
   const key = await newClusterKey();
   await using node = await member({ authentication: { keys: [key] } });
   const cases = [
@@ -63,7 +63,7 @@ Deno.test("observer: without a token, or with that of another key or cluster, it
   assertEquals((await observer.ask<MembersPage>("members")).of, 1);
 });
 
-Deno.test("observer: a member without the key cannot pretend to be one with it", async () => {
+Deno.test("observer: a member without the key cannot pretend to have it", async () => {
   const key = await newClusterKey();
   await using pretender = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
     const { socket, response } = Deno.upgradeWebSocket(request, { protocol: "hearsay.observe.v1" });
@@ -82,7 +82,7 @@ Deno.test("observer: a member without the key cannot pretend to be one with it",
   assertEquals(error.code, "unauthorized");
 });
 
-Deno.test("observer: a token is good for one connection, and a withdrawn key ends its observers", async () => {
+Deno.test("observer: a token is valid for one connection, and a withdrawn key ends its observers", async () => {
   const [key, later] = [await newClusterKey(), await newClusterKey()];
   await using node = await member({ authentication: { keys: [key] } });
   const authority = authorityOf(node.address)!;
@@ -95,7 +95,7 @@ Deno.test("observer: a token is good for one connection, and a withdrawn key end
   assertEquals((await first.closed).code, 4401);
 });
 
-Deno.test("observer: with a token for reading it reads, and sets nothing even where observers may", async () => {
+Deno.test("observer: with a token for reading it reads, and sets nothing even where observers may set keys", async () => {
   const key = await newClusterKey();
   await using node = await member({ authentication: { keys: [key] }, observers: { maySet: true } });
   const [cluster, address] = ["orders", node.address];
@@ -122,7 +122,7 @@ Deno.test("observer: with a token for reading it gets no facts and no events, wh
   assertEquals(await observer.ask("subscribe", { key: "k" }), {});
 });
 
-Deno.test("observer: tokens for reading keep no place from a member's token", async () => {
+Deno.test("observer: observers with tokens for reading take no place of an observer with the key", async () => {
   const key = await newClusterKey();
   await using node = await member({ authentication: { keys: [key] } });
   const [cluster, address, keys] = ["orders", node.address, [key]];
@@ -162,7 +162,7 @@ Deno.test("observer: costly requests are followed by rests, so that gossip has t
   session.end(1000, "");
 });
 
-Deno.test("observer: a rest is fifteen times the work also after a second of it, so that eight observers stop no member", async () => {
+Deno.test("observer: even after a second of work the rest is fifteen times as long, so that eight observers stop no member", async () => {
   await using node = await member();
   const { socket, receive } = socketStub({});
   const rests: number[] = [];
@@ -206,7 +206,7 @@ Deno.test("observer: cannot fill the memory by subscriptions to keys with large 
   assertEquals(closedWith, [4413]);
 });
 
-Deno.test("observer: its subprotocol opens no session of a peer, whatever it says", async () => {
+Deno.test("observer: its subprotocol opens no session of a peer, whatever it sends", async () => {
   await using node = await member();
   await using client = await open(node);
   client.socket.send(JSON.stringify({ type: "hello", id: "1", cluster: "orders", member: { id: "eve" } }));
@@ -214,7 +214,7 @@ Deno.test("observer: its subprotocol opens no session of a peer, whatever it say
   assertEquals(node.members.length, 1);
 });
 
-Deno.test("observer: the ninth is refused, and a place is free again once one has gone", async () => {
+Deno.test("observer: the ninth observer is refused, and another is accepted once one of the eight has gone", async () => {
   await using node = await member();
   const all = await Promise.all(Array.from({ length: MAX_OBSERVERS }, () => open(node)));
   await assertRejects(() => open(node), Error, "503");
@@ -257,7 +257,7 @@ Deno.test("observer: has a bounded number of subscriptions", async () => {
   assertMatch(error.message, /at most 8 subscriptions/);
 });
 
-Deno.test("observer: one that never reads loses events, and gossip does not wait for it", async () => {
+Deno.test("observer: loses events if it never reads, and gossip does not wait for it", async () => {
   const [sent, closedWith] = [[] as string[], [] as number[]];
   await using one = await member({ id: "ada" });
   await using two = await member({ seeds: [one.address] });
@@ -275,7 +275,7 @@ Deno.test("observer: one that never reads loses events, and gossip does not wait
   session.end(1000, "");
 });
 
-Deno.test("observer: one that sends nothing, and one that reads nothing, lose their places in time", async () => {
+Deno.test("observer: loses its place after some time if it sends nothing, or reads nothing", async () => {
   const runtime = new VirtualRuntime({ seed: 1 });
   await using node = await member();
   const silent = socketStub({});

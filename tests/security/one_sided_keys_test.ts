@@ -44,7 +44,7 @@ async function refusedBy(dialer: Partial<JoinOptions>, acceptor: Partial<JoinOpt
   return outcome;
 }
 
-Deno.test("handshake: a member without keys does not take one with keys for alive, and names the reason (P1)", async () => {
+Deno.test("handshake: a member without keys does not count a member with keys as alive, and names the reason (P1)", async () => {
   const { failure, seen, joined, reasons } = await refusedBy({ authentication: { keys: KEYS } }, {});
   assertEquals([seen, joined], [[1, 1], []]);
   assertEquals(reasons, [
@@ -53,7 +53,7 @@ Deno.test("handshake: a member without keys does not take one with keys for aliv
   assertStringIncludes(failure, "refused this member (403). The peer may have no keys (`authentication`)");
 });
 
-Deno.test("handshake: a member that does not sign does not take one that signs for alive (P1)", async () => {
+Deno.test("handshake: a member that does not sign does not count a member that signs as alive (P1)", async () => {
   const { failure, seen, joined } = await refusedBy(
     { authentication: { keys: KEYS, sign: true } },
     { authentication: { keys: KEYS } },

@@ -77,7 +77,7 @@ Deno.test("tokenFor: a page with a token for reading has the state of all member
   await eventually(() => reader.members.find(({ id }) => id === "ben")?.status === "left");
 });
 
-Deno.test("tokenFor: a reader keeps members alive that it reaches through another one", async () => {
+Deno.test("tokenFor: for a reader, members that it reaches through another member stay alive", async () => {
   const config = { ...CONFIG, heartbeatExpiration: 1_000, detectCrashes: false };
   await using ada = await member("ada", { config });
   await using _ = await member("ben", { seeds: [ada.address], config });
@@ -236,7 +236,7 @@ function known(node: Node): string {
   return JSON.stringify({ isolated, plain });
 }
 
-Deno.test("reader token: no message of its holder changes anything: own state, state and life of others, departure, suspicion, or conflict", async () => {
+Deno.test("reader token: no message of its holder changes anything: own state, state and liveness of others, departure, suspicion, or conflict", async () => {
   await using ada = await member("ada");
   await using ben = await member("ben", { seeds: [ada.address] });
   ben.setState("k", "true");
@@ -338,7 +338,7 @@ Deno.test("reader token: a reader with the id of a member neither replaces nor d
   assertEquals(ada.members.map(({ id, status }) => `${id} ${status}`), ["ada alive", "ben alive"]);
 });
 
-Deno.test("reader token: what was sent once is sent again only for a report, once a second", async () => {
+Deno.test("reader token: state that was sent is sent again only after a report, at most once a second", async () => {
   await using ada = await member("ada");
   ada.setState("k", "x".repeat(10_000));
   const { wire } = await hostileReader(ada);

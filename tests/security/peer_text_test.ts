@@ -105,7 +105,7 @@ const KINDS: { readonly [type in EventType]: "error" | "sentence" | "data" | "ow
   SuspicionEnded: "data",
 };
 
-Deno.test("events: an error of whatever class is fit for a log in every event, and keeps its class", async () => {
+Deno.test("events: an error of any class is fit for a log in every event, and keeps its class", async () => {
   const errors: unknown[] = [
     new Error(HOSTILE),
     new Deno.errors.NotFound(HOSTILE),
@@ -147,7 +147,7 @@ Deno.test("events: an error of whatever class is fit for a log in every event, a
   await seen.cancel();
 });
 
-Deno.test("errors: what a peer wrote is fit for a log in messages and in causes", () => {
+Deno.test("errors: a text of a peer is fit for a log in messages and in causes", () => {
   const limits = { maxMessageBytes: 2 ** 20 };
   const decoding = assertThrows(() => decode(HOSTILE, limits), ConnectionClosed);
   assert(decoding.cause !== undefined);
@@ -214,7 +214,7 @@ Deno.test("ClientRefused: the reason is fit for a log, whatever its origin", () 
   assertFit(refused, "ClientRefused");
 });
 
-Deno.test("remoting: the reason of a close frame, and why a call broke, are fit for a log", async () => {
+Deno.test("remoting: the reason of a close frame, and the cause of a broken call, are fit for a log", async () => {
   const bytes = frameBytes({ kind: "close", info: { code: 4403, reason: HOSTILE } }, "127.0.0.1:1");
   const [letter] = readLetters(readRemoteMessage(bytes).messageBatch!);
   assertFit(readFrame(letter!), "close frame");
@@ -241,7 +241,7 @@ async function failureOf(discovery: Discovery): Promise<HearsayEvent> {
   throw new Error("It did not fail.");
 }
 
-Deno.test("discovery: what etcd answers is fit for a log, and none of what it was sent is in it", async () => {
+Deno.test("discovery: an answer of etcd is fit for a log, and has nothing that was sent to etcd", async () => {
   const answers = [
     () => new Response(HOSTILE, { status: 500 }),
     () => new Response(HOSTILE),
@@ -260,7 +260,7 @@ Deno.test("discovery: what etcd answers is fit for a log, and none of what it wa
   }
 });
 
-Deno.test("discovery: what the API of Kubernetes answers is fit for a log, and the token is not in it", async () => {
+Deno.test("discovery: an answer of the API of Kubernetes is fit for a log, and the token is not in it", async () => {
   await using api = await KubernetesStandIn.start();
   await api.rotateToken(SECRET);
   const failures = [
@@ -293,7 +293,7 @@ Deno.test("discovery: a watch of pods that ends with an error shows it fit for a
   await Deno.remove(serviceAccount, { recursive: true });
 });
 
-Deno.test("discovery: what a member of protoactor says of itself is fit for a log", async () => {
+Deno.test("discovery: the record of a protoactor member is fit for a log", async () => {
   for (const text of [HOSTILE, JSON.stringify({ id: HOSTILE })]) {
     await using server = Deno.serve(
       { hostname: "127.0.0.1", port: 0, onListen: () => {} },
@@ -304,7 +304,7 @@ Deno.test("discovery: what a member of protoactor says of itself is fit for a lo
   }
 });
 
-Deno.test("discovery: a source of the user's own that fails is fit for a log", async () => {
+Deno.test("discovery: the error of a source of the user's own is fit for a log", async () => {
   const run = () => Promise.reject(new TypeError(HOSTILE));
   assertFit(await failureOf(anyOf({ openMembership: false, run })), "anyOf");
 });
@@ -334,7 +334,7 @@ Deno.test("seeds: the reason of a failed handshake is fit for a log in the event
   await context[Symbol.asyncDispose]();
 });
 
-Deno.test("log: a line is one line, whatever is in it", () => {
+Deno.test("log: an event is one line, whatever text it has", () => {
   const lines: string[] = [];
   const { warn: original } = console;
   console.warn = (line: string) => void lines.push(line);
@@ -347,7 +347,7 @@ Deno.test("log: a line is one line, whatever is in it", () => {
   assertLess(lines[0]!.length, 20_000);
 });
 
-Deno.test("examples: a member's name, and its page, show text and nothing else", () => {
+Deno.test("examples: a member's name, and the page about it, show no control characters of a peer", () => {
   // With colors off, there is no escape character of the terminal's colors.
   assertFit(name(HOSTILE), "name");
   const member = {

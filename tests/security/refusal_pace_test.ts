@@ -62,7 +62,7 @@ Deno.test("RefusalPace: delays the second refusal of a connection", async () => 
   assertEquals([await again, pace.paused], [response, 0]);
 });
 
-Deno.test("RefusalPace: keeps a bounded number waiting, of which the oldest makes room, and none after the end", async () => {
+Deno.test("RefusalPace: keeps a bounded number of refusals waiting; the oldest is answered to make room, and none waits after the end", async () => {
   const { runtime, pace, refuse, answered } = refusing();
   refuse(PROMPT_REFUSALS_PER_SECOND + MAX_PAUSED_REFUSALS + 7);
   await runtime.advance(0);
@@ -112,7 +112,7 @@ async function pipelining(address: string) {
   };
 }
 
-Deno.test("wrong tokens that are pipelined are refused at a bounded rate, and a member with the key joins meanwhile", async () => {
+Deno.test("RefusalPace: wrong tokens that are pipelined are refused at a bounded rate, and a member with the key joins meanwhile", async () => {
   const keys = [await newClusterKey()];
   const options = { cluster: "orders", listen: { port: 0 }, authentication: { keys } };
   await using one = await join(options);

@@ -92,7 +92,7 @@ async function isAnswered({ wire }: Insider, id: string): Promise<boolean> {
   return isThere();
 }
 
-Deno.test("an insider that fills members with large states under 74 ids, relayed by honest ones, takes maxHeldBytes of each and no more (E15)", async () => {
+Deno.test("room: an insider that sends large states under 74 ids, which honest members relay, fills at most maxHeldBytes of each member (E15)", async () => {
   const maxHeldBytes = 64 * MIB;
   await using cluster = await Cluster.of(3, { maxHeldBytes });
   const [first] = cluster.nodes;
@@ -132,7 +132,7 @@ Deno.test("an insider that fills members with large states under 74 ids, relayed
   assertEquals(blocked.filter((id) => honest.has(id)), []);
 });
 
-Deno.test("an insider that invents maxMembers members keeps no newcomer out, and none of those that are in (E15)", async () => {
+Deno.test("room: an insider that invents maxMembers members keeps no newcomer out, and displaces no member (E15)", async () => {
   await using cluster = await Cluster.of(3, { maxMembers: 20 });
   const [first] = cluster.nodes;
   await using insider = await Insider.withHandshake(first!.address, { key: cluster.key, signs: false });

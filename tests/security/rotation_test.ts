@@ -64,7 +64,7 @@ class Members implements AsyncDisposable {
   }
 }
 
-Deno.test("setKeys: setKeys rotates the key of five live processes: no member is blocked or refused, and the old key is refused afterwards", async () => {
+Deno.test("setKeys: rotates the key of five live processes: no member is blocked or refused, and the old key is refused afterwards", async () => {
   const [old, young] = [await newClusterKey(), await newClusterKey()];
   await using members = await Members.started([old]);
   await members.rotate([old, young], "both");

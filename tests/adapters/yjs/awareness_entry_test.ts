@@ -2,7 +2,7 @@ import { assertEquals } from "../../../deps/std_assert.ts";
 import { Awareness, Doc, protocol } from "../../../deps/yjs.ts";
 import { entryOf, updateOf } from "../../../adapters/yjs/awareness_entry.ts";
 
-Deno.test("awareness update: is the one that y-protocols encodes, for counts of any size and any text", () => {
+Deno.test("awareness update: has the bytes that y-protocols encodes, for counts of any size and any text", () => {
   const doc = new Doc();
   const awareness = new Awareness(doc);
   const states = [{}, { name: "Ada" }, { text: "\u{1f426} ü".repeat(100) }];
@@ -19,7 +19,7 @@ Deno.test("awareness update: is the one that y-protocols encodes, for counts of 
   doc.destroy();
 });
 
-Deno.test("awareness entry: counts begin at 0, and the limit is that of the state alone", () => {
+Deno.test("awareness entry: counts begin at 0, and only the state counts against the limit", () => {
   const entry = { clientId: 0, clock: 0, state: {} };
   assertEquals(entryOf({ ...entry, more: "x".repeat(100) }, { maxBytes: 2 }), entry);
 });

@@ -96,7 +96,7 @@ async function editing(
   }
 }
 
-Deno.test("awareness: each state reaches all, with its member, and changes and its removal too", () =>
+Deno.test("awareness: each state, its changes and its removal reach all members, which know its owner", () =>
   editing(3, async (editors, cluster) => {
     const [a, b, c] = editors as [Editor, Editor, Editor];
     for (const editor of editors) editor.set(editor.id.toUpperCase());
@@ -122,7 +122,7 @@ Deno.test("awareness: the empty state of a new awareness is seen, although its c
     assertEquals(a!.changes.filter(({ added }) => added.includes(b!.client)).length, 1);
   }));
 
-Deno.test("awareness: the states of a member that leaves, crashes or falls silent are removed when it does", () =>
+Deno.test("awareness: the states of a member are removed when it leaves, crashes or falls silent", () =>
   editing(3, async ([a, b, c], cluster) => {
     b!.set("B");
     c!.set("C");
@@ -145,7 +145,7 @@ Deno.test("awareness: the states of a member that leaves, crashes or falls silen
     assertEquals(statusAt, ["b left", "c failed"]);
   }));
 
-Deno.test("awareness: a member that returns has its state back, without having set it again", () =>
+Deno.test("awareness: the state of a member that returns is shown again, although it was not set again", () =>
   editing(2, async ([a, b], cluster) => {
     b!.set("B");
     await cluster.runUntil(() => a!.seen([b!]) === "b=B");
@@ -158,7 +158,7 @@ Deno.test("awareness: a member that returns has its state back, without having s
     assertEquals([b!.sets, a!.changes.at(-1)?.added], [sets, [b!.client]]);
   }));
 
-Deno.test("awareness: sends at most so many changes in a second, and the last one always", () =>
+Deno.test("awareness: sends at most `maxPerSecond` changes in a second, and always the last change", () =>
   editing(2, async ([a, b], cluster) => {
     await cluster.advance(1_000);
     const { sets } = b!;
@@ -207,7 +207,7 @@ Deno.test("awareness: a state that Yjs found too old, after a suspension, is res
     assertEquals(a!.seen([b!]), "b=B");
   }));
 
-Deno.test("awareness: an older state never replaces a newer one that came another way", () =>
+Deno.test("awareness: an older state never replaces a newer state that came another way", () =>
   editing(2, async ([a, b], cluster) => {
     b!.set("B");
     await cluster.runUntil(() => a!.seen([b!]) === "b=B");
@@ -252,7 +252,7 @@ Deno.test("awareness: a member can change neither the state of another member's 
     assertEquals([a!.seen([b!]), a!.shared.memberOf(b!.client)], ["b=false", "c"]);
   }));
 
-Deno.test("awareness: a state that is too large is not sent, others keep the one before, and one error says so", () =>
+Deno.test("awareness: a state that is too large is not sent, other members keep the former state, and one error reports it", () =>
   editing(2, async ([a, b], cluster) => {
     b!.set("B");
     await cluster.runUntil(() => a!.seen([b!]) === "b=B");
@@ -307,7 +307,7 @@ Deno.test("awareness: a listener of the program that throws is an error, and the
     throws = false;
   }));
 
-Deno.test("awareness: a value of another form, or over the limit, is not shown, and one error says so", () =>
+Deno.test("awareness: a value of another form, or over the limit, is not shown, and one error reports it", () =>
   editing(2, async ([a, b], cluster) => {
     b!.set("B");
     await cluster.runUntil(() => a!.seen([b!]) === "b=B");
@@ -334,7 +334,7 @@ Deno.test("awareness: a value of another form, or over the limit, is not shown, 
     assertEquals(a!.errors.length, 2);
   }, { maxBytes: 256 }));
 
-Deno.test("awareness: disposal removes the others here and the own entry there; the node goes on", () =>
+Deno.test("awareness: disposal removes the states of other members here, and the own state at other members; the node goes on", () =>
   editing(2, async ([a, b], cluster) => {
     for (const editor of [a!, b!]) editor.set(editor.id);
     await cluster.runUntil(() => a!.seen([b!]) === "b=b" && b!.seen([a!]) === "a=a");
@@ -351,7 +351,7 @@ Deno.test("awareness: disposal removes the others here and the own entry there; 
     again[Symbol.dispose]();
   }));
 
-Deno.test("awareness: ends with the awareness, and with the node", () =>
+Deno.test("awareness: sharing ends when the awareness is destroyed, and when the node stops", () =>
   editing(2, async ([a, b], cluster) => {
     for (const editor of [a!, b!]) editor.set(editor.id);
     await cluster.runUntil(() => a!.seen([b!]) === "b=b" && b!.seen([a!]) === "a=a");

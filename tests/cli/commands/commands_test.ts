@@ -52,7 +52,7 @@ Deno.test("members --watch: draws again when a member joins, until Ctrl-C", asyn
   assertMatch(terminal.output, /\u001b\[H/);
 });
 
-Deno.test("get: prints the values by member; one alone as JSON; none is exit code 1", async () => {
+Deno.test("get: prints the values by member, with --member one value as JSON; without a value the exit code is 1", async () => {
   await using node = await member({ id: "ada" });
   node.setState("version", { major: 1 });
   const { output } = await run(["get", "version", "--at", node.address]);
@@ -145,7 +145,7 @@ Deno.test("explain and seen: say what a member knows; an unknown member is exit 
   assertMatch(left.output, /^Ends when: It starts again and joins\.$/m);
 });
 
-Deno.test("top: shows rates with meters, and says what to do without", async () => {
+Deno.test("top: shows rates with meters; without meters it says what to do", async () => {
   await using one = await member({ id: "ada", meters: new MemberMeters() });
   await using two = await member({ id: "ben", seeds: [one.address] });
   await two.whenMembers(2);
@@ -182,7 +182,7 @@ Deno.test("keygen: prints a strong key, and writes no file twice", async () => {
   }
 });
 
-Deno.test("keygen --fingerprints: shows equal keys as equal, and no key", async () => {
+Deno.test("keygen --fingerprints: prints equal fingerprints for equal keys, and never a key", async () => {
   const [one, other] = [await newClusterKey(), await newClusterKey()];
   const file = await Deno.makeTempFile();
   try {
@@ -259,7 +259,7 @@ Deno.test("token: lets a person without a key read, once, and set nothing", asyn
   }
 });
 
-Deno.test("command: colors only on a terminal, and neither with NO_COLOR nor with --no-color", async () => {
+Deno.test("command: prints colors only on a terminal, and not with NO_COLOR or --no-color", async () => {
   await using node = await member();
   const isPainted = async (args: readonly string[], options = {}) =>
     (await run(["members", "--at", node.address, ...args], options)).output.includes("\u001b[");

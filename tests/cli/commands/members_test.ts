@@ -43,7 +43,7 @@ Deno.test("members --all: says that all agree; a member that cannot be asked is 
   assertMatch(output, /^1 other member asked: all agree\.$/m);
 });
 
-Deno.test("members --all: shows who blocks a member that the asked one counts, and exits with 1", async () => {
+Deno.test("members --all: shows which member blocks a member that is alive for the asked one, and exits with 1", async () => {
   await using ada = await member("ada");
   const seeds = [ada.address];
   await using ben = await member("ben", { seeds });

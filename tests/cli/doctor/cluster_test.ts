@@ -40,7 +40,7 @@ async function diagnosed(...args: string[]) {
   return { code, first, output: output + errors };
 }
 
-Deno.test("doctor: says of each other member that it answers, after the sentence of the asked one", async () => {
+Deno.test("doctor: says of each other member that it answers, after the sentence of the asked member", async () => {
   await using ada = await member("ada");
   await using ben = await member("ben", { seeds: [ada.address] });
   await Promise.all([ada, ben].map((each) => each.whenMembers(2)));
@@ -116,7 +116,7 @@ Deno.test("doctor: notes that a member began new incarnations, as the winner of 
   ]);
 });
 
-Deno.test("doctor: finds a member whose keys are other ones, behind a member that has both", async () => {
+Deno.test("doctor: finds a member with another key, through a member that has both keys", async () => {
   const [before, after] = [await newClusterKey(), await newClusterKey()];
   await using ben = await member("ben", { authentication: { keys: [after, before] } });
   const seeds = [ben.address];
@@ -152,7 +152,7 @@ Deno.test("doctor: finds two clusters of one name", async () => {
   assertEquals(code, 1);
 });
 
-Deno.test("doctor: shows a seed that another address leads to the member itself", async () => {
+Deno.test("doctor: shows a seed at another address that leads to the member itself", async () => {
   const forwarder = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const seeds = [`ws://127.0.0.1:${forwarder.addr.port}`];
   await using cleo = await member("cleo", { seeds });
@@ -180,13 +180,13 @@ async function forwardTo(listener: Deno.TcpListener, port: number): Promise<void
   await Promise.all(pipes);
 }
 
-Deno.test("doctor: takes --at or the seeds of a member that need not run, and not both", async () => {
+Deno.test("doctor: takes --at, or the seeds of a member that need not run, but not both", async () => {
   const { code, output } = await diagnosed("--at", "ws://127.0.0.1:1", "--seed", "ws://127.0.0.1:2");
   assertMatch(output, /doctor takes --at, or --config and --seed, and not both/);
   assertEquals(code, 2);
 });
 
-Deno.test("doctor: names a port that accepts and says nothing no wrong port", async () => {
+Deno.test("doctor: does not call a port wrong that accepts a connection and sends nothing", async () => {
   using silent = Deno.listen({ port: 0, hostname: "127.0.0.1" });
   const accepted = silent.accept();
   const { first } = await diagnosed("--at", `ws://127.0.0.1:${silent.addr.port}`);

@@ -122,7 +122,7 @@ Deno.test("doctor: finds a proxy that answers 404, and one that reaches no membe
   ]);
 });
 
-Deno.test("doctor: finds an authority that is not trusted, and none once it is", async () => {
+Deno.test("doctor: finds an authority that is not trusted, and no fault once it is trusted", async () => {
   const authority = await Authority.make();
   const { cert, key } = await authority.sign();
   await using node = await member({ tls: { cert, key } });
@@ -176,7 +176,7 @@ Deno.test("doctor: finds a wrong key, a missing one, and a needless one", async 
   assertMatch(output, /^ {2}ok {2}key +Both sides have the key [0-9a-f]{16}\.$/m);
 });
 
-Deno.test("doctor: finds another cluster, without keys and with", async () => {
+Deno.test("doctor: finds another cluster, with keys and without keys", async () => {
   const key = await newClusterKey();
   await using open = await member();
   await using closed = await member({ authentication: { keys: [key] } });
@@ -223,7 +223,7 @@ Deno.test("doctor: finds another version", async () => {
   ]);
 });
 
-Deno.test("doctor: no text of a server reaches the terminal as it is", async () => {
+Deno.test("doctor: every text of a server is escaped on the terminal", async () => {
   await using hostile = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
     const { socket, response } = Deno.upgradeWebSocket(request, { protocol: "hearsay.observe.v1" });
     const escape = "\u001b]52;c;eA==\u0007";
@@ -354,7 +354,7 @@ Deno.test("doctor: finds a seed of a running member that is of another cluster, 
   }
 });
 
-Deno.test("doctor: one seed that works is enough, and the fault of another one is a note", async () => {
+Deno.test("doctor: one seed that works is enough, and the fault of another seed is a note", async () => {
   await using node = await member({ id: "ada" });
   const { code, first, output } = await diagnosed([
     "--cluster",

@@ -17,7 +17,7 @@ const REQUEST = () =>
     },
   });
 
-Deno.test("maxConnectionsPerAddress: the longest idle connection is closed for a new one; without one, the event names the setting", async () => {
+Deno.test("maxConnectionsPerAddress: the longest idle connection is closed for a new one; without an idle connection, the event names the setting", async () => {
   const runtime = new VirtualRuntime({ seed: 1 });
   const refusals: RefusedClient[] = [];
   const admission = new Admission({
