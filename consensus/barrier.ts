@@ -57,7 +57,7 @@ const OPTIONS: Rules<BarrierOptions> = {
   runtime: RUNTIME,
   signal: SIGNAL,
 };
-/** The time between two looks at members that do not count as active, in milliseconds. */
+/** The time between two checks of members that do not count as active, in milliseconds. */
 const LOOK_AGAIN_MS = 100; // mutant replace-value: twice the time serves as well.
 /** The most ids in the text of an error. */
 const MAX_NAMED = 10;
@@ -83,15 +83,15 @@ export class BarrierTimeout extends HearsayError {
  * Publishes that this member has finished a step, and waits until all active members have finished it, or a later one.
  * Resolves with the ids of these members, sorted.
  *
- * It is no transaction. It resolves at each member by itself: another one may run into its time limit, fail, or be cut
- * off at that moment. A failed member is not waited for; a member that joins right afterwards was not waited for either.
- * Before the first contact the wait ends at its time limit. After all others left or failed, it passes at once: give `members`
- * if that must not happen.
+ * It is no transaction. It resolves at each member by itself: another member may run into its time limit, fail, or be
+ * cut off at that moment. A failed member is not waited for; a member that joins right afterwards was not waited for
+ * either. Before the first contact the wait ends at its time limit. After all others left or failed, it passes at once:
+ * give `members` if that must not happen.
  *
  * @throws {BarrierTimeout} when the time is up, with the ids of the missing members.
  * @throws {ConfigurationError} if an option is missing, unknown or invalid.
- * @throws {HearsayError} with code `invalid_key`, or `invalid_value` if this member has a value under the key that is no
- * step; `stopped` when the member begins to leave. An aborted signal rejects with its reason.
+ * @throws {HearsayError} with code `invalid_key`, or `invalid_value` if this member has a value under the key that is
+ * not a step; `stopped` when the member begins to leave. An aborted signal rejects with its reason.
  *
  * @example
  * ```ts
@@ -128,7 +128,7 @@ export async function barrier(node: BarrierNode, options: BarrierOptions): Promi
       await check.reached({ signal });
       const active = activeIds(node);
       if (check.value !== undefined && active.length >= members && active.includes(node.id)) return active;
-      // A member whose id has another user is not active, although its checks go on.
+      // A member whose id another process uses is not active, although its checks go on.
       await sleep(runtime, LOOK_AGAIN_MS, { signal });
     }
   } catch (error) {

@@ -23,8 +23,8 @@ export type CheckedNode = Pick<GossiperLike, "events" | "signal" | "registerCons
 /** A consensus over keys. */
 export interface KeyConsensus<T> extends Consensus<T> {
   /**
-   * The active members that have no value, or another than most, under at least one key, sorted. None if this member is
-   * isolated or has met no other.
+   * The active members that have no value, or another value than most, under at least one key, sorted. Empty if this
+   * member is isolated or has met no other member.
    */
   dissenters(): readonly string[];
 }
@@ -111,7 +111,7 @@ export function consensusAcross<const Keys extends readonly (string | Reading<un
   });
 }
 
-/** Makes one value of those of all keys; `undefined` if they do not agree. */
+/** Makes one value of the values of all keys; `undefined` if they do not agree. */
 type Combine<T> = (
   values: readonly JsonValue[],
   readings: readonly Reading<unknown>[],

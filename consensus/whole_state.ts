@@ -42,11 +42,11 @@ export type MemberState = ReadonlyMap<string, JsonValue>;
 /**
  * Watches for a function of the states of all active members to return a value. It gets the values by key of each
  * member by id, in the order of the ids, without the keys of the gossiper itself. Its result is a JSON value, or
- * `undefined` if the members do not agree. It runs after each change of any key, at most once in a turn of the event loop,
- * and with each read of `value`. It must not set state.
+ * `undefined` if the members do not agree. It runs after each change of any key, at most once in a turn of the event
+ * loop, and with each read of `value`. It must not set state.
  *
- * There is no consensus before the first contact, in isolation, or while the state of an active member is unknown. A
- * function that throws returns nothing, and emits `CallbackFailed` once until it works again.
+ * There is no consensus before the first contact, in isolation, or while the state of an active member is unknown. If
+ * the function throws, there is no consensus, and `CallbackFailed` is emitted once until it works again.
  *
  * @throws {ConfigurationError} if there is no function.
  * @throws {HearsayError} with code `stopped` after the end of the member.

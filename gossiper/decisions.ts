@@ -43,7 +43,7 @@ export class Decisions {
     return [...this.#byMember.get(memberId) ?? []];
   }
 
-  /** Records a decision. One that is equal to the member's last one is counted there. */
+  /** Records a decision. A decision equal to the member's last one raises the count of that one. */
   record(memberId: string, { kind, peerId, reason }: Happened): void {
     const decisions = this.#byMember.get(memberId) ?? [];
     const nowMs = this.#runtime.wallMs();

@@ -53,7 +53,7 @@ export class DialLimits {
       !this.#rests.isResting(this.#restOf(memberId, authority), this.#runtime.monotonicMs());
   }
 
-  /** Dials, and records if the member was there. */
+  /** Dials, and records whether the member was there. */
   async dial<T extends { readonly id: string }>(
     { memberId, address }: Dialed,
     dial: () => Promise<T>,

@@ -27,7 +27,10 @@ export type KeyNode =
 
 /** Options of {@linkcode TypedKey.consensus} over a part of the values. */
 export interface PartOptions<Output, Part> extends ConsensusOptions<Part> {
-  /** Returns the part to compare: a JSON value, or `undefined` for none. Its result must depend on the arguments alone. */
+  /**
+   * Returns the part to compare: a JSON value, or `undefined` if a value has no such part. Its result must depend on
+   * the arguments alone.
+   */
   readonly by: (value: Output, memberId: string) => Part;
 }
 
@@ -106,9 +109,11 @@ export class TypedKey<Input, Output = Input> implements Reading<Output> {
     return typedUpdates(node.watch(this.key, options), check);
   }
 
-  /** Watches for all active members to have one value, or one part of it. A value that does not fit counts as none. */
+  /**
+   * Watches for all active members to have one value, or one part of it. A value that does not fit counts as no value.
+   */
   consensus<Part>(node: CheckedNode, options: PartOptions<Output, Part>): KeyConsensus<Part>;
-  /** Watches for all active members to have one value. A value that does not fit counts as none. */
+  /** Watches for all active members to have one value. A value that does not fit counts as no value. */
   consensus(node: CheckedNode, options?: ConsensusOptions<Output>): KeyConsensus<Output>;
   consensus<Part>(
     node: CheckedNode,
@@ -168,11 +173,11 @@ export class TypedKey<Input, Output = Input> implements Reading<Output> {
 }
 
 /**
- * Makes a key whose values a schema checks. Any library with Standard Schema will do: zod, valibot, arktype, … Its checks
- * must be synchronous, must not change the given value, and must depend on it alone.
+ * Makes a key whose values a schema checks. Any library with Standard Schema will do: zod, valibot, arktype, … Its
+ * checks must be synchronous, must not change the given value, and must depend on it alone.
  *
- * @throws {HearsayError} with code `invalid_key` for an invalid key or one of the gossiper, `invalid_configuration` if the
- * schema is always asynchronous.
+ * @throws {HearsayError} with code `invalid_key` for an invalid key or a key of the gossiper, `invalid_configuration`
+ * if the schema is always asynchronous.
  * @throws {ConfigurationError} if it is no schema.
  *
  * @example

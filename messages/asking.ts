@@ -58,7 +58,7 @@ export class Asking {
     };
   }
 
-  /** Records an answer. Throws like {@linkcode checkedPayload} for an invalid one that is waited for. */
+  /** Records an answer. Throws like {@linkcode checkedPayload} for an invalid answer that is waited for. */
   receive(memberId: string, { id, payload, error, reason }: AnswerMessage): void {
     const members = this.#waiting.get(id);
     const resolve = members?.get(memberId);

@@ -12,7 +12,7 @@ import { assertTopic, copiedPayload } from "./checks.ts";
 import type { Received } from "./contract.ts";
 import { type Messages, messagesOf } from "./messages.ts";
 
-/** Before the name of a channel, so that no topic of the program is one by chance. */
+/** The beginning of a channel's topic, so that no other topic of the program is a channel's by chance. */
 const PREFIX = "broadcast-channel:";
 
 /** Options of a {@linkcode BroadcastChannel}. */
@@ -21,14 +21,14 @@ export interface BroadcastChannelOptions {
   readonly node: Gossiper;
 }
 
-/** The channels of this process, by the messages of their member: a channel is heard by all but itself. */
+/** The channels of this process, by the messages of their member: each receives what the others of its name post. */
 const LOCAL = new WeakMap<Messages, Map<string, Set<BroadcastChannel>>>();
 
 /**
- * A channel with the interface of the Web's `BroadcastChannel`: what one posts, every other channel of its name receives, in
- * this process and in all members that use `@hearsay/gossip/messages`. A message is JSON, not a structured clone: a `Map`, a
- * `Date` or `undefined` in it is a `DataCloneError`. `origin` of an event is the id of the member that posted. Delivery is
- * that of {@linkcode Messages.broadcast}: at most once, and `postMessage` does not say to whom.
+ * A channel with the interface of the Web's `BroadcastChannel`: every other channel of its name receives what it posts,
+ * in this process and in all members that use `@hearsay/gossip/messages`. A message is JSON, not a structured clone: a
+ * `Map`, a `Date` or `undefined` in it is a `DataCloneError`. `origin` of an event is the id of the member that posted.
+ * Delivery is that of {@linkcode Messages.broadcast}: at most once, and `postMessage` does not report the receivers.
  *
  * @example
  * ```ts
@@ -80,7 +80,7 @@ export class BroadcastChannel extends EventTarget {
     node.signal.addEventListener("abort", this.#onLeave, { once: true });
   }
 
-  /** Called with each message. `null`: none. */
+  /** Called with each message; `null` without a handler. */
   get onmessage(): ((this: BroadcastChannel, event: MessageEvent) => unknown) | null {
     return this.#handler("message");
   }
@@ -89,7 +89,7 @@ export class BroadcastChannel extends EventTarget {
     this.#setHandler("message", handler);
   }
 
-  /** Never called: whatever is no JSON is refused where it is posted. */
+  /** Never called: a value that is not JSON is refused when it is posted. */
   get onmessageerror(): ((this: BroadcastChannel, event: MessageEvent) => unknown) | null {
     return this.#handler("messageerror");
   }
@@ -115,7 +115,7 @@ export class BroadcastChannel extends EventTarget {
       if (channel !== this) queueMicrotask(() => channel.#receive(received));
     }
     this.#messages.broadcast(topic, data).catch((error) => {
-      // It was closed, or has too many calls under way; the Web's channel says nothing either.
+      // The member leaves, or too many calls are under way; the Web's channel reports nothing either.
       if (!(error instanceof HearsayError)) throw error;
     });
   }

@@ -24,7 +24,7 @@ import {
 } from "./limits.ts";
 import { type Content, type Numbered, takenOf, wireMessage } from "./wire.ts";
 
-/** The room that number and flag take in a message, in bytes. */
+/** The bytes that the number and the flag add to a message. */
 const HEAD_BYTES = 64;
 /** A dialer sends a ping beside a message of this size and more, in bytes; the peer counts both. */
 const PINGED_BYTES = 1_024;
@@ -61,7 +61,7 @@ interface Waiting {
 
 /**
  * Sends each message at most once, when the connection has nothing else to send. The peer says which messages it took;
- * beyond the window this side waits. So messages take neither the place of heartbeats nor more room at the peer.
+ * beyond the window this side waits. So messages neither delay heartbeats nor fill the memory of the peer.
  */
 export class Channel {
   readonly #options: ChannelOptions;
@@ -125,7 +125,7 @@ export class Channel {
     }
   }
 
-  /** Records a message of the peer. Returns false for one that is repeated or overtaken: it must not count. */
+  /** Records a message of the peer. Returns false for a repeated or overtaken message, which must not count. */
   receive({ number, confirm }: Numbered): boolean {
     const isNew = number > this.#received;
     if (isNew) this.#received = number;
@@ -163,7 +163,7 @@ export class Channel {
     if (this.#isFullFor(bytes)) {
       const silentMs = runtime.monotonicMs() - this.#lastSentMs;
       if (silentMs < WINDOW_TIMEOUTS * settings.gossipRequestTimeout) return false;
-      // The confirmation was lost: one message more asks for another.
+      // The confirmation was lost: one more message asks for another confirmation.
       while (this.#isFullFor(bytes)) this.#forgetOldest();
       this.#unasked.messages = WINDOW_MESSAGES;
     }

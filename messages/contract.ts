@@ -102,7 +102,8 @@ export interface Unanswered {
   /**
    * A {@linkcode SkipReason}: it was not asked, or its connection ended. `busy`: it answers too many questions already.
    * `failed`: its function threw. `no_handler`: it has no function for the topic. `timeout`: no answer came in time.
-   * `unknown_member`: the audience names an id that is not an active member. `too_large` is also said of an answer.
+   * `unknown_member`: the audience names an id that is not an active member. `too_large`: the question or its answer is
+   * too large.
    */
   readonly reason: SkipReason | "busy" | "failed" | "no_handler" | "timeout" | "unknown_member";
   /** With `failed`: the text of the error, at most 256 characters. Another process wrote it: see `printable`. */

@@ -12,10 +12,10 @@ import { type Gossiper, insightOf } from "../gossiper/gossiper.ts";
 import { WAIT } from "../gossiper/call_options.ts";
 
 /**
- * Begins a round of gossip now, without a change of the others; resolves when it has ended, or when the member leaves. A
- * round that has just begun is waited for: rounds begin at most ten times in a `gossipInterval`. Changes are pushed to peers
- * at once anyway; a round also repairs losses, and with `spread: "interval"` it is what sends changes. After a round
- * `gossipFanOut` peers have what this member has; `converged()` waits for all.
+ * Begins a round of gossip now, without a change to the times of other rounds; resolves when it has ended, or when the
+ * member leaves. A round that has just begun is waited for: rounds begin at most ten times in a `gossipInterval`.
+ * Changes are pushed to peers at once anyway; a round also repairs losses, and with `spread: "interval"` it is what
+ * sends changes. After a round `gossipFanOut` peers have what this member has; `converged()` waits for all.
  *
  * @throws {HearsayError} with code `not_started` before the start, and `stopped` once the member leaves.
  *

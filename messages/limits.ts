@@ -17,13 +17,16 @@ export const MAX_MESSAGE_BYTES: number = 64 * 1_024;
 /** The longest topic, in bytes of UTF-8: as a member's id. */
 export const MAX_TOPIC_BYTES = 256;
 
-/** The most messages on the way to a peer, of which it has not said that it took them. 16: below the 64 of its inbox. */
+/** The most messages that were sent to a peer and that it has not confirmed. 16: below the 64 of its inbox. */
 export const WINDOW_MESSAGES = 16;
-/** The most bytes on the way to a peer. 128 KiB: two messages of the largest default size. */
+/** The most bytes of such messages. 128 KiB: two messages of the largest default size. */
 export const WINDOW_BYTES: number = 128 * 1_024;
-/** The messages after which the peer is asked which it took. 4: a quarter of the window, so that the window seldom fills. */
+/**
+ * The messages after which the peer is asked to confirm them. 4: a quarter of the window, so that the window seldom
+ * fills.
+ */
 export const MESSAGES_PER_CONFIRM = 4;
-/** The bytes of messages after which the peer is asked which it took. */
+/** The bytes of messages after which the peer is asked to confirm them. */
 export const BYTES_PER_CONFIRM: number = 32 * 1_024;
 /** The request timeouts without a confirmation after which a peer is sent messages again: its confirmation was lost. */
 export const WINDOW_TIMEOUTS = 4;
@@ -39,14 +42,14 @@ export const RATE_DIVISOR = 4;
 export const MAX_DIALS = 8;
 /** The default time to send a message to all, or to gather answers, in request timeouts. 4: as for a dial. */
 export const DEFAULT_TIMEOUTS = 4;
-/** The longest time for it, in milliseconds: an answering member keeps a question for so long. */
+/** The longest time to send or to gather, in milliseconds: an answering member keeps a question for so long. */
 export const MAX_TIMEOUT_MS = 600_000;
 
 /** The most broadcasts and questions of this member that are not settled. */
 export const MAX_CALLS = 256;
 /** The most questions that this member answers at once. */
 export const MAX_QUESTIONS = 64;
-/** The most of them from one peer, so that no peer takes the place of all. */
+/** The most questions of one peer that this member answers at once, so that one peer cannot take all places. */
 export const MAX_QUESTIONS_OF_PEER = 16;
 /** The longest reason of a failed answer, in characters. */
 export const MAX_REASON = 256;

@@ -228,9 +228,9 @@ export class Messages {
   }
 
   /**
-   * Answers the questions of a topic; returns a handle that ends it. The answer is any JSON value, and `undefined` counts as
-   * null. An error is sent to the asker, at most 256 characters of it, and is an event `CallbackFailed`. At most 64 questions
-   * are answered at a time, 16 of one member; the asker of another one gets `busy`.
+   * Answers the questions of a topic; returns a handle that ends it. The answer is any JSON value, and `undefined`
+   * counts as null. An error is sent to the asker, at most 256 characters of it, and is an event `CallbackFailed`. At
+   * most 64 questions are answered at a time, 16 of one member; the asker of a further question gets `busy`.
    *
    * @throws {HearsayError} with code `invalid_key` for an invalid topic, and `busy` if another function answers it.
    */
@@ -291,7 +291,7 @@ export class Messages {
     return this.#node.members.filter((member) => !member.isSelf && isAlive(member));
   }
 
-  /** The active members of an audience, and the ids of it that are none. */
+  /** The active members of an audience, and its ids that are not those of active members. */
   #audienceOf(
     audience: Audience,
     includeSelf: boolean,

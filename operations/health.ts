@@ -22,8 +22,8 @@ export interface OperationsOptions {
    */
   readonly members?: number;
   /**
-   * The longest wait of `/ready` for convergence with other members at the start, in milliseconds; 10,000 by default. The
-   * first member of all waits so long. `Infinity`: it waits for another one.
+   * The longest wait of `/ready` for convergence with other members at the start, in milliseconds; 10,000 by default.
+   * The first member of a cluster waits for all of this time. `Infinity`: it waits for another member.
    */
   readonly within?: number;
   /** Returns a reason of the service itself not to be ready, as a sentence; `undefined` if there is none. */
@@ -115,7 +115,7 @@ class Pages {
   readonly #metrics: OperationsOptions["metrics"];
   readonly #pages: ReadonlyMap<string, () => Answer | Promise<Answer>>;
   #hasEnded = false;
-  /** The text that is being made: several requests at once wait for one. */
+  /** The text that is being made: several requests at once wait for one text. */
   #makingMetrics: Promise<Answer> | undefined;
 
   constructor(node: OperatedNode, options: OperationsOptions) {
@@ -206,7 +206,7 @@ function sentence(status: number, text: string): Answer {
 }
 
 function answerOf(status: number, body: string, type: string): Answer {
-  // An old answer must not be shown, and no answer is a page.
+  // A browser must not show an old answer, and must not take an answer for a page.
   const headers = { "content-type": type, "cache-control": "no-store", "x-content-type-options": "nosniff" };
   return { status, body, headers };
 }

@@ -12,7 +12,7 @@ export type LogLevel = "debug" | "info" | "warn" | "error";
 /** All levels, the least severe first. */
 export const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 
-/** The level of each type of event. `SelfBlocked` has others too, by its reason. */
+/** The level of each type of event. `SelfBlocked` also has other levels, by its reason. */
 const LEVELS: Readonly<Record<EventType, LogLevel>> = {
   AddressShared: "warn",
   Alone: "warn",

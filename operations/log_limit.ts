@@ -11,7 +11,7 @@ import { type LogLevel, moreSevere } from "./log_levels.ts";
 export const PERIOD_MS = 60_000;
 /**
  * The most lines of one type of event about one subject in a period. 5: a member that restarts a few times is seen in
- * full. Lower: a member that returns is seen to fail only. Higher: one unsteady peer fills the log.
+ * full. Lower: the log has a failure, but not the return of that member. Higher: one unsteady peer fills the log.
  */
 export const LINES_PER_SUBJECT = 5;
 /**

@@ -26,8 +26,8 @@ const SCOPE = "@hearsay/gossip";
 /** Options of {@linkcode otelMeters}. */
 export interface OtelMetersOptions extends MemberMetersOptions {
   /**
-   * One of this number of exchanges has a span; 100 by default. A member at the defaults begins about three exchanges a second
-   * while its state changes. Lower: more spans to send and to store. Joins and departures always have one.
+   * One exchange in this many has a span; 100 by default. A member at the defaults begins about three exchanges a
+   * second while its state changes. Lower: more spans to send and to store. Joins and departures always have a span.
    */
   readonly exchangesPerSpan?: number;
 }

@@ -64,7 +64,7 @@ export interface ReadyReport {
   readonly waitsFor: readonly Waiting[];
 }
 
-/** The time between two looks at the conditions, in milliseconds. */
+/** The time between two checks of the conditions, in milliseconds. */
 const LOOK_EVERY_MS = 100;
 /** The time without another member before an agreement counts, in milliseconds. 250: most of an interval. */
 const SETTLE_MS = 250;
@@ -144,7 +144,7 @@ export class Readiness {
     }
   }
 
-  /** The first unmet condition of the start; none after convergence, or when the time is up. */
+  /** The first unmet condition of the start; empty after convergence, or when the time is up. */
   #startConditions(alive: number): Waiting[] {
     if (this.#hasConverged || this.#options.runtime.monotonicMs() >= this.#untilMs) return [];
     if (!this.#hasTopology) {

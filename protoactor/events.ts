@@ -26,7 +26,7 @@ const MAX_CALLBACKS = 64;
 export interface GoEvent {
   /** The id of the sender, as its process says: protoactor's remoting has no keys. */
   readonly memberId: string;
-  /** The full name of the event's type. That of a `google.protobuf.Any` is the name of its content. */
+  /** The full name of the event's type. For a `google.protobuf.Any` it is the name of the content's type. */
   readonly type: string;
   /** The event; `{ typeUrl, bytes }`, with the bytes in base64, if `joinProtoactor` got no decoder of its type. */
   readonly value: JsonValue;

@@ -54,10 +54,10 @@ export interface JoinProtoactorOptions {
   /** Settings that differ from the defaults. `gossipActorName` must be `"gossip"`, as in all Go members. */
   readonly config?: PartialConfig;
   /**
-   * Decoders of values that Go members set, by the full name of the protobuf type. Without a decoder, a value
-   * of another type than `google.protobuf.Value` is `{ typeUrl, bytes }`, with the bytes in base64. Decoders
-   * do not change the value that is sent to other members. There is one of `cluster.GossipMap`, so that
-   * `@hearsay/gossip/maps` reads it.
+   * Decoders of values that Go members set, by the full name of the protobuf type. Without a decoder, a value of
+   * another type than `google.protobuf.Value` is `{ typeUrl, bytes }`, with the bytes in base64. Decoders do not change
+   * the value that is sent to other members. A decoder of `cluster.GossipMap` is built in, so that
+   * `@hearsay/gossip/maps` reads maps.
    */
   readonly decoders?: Decoders;
   /** Returns the number of actors of each kind; called for each heartbeat. */

@@ -84,8 +84,8 @@ export interface ShareAwarenessOptions<A extends AwarenessLike> {
   /** The key of the entries; `awareness` by default. Each document needs its own. */
   readonly key?: string;
   /**
-   * The most changes of the own state that are sent in a second, from 1 to 1,000; 20 by default. The latest state always
-   * is. Lower: cursors move in steps. Higher: each change is a message to all members.
+   * The most changes of the own state that are sent in a second, from 1 to 1,000; 20 by default. The latest state is
+   * always sent. Lower: cursors move in steps. Higher: each change is a message to all members.
    */
   readonly maxPerSecond?: number;
   /**

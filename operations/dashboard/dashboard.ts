@@ -42,8 +42,8 @@ const PREFIX = rule((given) => typeof given === "string" && /^(\/[\w.~-]+)*\/?$/
 const OPTIONS: Rules<DashboardOptions> = { prefix: PREFIX, open: FLAG };
 
 /**
- * Headers of every answer. A page of another origin may ask without saying so, over plain HTTP: its browser then ends the
- * answer by the resource policy, so that a stream keeps no place.
+ * Headers of every answer. Over plain HTTP a page of another origin may send a request that does not name the origin.
+ * Its browser then ends the answer by the resource policy, so that a stream of that page takes no place for long.
  */
 const HEADERS = {
   "cache-control": "no-store",

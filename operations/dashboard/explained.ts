@@ -124,8 +124,8 @@ export function seenKey(node: Gossiper, shown: string | null): SeenKey | Unanswe
 }
 
 /**
- * The id or key behind a shown text. The page has only printable texts, of which several ids or keys may have the same one:
- * escaped or shortened. A guess would explain another member, so such a text is refused.
+ * The id or key behind a shown text. The page has only printable texts. Several ids or keys may have one text, because
+ * it is escaped or shortened. Such a text is refused, because a guess might explain another member.
  */
 function named(shown: string | null, { parameter, all, instead }: {
   readonly parameter: "member" | "key";
@@ -139,7 +139,7 @@ function named(shown: string | null, { parameter, all, instead }: {
       `\`${parameter}\` must be the shown text, of 1 to ${MAX_NAME_LENGTH} characters; ${given}.`,
     );
   }
-  // Neither escaped nor shortened: it is the id or key itself, and no other one is shown so.
+  // A text that is neither escaped nor shortened is the id or key itself, and no other id or key is shown as this text.
   if (printable(shown, MAX_ID_LENGTH) === shown && !/[\\…]/.test(shown)) return shown;
   const [first, second] = all().filter((text) => printable(text, MAX_ID_LENGTH) === shown);
   const [what, whats] = parameter === "member"

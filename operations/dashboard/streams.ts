@@ -11,15 +11,18 @@ export const MAX_STREAMS = 16;
 /** The shortest time between two documents, in milliseconds: many changes at once make one document. */
 export const MIN_GAP_MS = 250;
 /**
- * All streams together make documents for at most one part in this number of the time. 5: with 16 pages of a large state, the
- * member would do nothing else, and its peers would take it for failed.
+ * All streams together make documents in at most one fifth of the time. Without a limit, 16 pages of a large state
+ * would keep the member from all other work, and its peers would take it for failed.
  */
 export const MAX_SHARE = 5;
 /** The time between two documents without a change of membership, in milliseconds. */
 export const REFRESH_MS = 1_000;
 /** The longest silence of a stream, in milliseconds: a comment follows, so that both sides notice a dead connection. */
 export const HEARTBEAT_MS = 10_000;
-/** A reader that takes nothing for this time, in milliseconds, loses its stream: it would keep the place of another. */
+/**
+ * A reader that takes nothing for this time, in milliseconds, loses its stream: it would take the place of another
+ * reader.
+ */
 export const STALLED_MS = 30_000;
 /** The pause before a browser opens its stream again, in milliseconds. */
 const RETRY_MS = 2_000;
@@ -135,7 +138,7 @@ class LatestStream {
       this.#madeMs = runtime.monotonicMs();
       const document = this.#makeDocument();
       const cost = runtime.monotonicMs() - this.#madeMs;
-      // Not above the time of a comment: the page would take the connection for lost.
+      // Not longer than the time until a comment, or the page would take the connection for lost.
       this.#gapMs = Math.min(HEARTBEAT_MS, Math.max(MIN_GAP_MS, MAX_SHARE * cost * open()));
       if (document !== this.#document) return this.#eventOf(document);
       if (this.#madeMs - this.#writtenMs >= HEARTBEAT_MS) return ": alive\n\n";

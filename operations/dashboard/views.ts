@@ -26,7 +26,7 @@ export interface KnownView {
 export interface KnownViews {
   /** Each distinct view; the first one is this member's own. */
   readonly views: readonly KnownView[];
-  /** For each member the index of its view; `null` if none is known. */
+  /** For each member the index of its view; `null` if the view is not known. */
   readonly viewOf: readonly (number | null)[];
 }
 

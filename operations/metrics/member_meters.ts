@@ -42,7 +42,7 @@ export interface Traffic {
 
 /** Upper bounds in seconds: from a request within one machine to one that takes as long as a timeout. */
 const EXCHANGE_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
-/** Upper bounds in seconds: from a timer in time to a process that was suspended. */
+/** Upper bounds in seconds: from a timer that fires on time to a process that was suspended. */
 const DELAY_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 /** Upper bounds in seconds: from one push to a member that does not answer until it is blocked. */
 const LAG_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];

@@ -18,7 +18,7 @@ const MAX_REPORTED = 64;
 export class PeerTimes {
   readonly #byPeer = new BoundedMap<string, ExchangeEnd>(MAX_PEERS);
 
-  /** Records an exchange. One that was not begun says nothing about its peer. */
+  /** Records an exchange. An exchange that was not begun says nothing about its peer. */
   record(exchange: ExchangeEnd): void {
     if (exchange.outcome !== "busy" && exchange.outcome !== "stopped") {
       this.#byPeer.set(exchange.peerId, exchange);
@@ -65,7 +65,10 @@ function sum(traffic: ReadonlyMap<string, Counted>): Counted {
 function durations(histogram: Histogram): Durations {
   const cumulated = histogram.cumulated();
   const count = cumulated.at(-1)!;
-  /** The bound of the bucket that has the share; the last bucket has none, so it counts as the one before. */
+  /**
+   * The upper bound of the bucket in which the share is reached. The last bucket has no bound, so it gets that of the
+   * bucket before it.
+   */
   const bound = (share: number) => {
     if (count === 0) return null;
     const index = cumulated.findIndex((below) => below >= share * count);

@@ -190,15 +190,15 @@ export class GoConnection implements Connection {
   }
 
   /**
-   * Sends a push without maps. One is sent whole for each change of an entry, so it waits for the next round, which brings
-   * anything else that the response could.
+   * Sends a push without maps. A map would be sent whole for each change of an entry, so maps wait for the next round.
+   * The state in the response is ignored: a round brings it too.
    */
   #push(delta: MemberDeltas): void {
     const sent = stateOf(this.#options.maps?.() ? withoutMaps(delta) : delta);
     if (sent.members.length > 0) this.#side.ask(sent, () => {});
   }
 
-  /** Sends gossip, its maps in requests of their own. Only the answers to all of them acknowledge it. */
+  /** Sends gossip, with its maps in requests of their own. Only the answers to all requests acknowledge it. */
   #passOn({ id, delta }: Gossip): void {
     const maps = this.#options.maps?.();
     const states = maps ? [...mapStates(delta, maps), stateOf(withoutMaps(delta))] : [stateOf(delta)];

@@ -50,7 +50,7 @@ export class HearsayConnection implements Connection {
   readonly #options: HearsayConnectionOptions;
   readonly #open: OpenCall;
   readonly #over = Promise.withResolvers<CloseInfo>();
-  /** Resolves at the begin of closing, so that no write waits for the peer any longer. */
+  /** Resolves when closing begins, so that no write waits for the peer any longer. */
   readonly #stopped = Promise.withResolvers<void>();
   #messages!: ReadableStreamDefaultController<Message>;
   #sink!: WritableStreamDefaultController;

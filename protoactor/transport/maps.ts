@@ -50,7 +50,7 @@ export function withoutMaps(delta: MemberDeltas): MemberDeltas {
   return { members };
 }
 
-/** The maps of which a delta has an entry, whole, in as many states as needed. */
+/** The whole maps of which a delta has an entry, in as many states as needed. */
 export function mapStates(delta: MemberDeltas, source: MapSource): GossipState[] {
   const states: GossipState[] = [];
   let [waiting, bytes, total]: [WholeMap[], number, number] = [[], 0, 0];
@@ -73,8 +73,8 @@ export function mapStates(delta: MemberDeltas, source: MapSource): GossipState[]
 
 /**
  * The maps of one member that a delta changes. Their number is the version of the member's state at this moment. So a
- * deletion raises it, also one whose record was dropped; and of two maps the one with the higher number is the later one,
- * whichever member sent it.
+ * deletion raises the number, even after the record of the deletion was dropped. The later of two maps has the higher
+ * number, whichever member sent it.
  */
 function wholeMaps({ id, incarnation, entries }: MemberDelta, source: MapSource): WholeMap[] {
   if (isUnversioned(incarnation)) return [];
@@ -105,7 +105,10 @@ function stateWith(maps: readonly WholeMap[]): GossipState {
   return { members };
 }
 
-/** The keys of an entry of a map; `undefined` for any other. A map in place of its heartbeats would get a member blocked. */
+/**
+ * The keys of an entry of a map; `undefined` for any other. A member whose map took the place of its heartbeats would
+ * be blocked.
+ */
 function keysAtGo(key: string): MapKeys | undefined {
   const keys = mapKeysOf(key);
   return keys?.key === NEW_HEARTBEAT_KEY ? undefined : keys;

@@ -10,7 +10,9 @@ import { HearsayError } from "../../common/errors.ts";
 import type { Call } from "./call.ts";
 import { connectRequestBytes, type Letter, letterBytes, readRemoteMessage } from "./letters.ts";
 
-/** The most bytes that wait to be sent. A Go member with more does not read, so its stream is closed. */
+/**
+ * The most bytes that wait to be sent. A Go member for which more bytes wait does not read, so its stream is closed.
+ */
 const MAX_UNSENT_BYTES = 16 * 1024 * 1024;
 
 /** Options of {@linkcode Outbound.connect}. */

@@ -79,7 +79,7 @@ function readItem({ key, value }: MapItem, decoders: Decoders): [string, JsonVal
   }
 }
 
-/** Reads a binary value. One that cannot be decoded is kept, and sent on, as its bytes. */
+/** Reads a binary value. A value that cannot be decoded is kept, and sent on, as its bytes. */
 export function readBinaryAny(any: Any, decoders: Decoders): ReadAny {
   try {
     return readAny(jsonAny(any), PLACE);

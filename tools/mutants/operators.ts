@@ -85,7 +85,7 @@ function swapLogic(node: ts.Node): Edit | undefined {
   const { left, operatorToken, right } = node;
   const other = LOGIC.get(operatorToken.kind);
   if (other === undefined) return undefined;
-  // The parentheses keep the tree's structure whatever stands around it.
+  // The parentheses keep the structure of the syntax tree, whatever stands around the expression.
   const replacement = `((${left.getText()}) ${other} (${right.getText()}))`;
   return { ...replace(node, replacement), at: operatorToken.getStart() };
 }

@@ -63,7 +63,7 @@ export interface Dialer {
    * (`connection`, `refused`, `unauthorized`) if the peer is unreachable or refuses.
    */
   open(url: URL, options: OpenOptions): Promise<OpenedSocket>;
-  /** Frees what the dialer holds, and ends what its open sockets still need. */
+  /** Frees the resources of the dialer, also those that its open sockets still use. */
   close(): Promise<void>;
 }
 

@@ -189,7 +189,7 @@ function three(clock: TestClock): [Engine, Engine, Engine] {
 
 /** True if the next vector for a peer names members by their index. */
 function isByIndex(engine: Engine, peerId: string, clock: TestClock): boolean {
-  // So long that a vector is due.
+  // After this time a vector is due.
   note(engine, engine.countHeartbeat(undefined, clock.advance(300)));
   return engine.takeLiveness(peerId).vector!.incarnationsHash !== undefined;
 }

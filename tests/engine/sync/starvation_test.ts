@@ -4,7 +4,7 @@ import { entryBytes, ENVELOPE_BYTES, memberBytes } from "../../../engine/state/s
 import { entry, exchange, heartbeat, set, TestClock } from "../harness.ts";
 import { bytesOf, Owners, pairAmong } from "../many_members.ts";
 
-/** By member, the longest wait of a peer for a change of it, in rounds. */
+/** For each member, the longest time in rounds that a peer waited for a change of that member. */
 function longestWaits(
   a: Engine,
   b: Engine,
