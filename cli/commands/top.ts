@@ -36,7 +36,9 @@ const columnsOf = (peers: readonly Peer[]): readonly Column<Peer>[] => [
   { title: "LAST", text: ({ lastMs }) => duration(lastMs), align: "right" },
   {
     title: "",
-    text: ({ lastMs }) => bar(lastMs / Math.max(1, ...peers.map((peer) => peer.lastMs)), BAR).padEnd(BAR),
+    // The least number, because exchanges within one machine take less than a millisecond.
+    text: ({ lastMs }) =>
+      bar(lastMs / Math.max(Number.MIN_VALUE, ...peers.map((peer) => peer.lastMs)), BAR).padEnd(BAR),
     from: 70,
   },
   {
@@ -137,8 +139,7 @@ function linesOf(
     row("lag", lagLine(counts.lag, amounts.oldestSpreadMs), screen),
     row("event loop", `${atMost(counts.eventLoopDelay.mostMs)} late (95 %)`, screen),
     row("blocks", `${counts.falseBlocks} of members that were alive`),
-    "",
-    ...screen.table(peers, columnsOf(peers)),
+    ...(peers.length > 0 ? ["", ...screen.table(peers, columnsOf(peers))] : []),
   ];
 }
 

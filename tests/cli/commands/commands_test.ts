@@ -147,6 +147,8 @@ Deno.test("explain and seen: say what a member knows; an unknown member is exit 
 
 Deno.test("top: shows rates with meters; without meters it says what to do", async () => {
   await using one = await member({ id: "ada", meters: new MemberMeters() });
+  const alone = await run(["top", "--once", "--at", one.address]);
+  assert(!alone.output.includes("SLOWEST PEERS"), alone.output);
   await using two = await member({ id: "ben", seeds: [one.address] });
   await two.whenMembers(2);
   const { output } = await run(["top", "--once", "--at", one.address]);
