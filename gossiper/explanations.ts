@@ -139,9 +139,7 @@ export class Explanations {
     const { view } = this.#options.engineHost;
     if (view.isFenced) return "It restarts under another id.";
     if (view.isIsolated) return "A message of any other member ends it.";
-    return view.activePeers().length > 0
-      ? "It leaves or crashes."
-      : "A handshake with another member ends it.";
+    return view.activePeers().length > 0 ? "It leaves or crashes." : "It meets another member.";
   }
 
   #summary(id: string, status: Explanation["status"], history: readonly Decision[]): string {

@@ -40,7 +40,7 @@ export const explain: Run = async ({ terminal, screen }, [id], flags) => {
   screen.line(
     `${screen.paint(printable(memberId, 200), "bold")} ${status === "left" ? "has" : "is"} ${
       screen.paint(printable(String(status)), tone)
-    }${head}, as ${printable(self, 200)} sees it.`,
+    }${head}, as ${memberId === self ? "it sees itself" : `${printable(self, 200)} sees it`}.`,
   );
   screen.paragraph(printable(summary));
   screen.paragraph(`Ends when: ${printable(endsWhen)}`);

@@ -133,6 +133,10 @@ Deno.test("explain and seen: say what a member knows; an unknown member is exit 
   const explained = await run(["explain", "ben", "--at", one.address]);
   assertMatch(explained.output, /^ben is alive, since .* as ada sees it\.$/m);
   assertMatch(explained.output, /^\d\d:\d\d:\d\d +1 +joined/m);
+  assertMatch(
+    (await run(["explain", "--at", one.address])).output,
+    /^ada is alive, as it sees itself\.\nThis member is alive, with 1 other\.\nEnds when: It leaves or crashes\.$/m,
+  );
   assertEquals((await run(["explain", "no-such-member", "--at", one.address])).code, 1);
   assertMatch(
     (await run(["seen", "k", "--at", one.address])).output,
