@@ -358,7 +358,9 @@ class ClusterKeys implements Authentication {
     // a clock that was ahead at the start and is corrected later would otherwise refuse new members for as
     // long.
     const beganMs = nowMs - (this.#runtime.monotonicMs() - this.#startedMs);
-    if (Math.round(iat * 1_000) < Math.floor(beganMs)) return "The token is from before this member began.";
+    if (Math.round(iat * 1_000) < Math.floor(beganMs)) {
+      return "The token is from before this member began; the client needs a new token.";
+    }
     return undefined;
   }
 

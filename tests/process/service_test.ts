@@ -197,7 +197,7 @@ Deno.test("service example: in a rolling restart of three instances under load n
   // Both other members saw each of the three instances leave.
   assertGreaterOrEqual(instances.printed(/ the member ".*" left\.$/).length, 6);
   // A peer may dial a restarted instance with a token for the earlier process; it then dials again.
-  const known = "The token is from before this member began.";
+  const known = "The token is from before this member began; the client needs a new token.";
   assertEquals(instances.printed(/ was refused/).filter((line) => !line.endsWith(known)), []);
   const [origin = ""] = instances.origins;
   const [, metrics] = await deployment.ask(origin, "/metrics");

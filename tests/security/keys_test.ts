@@ -284,7 +284,10 @@ Deno.test("token: after a fast clock is corrected no valid token is refused, and
     assertEquals(await refusalOf(token, to), "The token was used before.");
   }
   // The process that ran here before may have accepted it.
-  assertEquals(await refusalOf(before, ada), "The token is from before this member began.");
+  assertEquals(
+    await refusalOf(before, ada),
+    "The token is from before this member began; the client needs a new token.",
+  );
 });
 
 Deno.test("token: one id or one address fills only its own share of the used tokens", () => {
