@@ -60,7 +60,7 @@ Deno.test("pickMember: in a round robin, picks the members in the order of their
   assertEquals(picks(cluster, "a", cart, 1), ["a"]);
 });
 
-Deno.test("pickMember: a round robin goes on behind a member that failed", async () => {
+Deno.test("pickMember: a round robin goes on with the member after one that failed", async () => {
   await using cluster = await carts(["a", "b", "c"]);
   const cart = { kind: "cart", by: "round robin" } as const;
   assertEquals(picks(cluster, "a", cart, 2), ["a", "b"]);
@@ -105,7 +105,7 @@ Deno.test("pickMember: by least load, picks the less loaded of two, and never th
   assertEquals(tally(picks(cluster, "c", { ...least, exclude: ["b", "c"] }, 5)), { a: 5 });
 });
 
-Deno.test("pickMember: by least load, takes a member without a count for empty", async () => {
+Deno.test("pickMember: by least load, a member without a count counts as empty", async () => {
   await using cluster = await carts(["a", "b"], { counts: { a: 1 } });
   assertEquals(tally(picks(cluster, "a", { kind: "cart", by: "least load" }, 20)), { b: 20 });
 });

@@ -71,7 +71,7 @@ Deno.test("value: a topology's hash may be a number, and defaults are omitted (P
   );
 });
 
-Deno.test("value: of an unknown type is kept and passed on unchanged (P3)", () => {
+Deno.test("value: a value of an unknown type is kept and passed on unchanged (P3)", () => {
   const any = { seats: [1, { x: null }], "@type": "types.example/shop.Cart", note: "ü" };
   const read = entryOf({ sequenceNumber: "1", value: any });
   assertEquals(read, entry("k", 1, any, "shop.Cart"));

@@ -31,7 +31,10 @@ export interface ObserverPlace {
 
 /** Takes the sockets of observers. */
 export interface ObserverDoor {
-  /** Reserves a place; returns the reason as a sentence if there is none. A member's token displaces one for reading. */
+  /**
+   * Reserves a place; returns the reason as a sentence if there is none. An observer with a member's token displaces an
+   * observer with a token for reading.
+   */
   enter(isReader: boolean): ObserverPlace | string;
   /** Ends all observers, and takes no more. */
   close(): void;

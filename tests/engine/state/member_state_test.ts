@@ -55,7 +55,7 @@ Deno.test("MemberState: the version is the number of the last entry put (E4)", (
 
 Deno.test("MemberState: a known version is that of the nearest live entry whose change the peer has (E4)", () => {
   const state = stateOf(entry("a", 10, 1), entry("b", 20, 1), entry("c", 30, 1), entry("b", 40, 2));
-  // Serial 2 is that of b under 20, which 40 has replaced.
+  // Serial 2 belongs to the entry b with the number 20, which the entry with the number 40 has replaced.
   assertEquals([0, 1, 2, 3, 4, 9].map((serial) => state.ackedVersion(knownTo(serial))), [
     0,
     10,
