@@ -154,7 +154,7 @@ function readState(fields: Fields): MemberDelta {
   return state && others.length === 0 ? state : fail(new JsonPath("ranges"), "one member", members.length);
 }
 
-/** Reads the reason of a block. An unknown one, of a later version, is ignored. */
+/** Reads the reason of a block. An unknown reason, of a later version, is ignored. */
 function reasonOf({ reason }: Fields): { readonly reason?: BlockReason } {
   if (reason === undefined) return {};
   const word = readName(reason, new JsonPath("reason"));

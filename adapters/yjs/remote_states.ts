@@ -122,7 +122,7 @@ export class RemoteStates<A extends AwarenessLike> {
       onError(error);
     }
     if (this.#ending.signal.aborted) return;
-    // Another member may have named the client, and waits for it to be free.
+    // Another member may also have an entry of the client, which can be shown now that the client has no owner.
     for (const [memberId, { clientId }] of this.#entries) {
       if (clients.includes(clientId) && this.#alive.has(memberId)) this.#reconcile(memberId);
     }

@@ -76,7 +76,7 @@ async function answer(path: string, body: Readonly<Record<string, unknown>>): Pr
   return Response.json(await tokenFor({ keys, cluster, address, ...page }));
 }
 
-/** The JSON object in a request; none if it is too large or no object. */
+/** The JSON object in a request; an empty object if the body is too large or is not JSON. */
 async function bodyOf(request: Request): Promise<Readonly<Record<string, unknown>>> {
   if (Number(request.headers.get("content-length") ?? Infinity) > 4_096) return {};
   return Object(await request.json().catch(() => ({})));

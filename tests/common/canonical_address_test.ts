@@ -1,7 +1,7 @@
 import { assertEquals } from "../../deps/std_assert.ts";
 import { authorityOf, canonicalAddress, canonicalHost } from "../../common/canonical_address.ts";
 
-Deno.test("canonicalAddress: two addresses of one place are one text, and what is no address stays", () => {
+Deno.test("canonicalAddress: two addresses of one place become one text, and a text that is not an address stays", () => {
   for (
     const [address, canonical] of [
       ["ws://localhost:80/", "ws://127.0.0.1:80"],

@@ -73,7 +73,7 @@ Deno.test("explain: a suspicion that a peer refutes is recorded as heard by that
   assertEquals(kindsOf(cluster, "a", "invented"), []);
 });
 
-Deno.test("explain: a member that left, and one that is unknown", async () => {
+Deno.test("explain: says that a member left, and that a member is unknown", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
   await cluster.finish(cluster.of("c").gossiper.stop());
   const left = cluster.of("a").gossiper.explain("c");

@@ -265,7 +265,7 @@ Deno.test("backoff: a request after two lost ones is made in the next round (E5)
     const before = asked();
     elapsedMs += await cluster.runUntil(() => asked() === before + 3, { withinMs: 5_000 });
   }
-  // Each time two that are lost and one that is answered: a round each, and none skipped.
+  // Each time two requests are lost and one is answered. Each request takes one round, and no round is skipped.
   assertEquals(elapsedMs, 20 * 3 * config.gossipInterval);
   await cluster[Symbol.asyncDispose]();
   await peer[Symbol.asyncDispose]();

@@ -103,7 +103,7 @@ Deno.test("inbound stream: nothing of a sender is taken where another member ans
   await close();
 });
 
-Deno.test("inbound stream: nothing of a sender is taken that cannot be dialed back", async () => {
+Deno.test("inbound stream: nothing is taken from a sender that cannot be dialed back", async () => {
   const { here, there, connections, send, close } = await makeStage();
   await send(connectRequestBytes({ id: "g", address: there }));
   await send(request(here, there));

@@ -72,7 +72,7 @@ Deno.test("memory: the id and the peers of one run are those of the next", () =>
     assertNotEquals(third.id, first.id);
   }));
 
-Deno.test("memory: is written soon after a change, and stays untouched without one", () =>
+Deno.test("memory: is written soon after a change, and stays untouched without a change", () =>
   withPath(async (path) => {
     await using memory = await remember(path, { ...CLUSTER, writeInterval: 100 });
     await using context = contextOf(memory);
