@@ -9,7 +9,7 @@ import { MemberMeters } from "../../../operations/metrics/mod.ts";
 import { FakeTerminal, run } from "../terminal.ts";
 
 function member(options: Partial<JoinOptions> = {}): Promise<Node> {
-  const config = { gossipInterval: 50, gossipRequestTimeout: 300 };
+  const config = { gossipInterval: 50, gossipRequestTimeout: 1_000 };
   return join({ cluster: "orders", listen: { port: 0 }, log: false, config, ...options });
 }
 
