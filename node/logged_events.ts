@@ -23,6 +23,7 @@ const MAX_WAITING = 64;
 /** The most lines about refused clients, peers and seeds in a minute: an outsider causes them at will. */
 const REFUSALS_PER_MINUTE = 10;
 const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 /** The events after which a logged trouble is over. {@linkcode OwnLog.takeOver} does not pass them on. */
 const ALL_CLEAR = ["MemberJoined", "Rejoined"] as const;
 
@@ -133,9 +134,13 @@ export class OwnLog {
       case "ConflictDetected":
         return this.#isNewConflict() ? sentence : undefined;
       case "DiscoveryFailed":
-        // A source fails at every attempt, so only its first failure is logged.
-        if (!this.#reported.claim(event.source, "")) return undefined;
-        return `${sentence} Its later failures are \`DiscoveryFailed\` events only.`;
+        // A source fails at every attempt, so only its first failure in each hour is logged.
+        if (
+          !this.#reported.claim(event.source, `${Math.floor(this.member.runtime.monotonicMs() / HOUR_MS)}`)
+        ) {
+          return undefined;
+        }
+        return `${sentence} Its other failures in this hour are \`DiscoveryFailed\` events only.`;
       default:
         return sentence;
     }

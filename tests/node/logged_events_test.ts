@@ -264,7 +264,7 @@ Deno.test("join: logs the first error of an extractor, and of each callback of a
   await failures.cancel();
 });
 
-Deno.test("logEvents: the first failure of a source of members is one line, and one that has no text too", async () => {
+Deno.test("logEvents: a source of members that fails is one line in each hour, also if its error has no text", async () => {
   await using log = logged();
   const error = new HearsayError("connection", "http://10.0.0.9:2379 could not be reached.");
   for (const source of ["etcd", "etcd", "mine"]) {
@@ -274,10 +274,18 @@ Deno.test("logEvents: the first failure of a source of members is one line, and 
       error: source === "mine" ? Object.create(null) : error,
     });
   }
-  const rest = ". It is asked again, and the members that it named last stay. Its later failures are " +
+  const rest =
+    ". It is asked again, and the members that it named last stay. Its other failures in this hour are " +
     "`DiscoveryFailed` events only.";
-  assertEquals(log.lines, [
+  const lines = [
     `Hearsay: etcd failed: http://10.0.0.9:2379 could not be reached${rest}`,
     `Hearsay: mine failed: an error without a text${rest}`,
-  ]);
+  ];
+  assertEquals(log.lines, lines);
+  // It works, and fails again a day later.
+  await log.advance(24 * 3_600_000);
+  for (let count = 0; count < 2; count++) {
+    await log.publish({ type: "DiscoveryFailed", source: "etcd", error });
+  }
+  assertEquals(log.lines, [...lines, lines[0]]);
 });
