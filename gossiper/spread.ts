@@ -14,11 +14,6 @@ import type { Session } from "../protocol/session.ts";
 import type { Signatures } from "./signatures.ts";
 
 /**
- * The time to collect changes before a push, in milliseconds. 2: a burst of sets costs one push, and a single set
- * waits for less than the network takes between two busy processes.
- */
-const COLLECT_MS = 2;
-/**
  * Up to this number of active members, a member pushes its own changes to all of them: one hop, no duplicate. Above it,
  * the work of one member would grow with the cluster.
  */
@@ -85,7 +80,8 @@ export class Spread {
     if (!this.#cancelTimer) return;
     this.#cancelTimer();
     this.#cancelTimer = undefined;
-    this.#pushNow();
+    this.#pushedMs = this.#options.engineHost.runtime.monotonicMs();
+    this.#push();
   }
 
   /** Stops the pushes; resolves once no signature is under way. */
@@ -99,16 +95,18 @@ export class Spread {
     const { engineHost } = this.#options;
     if (this.#isOver || this.#cancelTimer || !engineHost.view.hasChanges) return;
     const { runtime } = engineHost;
-    const waitMs = Math.max(COLLECT_MS, this.#pushedMs + this.#gapMs - runtime.monotonicMs());
-    this.#cancelTimer = runtime.setTimer(waitMs, () => {
-      this.#cancelTimer = undefined;
-      this.#pushNow();
-    });
+    const waitMs = this.#pushedMs + this.#gapMs - runtime.monotonicMs();
+    if (waitMs > 0) this.#cancelTimer = runtime.setTimer(waitMs, () => this.flush());
+    else this.#pushSoon();
   }
 
-  #pushNow(): void {
-    this.#pushedMs = this.#options.engineHost.runtime.monotonicMs();
-    this.#push();
+  /** Pushes after the present code, so that the sets of one turn cost one push. A timer would take two milliseconds. */
+  #pushSoon(): void {
+    let isCanceled = false;
+    this.#cancelTimer = () => isCanceled = true;
+    queueMicrotask(() => {
+      if (!isCanceled) this.flush();
+    });
   }
 
   #push(): void {

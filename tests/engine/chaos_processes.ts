@@ -15,7 +15,7 @@ import { INTERVAL_MS, type Setting, SMALLEST_MESSAGE } from "./chaos_setting.ts"
 import type { Timeline } from "./chaos_timeline.ts";
 import { WALL_START_MS } from "./harness.ts";
 
-/** The delay in milliseconds between a change and its push. */
+/** The delay in milliseconds between a change and its push: within the least time between two pushes of a gossiper. */
 const COLLECT_MS = 2;
 
 /** A process, with the memory of its gossiper. */

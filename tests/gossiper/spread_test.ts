@@ -11,8 +11,8 @@ import { WINDOW_MESSAGES } from "../../testing/memory_link.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { ScriptedPeer } from "../requirements/scripted_peer.ts";
 
-/** Long enough for a push of one hop: changes are collected for 2 ms. */
-const ONE_HOP_MS = 3;
+/** Long enough for a push of one hop, also within the least time between two pushes to a peer, which is 4 ms. */
+const ONE_HOP_MS = 5;
 
 /** A cluster with a connection between every two members and one state. */
 async function settledCluster(count: number, config = {}): Promise<TestCluster> {
@@ -59,12 +59,24 @@ Deno.test("spread: a delete and a departure are pushed like a set", async () => 
   await cluster.finish(stopping);
 });
 
-Deno.test("spread: many sets in a row cost one push per peer, which has the last values", async () => {
+Deno.test("spread: many sets in a row cost one push per peer at once, which has the last values", async () => {
   await using cluster = await settledCluster(4);
   for (let value = 0; value < 1_000; value++) cluster.of("m0").gossiper.setState(`k${value % 3}`, value);
-  await cluster.advance(ONE_HOP_MS);
+  // No timer passes.
+  await cluster.runtime.settle();
   assertEquals(cluster.sent.length, 3);
   assertEquals(["k0", "k1", "k2"].map((key) => cluster.of("m3").value("m0", key)), [999, 997, 998]);
+});
+
+Deno.test("spread: sets that follow soon after a push go together 4 ms after it", async () => {
+  await using cluster = await settledCluster(2);
+  for (const value of [1, 2, 3]) {
+    cluster.of("m0").gossiper.setState("k", value);
+    await cluster.advance(1);
+  }
+  assertEquals([cluster.sent.length, cluster.of("m1").value("m0", "k")], [1, 1]);
+  await cluster.advance(1);
+  assertEquals([cluster.sent.length, cluster.of("m1").value("m0", "k")], [2, 3]);
 });
 
 Deno.test("spread: changes join the push that waits for a peer that does not read", async () => {

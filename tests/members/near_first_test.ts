@@ -9,8 +9,8 @@ import { memoryAddress } from "../../testing/memory.ts";
 import { recordOf, TestCluster, type TimedMessage } from "../requirements/harness.ts";
 
 const INTERVAL_MS = 1_000;
-/** Long enough for two hops of pushes: changes are collected for 2 ms at each. */
-const TWO_HOPS_MS = 6;
+/** Long enough for two hops of pushes, at each within the least time between two pushes to a peer, which is 4 ms. */
+const TWO_HOPS_MS = 10;
 
 interface ZoneOptions {
   /** The zone of each member is the first letter of its id; `x` is none. */
