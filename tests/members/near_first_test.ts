@@ -160,6 +160,17 @@ Deno.test("nearFirst: of the heartbeats to far peers whose connection was silent
   assert(asked / (asked + beats) > 0.06 && asked / (asked + beats) < 0.19, `${asked} of ${asked + beats}`);
 });
 
+Deno.test("nearFirst: a far member whose count no member has heard for a quarter of the expiration is asked directly (L3)", async () => {
+  await using cluster = await settled({ ids: [...idsOf("a", 4), "b0"], expiration: 120_000 });
+  cluster.network.setFaults({ loss: 1 }, { from: memoryAddress("b0", 1) });
+  // Up to a third of the expiration: then each round asks `gossipFanOut` peers (L4).
+  await cluster.advance(31 * INTERVAL_MS);
+  cluster.sent.length = 0;
+  await cluster.advance(8 * INTERVAL_MS);
+  const types = cluster.sent.filter(({ to }) => to === memoryAddress("b0", 1)).map(({ type }) => type);
+  assert(types.length > 2 && !types.includes("heartbeat"), `${types}`);
+});
+
 Deno.test("nearFirst: connections between zones that died are found and replaced before any member expires (L3)", async () => {
   const ids = idsOf("ab", 6);
   await using cluster = await settled({ ids, expiration: 20_000 });
