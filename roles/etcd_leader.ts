@@ -42,7 +42,7 @@ export type EtcdLeaderAnswer =
     /** The type of the answer. */
     readonly state: "unknown";
     /**
-     * `starting`: etcd has not answered yet. `unreachable`: it does not answer in time. `deleted`: the key of the leader is
+     * `starting`: etcd has not answered yet. `unreachable`: it does not answer in time, or refuses. `deleted`: the key of the leader is
      * gone, and the next one is not known yet. `ended`: this candidate stopped.
      */
     readonly reason: "starting" | "unreachable" | "deleted" | "ended";
@@ -119,6 +119,8 @@ class Candidacy implements EtcdLeader {
   readonly #running: Promise<void>;
   #current: EtcdLeaderAnswer = { state: "unknown", reason: "starting" };
   #lease: Lease | undefined;
+  /** The time at which etcd last named the leader, or granted the lease. */
+  #answeredMs = 0;
   /** Aborted at the end of this candidate's present leadership. */
   #term = new AbortController();
 
@@ -208,15 +210,18 @@ class Candidacy implements EtcdLeader {
       this.#lease = lease;
       lease.ended.addEventListener("abort", () => this.#onLeaseEnded(lease), { once: true });
       void lease.renew({ signal });
+      this.#answeredMs = this.#runtime.monotonicMs();
       for (let failures = 0;;) {
+        const beforeMs = this.#answeredMs;
         try {
           await this.#follow(client, { lease, signal: following });
           failures = 0;
           succeeded();
-        } catch {
-          // The leadership, and the knowledge of it, last as long as the lease.
+        } catch (error) {
           following.throwIfAborted();
-          await this.#pause(++failures, following);
+          this.#onFailure(errorOf(error), lease);
+          failures = this.#answeredMs === beforeMs ? failures + 1 : 1;
+          await this.#pause(failures, following);
         }
         following.throwIfAborted();
       }
@@ -233,10 +238,23 @@ class Candidacy implements EtcdLeader {
     const own = { key: `${this.#folder}leader`, value: this.#options.id };
     const held = await client.createOrRead(own, { lease: lease.id, signal });
     signal.throwIfAborted();
+    this.#answeredMs = this.#runtime.monotonicMs();
     this.#learn(held, lease);
     if (!await this.#isGone(client, { from: held.revision + 1n, signal })) return;
     const fault = new HearsayError("refused", "The leader's key was deleted at etcd.");
     this.#set({ state: "unknown", reason: "deleted" }, fault);
+  }
+
+  /**
+   * The leadership, and the knowledge of it, outlast a short failure. etcd may renew the lease and refuse the key, such as
+   * without a permission for it: without this the answer would stay for good, and no other candidate could lead.
+   */
+  #onFailure(error: HearsayError, lease: Lease): void {
+    const { current } = this;
+    // A watch lasts for up to the time to live, before the next question.
+    if (this.#runtime.monotonicMs() - this.#answeredMs > 2 * this.#ttlMs) return lease.end(error);
+    if (current.state === "known" || current.error?.message === error.message) return;
+    this.#set({ state: "unknown", reason: "unreachable", error }, error);
   }
 
   async #pause(failures: number, signal: AbortSignal): Promise<void> {
@@ -276,6 +294,8 @@ class Candidacy implements EtcdLeader {
       for await (const changes of client.watch(this.#folder, { from, signal: enough.signal })) {
         if (changes.some(({ value }) => value === undefined)) return true;
       }
+      // A proxy may end each watch at once.
+      await this.#pause(1, enough.signal);
     } catch (error) {
       if (!enough.signal.aborted || signal.aborted) throw error;
     }

@@ -4,7 +4,10 @@
  * @module
  */
 
+import { messageOf } from "../../common/error_text.ts";
 import { HearsayError } from "../../common/errors.ts";
+import { printable } from "../../common/printable.ts";
+import type { ConfigurationProblem } from "../../options/configuration_error.ts";
 import { listOf, optionsOf, PEM, rule, type Rules, SECRET, TEXT } from "../../options/rules.ts";
 import type { Runtime } from "../../common/runtime.ts";
 import { duration } from "../checks.ts";
@@ -73,6 +76,12 @@ export class Compacted extends HearsayError {
   }
 }
 
+const TLS = optionsOf<NonNullable<EtcdOptions["tls"]>>({
+  caCerts: listOf(PEM, "a list of texts from PEM files"),
+  cert: PEM,
+  key: PEM,
+});
+
 /** Rules of {@linkcode EtcdOptions}. */
 export const ETCD_RULES: Rules<EtcdOptions> = {
   endpoints: listOf(
@@ -88,11 +97,10 @@ export const ETCD_RULES: Rules<EtcdOptions> = {
   ),
   username: TEXT,
   password: SECRET,
-  tls: optionsOf<NonNullable<EtcdOptions["tls"]>>({
-    caCerts: listOf(PEM, "a list of texts from PEM files"),
-    cert: PEM,
-    key: PEM,
-  }),
+  tls: (field, given) => {
+    const problems = TLS(field, given);
+    return problems.length > 0 ? problems : tlsProblems(field, given as NonNullable<EtcdOptions["tls"]>);
+  },
   requestTimeout: duration(),
 };
 
@@ -113,7 +121,7 @@ export class EtcdClient implements Disposable {
     this.#endpoints = endpoints.length > 0
       ? endpoints.map((endpoint) => endpoint.replace(/\/$/, ""))
       : ["http://127.0.0.1:2379"];
-    this.#http = tls && Deno.createHttpClient(tls as Deno.CreateHttpClientOptions & Deno.TlsCertifiedKeyPem);
+    this.#http = tls && httpClientOf(tls);
   }
 
   /** The endpoints, for logs. */
@@ -280,6 +288,22 @@ interface RawWatchResponse {
   readonly compact_revision?: string | number;
   readonly cancel_reason?: string;
   readonly events?: readonly { readonly type?: string; readonly kv?: RawKeyValue }[];
+}
+
+function httpClientOf(tls: NonNullable<EtcdOptions["tls"]>): Deno.HttpClient {
+  return Deno.createHttpClient(tls as Deno.CreateHttpClientOptions & Deno.TlsCertifiedKeyPem);
+}
+
+/** A text can have the form of a PEM file and no valid certificate. The client is made later, where no caller awaits it. */
+function tlsProblems(field: string, tls: NonNullable<EtcdOptions["tls"]>): ConfigurationProblem[] {
+  if (!("Deno" in globalThis)) return [];
+  try {
+    httpClientOf(tls).close();
+    return [];
+  } catch (error) {
+    const problem = `cannot be used: ${printable(messageOf(error), 200)}`;
+    return [{ field, problem, given: "", allowed: "valid certificates, and `cert` and `key` together" }];
+  }
 }
 
 function rangeOf(prefix: string): { readonly key: string; readonly range_end: string } {

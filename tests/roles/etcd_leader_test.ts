@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertThrows } from "../../deps/std_assert.ts";
+import { assert, assertEquals, assertLess, assertMatch, assertThrows } from "../../deps/std_assert.ts";
 import type { Runtime } from "../../common/runtime.ts";
 import { realRuntime } from "../../common/runtime.ts";
 import { EtcdClient } from "../../discovery/etcd/client.ts";
@@ -168,6 +168,67 @@ Deno.test("etcdLeader: without etcd the leader is unknown, with the error, and s
   const changes = Array.fromAsync(ada.watch());
   await ada.stop();
   assertEquals((await changes).at(-1), { state: "unknown", reason: "ended" });
+});
+
+/** A gateway that grants leases, and answers transactions and watches as given; counts these. */
+function fakeEtcd({ txn, watch }: { readonly txn: () => Response; readonly watch?: () => Response }) {
+  const asked = { txn: 0, watch: 0 };
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+    await request.text();
+    const { pathname } = new URL(request.url);
+    if (pathname.endsWith("/lease/grant")) return Response.json({ ID: "7" });
+    if (pathname.endsWith("/lease/keepalive")) return Response.json({ result: { TTL: "2" } });
+    if (pathname.endsWith("/kv/txn")) return asked.txn++, txn();
+    if (pathname.endsWith("/watch") && watch) return asked.watch++, watch();
+    return Response.json({});
+  });
+  return {
+    asked,
+    endpoint: `http://127.0.0.1:${server.addr.port}`,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+Deno.test("etcdLeader: an etcd that renews leases and refuses the key is unreachable, with the reason", async () => {
+  let mayWrite = true;
+  await using server = fakeEtcd({
+    txn: () =>
+      mayWrite
+        ? Response.json({ header: { revision: "5" }, succeeded: true })
+        : new Response("permission denied", { status: 403 }),
+    watch: () => new Response("permission denied", { status: 403 }),
+  });
+  await using ada = candidate("ada", server.endpoint);
+  const first = await untilKnown(ada, "ada");
+  await new Promise((resolve) => setTimeout(resolve, 5_000));
+  // The watches fail, and the key is read again and again instead.
+  assertEquals([ada.current, first.signal!.aborted], [first, false]);
+  mayWrite = false;
+  const later = await until(ada, (each) => each.state === "unknown");
+  assert(later.state === "unknown" && first.signal!.aborted);
+  assertMatch(`${later.reason}: ${later.error?.message}`, /^unreachable: .*permission denied/);
+  await using ben = candidate("ben", server.endpoint);
+  const answer = await until(ben, (each) => each.state === "unknown" && each.reason !== "starting");
+  assert(answer.state === "unknown");
+  assertMatch(answer.error!.message, /permission denied/);
+});
+
+Deno.test("etcdLeader: watches that end at once cause no flood of requests", async () => {
+  await using server = fakeEtcd({
+    txn: () => Response.json({ header: { revision: "5" }, succeeded: true }),
+    watch: () => new Response(`${JSON.stringify({ result: { created: true } })}\n`),
+  });
+  await using ada = candidate("ada", server.endpoint);
+  await untilKnown(ada, "ada");
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  assertEquals(ada.current.state, "known");
+  assertLess(server.asked.watch, 15);
+});
+
+Deno.test("etcdLeader: refuses certificates that cannot be used", () => {
+  const caCerts = ["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"];
+  const options = { name: "mailer", id: "ada", endpoints: ["https://127.0.0.1:1"], tls: { caCerts } };
+  assertThrows(() => etcdLeader(options), ConfigurationError, "`etcdLeader.tls` cannot be used: ");
 });
 
 Deno.test("etcdLeader: an aborted signal stops it, also before it begins", async () => {
