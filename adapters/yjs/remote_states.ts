@@ -27,6 +27,10 @@ export class RemoteStates<A extends AwarenessLike> {
   readonly #unreadable = new Set<string>();
   /** The member of each client with a state. */
   readonly #owners = new Map<number, string>();
+  /** The clock of each client that was shown last, until Yjs forgets it. */
+  readonly #clocks = new Map<number, number>();
+  /** The clients that were removed, and when by the monotonic clock. */
+  readonly #removedMs = new Map<number, number>();
   #cancel: () => void = () => {};
   readonly #onChange = ({ removed }: AwarenessChange, origin: unknown) => {
     // A process that was suspended finds the states too old before it renews them.
@@ -101,9 +105,11 @@ export class RemoteStates<A extends AwarenessLike> {
     if (owner !== memberId || clientId === awareness.clientID) return;
     this.#owners.set(clientId, memberId);
     // Yjs keeps the clock of a removed state, and would refuse the same one if the member returns.
-    if (!awareness.states.has(clientId) && (awareness.meta.get(clientId)?.clock ?? 0) <= clock) {
-      awareness.meta.delete(clientId);
-    }
+    const isBack = !awareness.states.has(clientId) && (awareness.meta.get(clientId)?.clock ?? 0) <= clock;
+    // A member's entries come in order: a lower clock is that of another process with the client's id.
+    if (isBack || clock < (this.#clocks.get(clientId) ?? 0)) awareness.meta.delete(clientId);
+    this.#clocks.set(clientId, clock);
+    this.#removedMs.delete(clientId);
     try {
       protocol.applyAwarenessUpdate(awareness, updateOf(entry), this);
     } catch (error) {
@@ -115,7 +121,12 @@ export class RemoteStates<A extends AwarenessLike> {
   #remove(clients: readonly number[]): void {
     if (clients.length === 0) return;
     const { awareness, protocol, onError } = this.#parts;
-    for (const client of clients) this.#owners.delete(client);
+    for (const client of clients) {
+      this.#owners.delete(client);
+      // In order of time.
+      this.#removedMs.delete(client);
+      this.#removedMs.set(client, this.#parts.runtime.monotonicMs());
+    }
     try {
       protocol.removeAwarenessStates(awareness, [...clients], this);
     } catch (error) {
@@ -135,8 +146,24 @@ export class RemoteStates<A extends AwarenessLike> {
         const meta = awareness.meta.get(client);
         if (meta !== undefined) awareness.meta.set(client, { ...meta, lastUpdated: runtime.wallMs() });
       }
+      this.#forgetRemoved();
       this.#renewLater();
     });
+  }
+
+  /**
+   * Yjs keeps the clock of each client for good, so a member that names ever more clients would fill the memory. Not at
+   * once: a provider that sends the removal later reads the clock.
+   */
+  #forgetRemoved(): void {
+    const { awareness, runtime } = this.#parts;
+    for (const [client, removedMs] of this.#removedMs) {
+      if (runtime.monotonicMs() - removedMs < RENEWAL_MS) return;
+      const isOurs = awareness.meta.get(client)?.clock === this.#clocks.get(client);
+      if (isOurs && !awareness.states.has(client)) awareness.meta.delete(client);
+      this.#clocks.delete(client);
+      this.#removedMs.delete(client);
+    }
   }
 
   #restore(clients: readonly number[]): void {
