@@ -211,7 +211,11 @@ class OpenMembership {
   #run(seed: SeedAddress, action: (signal: AbortSignal) => Promise<void>): void {
     const signal = AbortSignal.any([this.#signal, seed.ending.signal]);
     signal.addEventListener("abort", () => seed.wake(), { once: true });
-    const task = action(signal).finally(() => this.#tasks.delete(task));
+    const task = action(signal).finally(() => {
+      // Otherwise the signal of the member would keep the listener.
+      seed.ending.abort();
+      this.#tasks.delete(task);
+    });
     this.#tasks.add(task);
   }
 

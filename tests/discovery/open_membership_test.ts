@@ -113,6 +113,30 @@ Deno.test("handshake discovery: a seed in another form than its member's own add
   assertEquals(greetings.length, 2);
 });
 
+Deno.test("openMembership: the signal of dials that wait for a member to return ends with them", async () => {
+  await using cluster = new TestCluster(["a", "b"], { fixed: false });
+  const signals: AbortSignal[] = [];
+  const { openMembership, run } = seeds([]);
+  const discovery: Discovery = {
+    openMembership,
+    run: (context, options) => {
+      const handshake: typeof context.handshake = (address, { signal }) => {
+        signals.push(signal);
+        return context.handshake(address, { signal });
+      };
+      return run({ ...context, handshake }, options);
+    },
+  };
+  const { gossiper } = cluster.make("a", { cluster: { discovery } });
+  await gossiper.start();
+  await cluster.make("b", { cluster: { discovery: seeds([memoryAddress("a", 1)]) } }).gossiper.start();
+  await cluster.runUntil(() => gossiper.members.length === 2);
+  cluster.crash("b");
+  await cluster.runUntil(() => signals.length > 1);
+  await cluster.advance(60_000);
+  assertEquals(signals.filter(({ aborted }) => !aborted), []);
+});
+
 Deno.test("openMembership: dials a name only while no member was met at its addresses", async () => {
   await using cluster = new TestCluster(["a", "b", "c"], { fixed: false });
   const greetings: string[] = [];
