@@ -88,8 +88,9 @@ export interface Memory extends AsyncDisposable {
   readonly peers: readonly Member[];
   /**
    * The reason for which the file is not used: it is damaged, too large, of another version or cluster, used by another
-   * process, or a permission is missing. `undefined` if it is used, also if it did not exist. The member works without
-   * it, publishes the reason as `DiscoveryFailed`, and tries the file again once in a minute.
+   * process, a permission is missing, or the disk did not answer within five seconds. `undefined` if it is used, also if
+   * it did not exist. The member works without it, publishes the reason as `DiscoveryFailed`, and tries the file again
+   * once in a minute.
    */
   readonly problem: Error | undefined;
   /**

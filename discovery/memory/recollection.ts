@@ -5,7 +5,7 @@
  */
 
 import { HearsayError } from "../../common/errors.ts";
-import { type Runtime, sleep } from "../../common/runtime.ts";
+import { abortable, deadlineAfter, type Runtime, sleep } from "../../common/runtime.ts";
 import type { Discovery, DiscoveryContext, Member } from "../../contracts/cluster.ts";
 import { type AddressSink, openMembership } from "../open_membership.ts";
 import { PeerFile } from "./peer_file.ts";
@@ -18,6 +18,11 @@ import { Writer } from "./writer.ts";
  * machines start at different times. Higher: dials to addresses without a member.
  */
 const DIALED_MS = 600_000;
+/**
+ * The longest wait for the file, in milliseconds. 5 s: a disk that wakes up answers sooner. Higher: a process whose disk or
+ * file server hangs takes part later.
+ */
+const OPEN_MS = 5_000;
 /** How often, in each `maxAge`, the file is written without a change: it then shows active peers as recent. */
 const WRITES_PER_AGE = 8;
 /** The longest time between two writes, in milliseconds: a timer takes at most 24 days. */
@@ -40,6 +45,7 @@ export class Recollection {
   readonly #longestInterval: number;
   #file: PeerFile | undefined;
   #written: { readonly summary: string; readonly atMs: number } | undefined;
+  #opening: Promise<void> | undefined;
   #isStarted = false;
   #isClosed = false;
 
@@ -58,7 +64,7 @@ export class Recollection {
   /** Locks and reads the file. Returns the reason if it cannot be used. */
   async load(): Promise<Error | undefined> {
     try {
-      return void await this.#open();
+      return void await this.#openInTime();
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
     }
@@ -123,6 +129,13 @@ export class Recollection {
     found([]);
   }
 
+  /** Opens the file, but waits for it no longer than a bound. A hanging attempt goes on, so that there is never a second one. */
+  async #openInTime(): Promise<void> {
+    using deadline = deadlineAfter(this.#options.runtime, OPEN_MS, `Opening ${this.#path}`);
+    this.#opening ??= this.#open().finally(() => this.#opening = undefined);
+    await abortable(this.#opening, deadline.signal);
+  }
+
   async #open(): Promise<void> {
     const file = await PeerFile.open(this.#path);
     try {
@@ -145,7 +158,7 @@ export class Recollection {
   async #write(active: readonly Member[]): Promise<void> {
     if (this.#isClosed) return;
     // A file that could not be used is an event now, and is tried again.
-    if (this.#file === undefined) await this.#open();
+    if (this.#file === undefined) await this.#openInTime();
     const file = this.#file;
     if (file === undefined) return;
     const { runtime, cluster } = this.#options;

@@ -262,3 +262,30 @@ Deno.test("memory: every fault in the options is named, and no file is made", as
   }
   await assertRejects(() => Deno.stat("state"), Deno.errors.NotFound);
 });
+
+Deno.test({
+  name: "memory: a disk that hangs delays the start for five seconds only, and is used once it answers",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    withPath(async (path) => {
+      // Opening a pipe for writing waits for a reader.
+      await new Deno.Command("mkfifo", { args: [`${path}.lock`] }).output();
+      const runtime = new VirtualRuntime();
+      const made: Memory[] = [];
+      void remember(path, { ...CLUSTER, runtime }).then((memory) => made.push(memory));
+      await runtime.advance(4_900);
+      assertEquals(made, []);
+      await runtime.advance(200);
+      await using memory = made[0]!;
+      assertMatch(String(memory.problem), /Opening .*peers\.json took longer than 5000 ms/);
+      await using context = contextOf(memory, { runtime });
+      context.meet(memberOf("a"));
+      await runtime.advance(10_000);
+      assertMatch(failuresOf(context).join(), /took longer than 5000 ms/);
+      using _reader = await Deno.open(`${path}.lock`, { read: true });
+      // The next attempt comes after a minute.
+      await runtime.advance(61_000);
+      await context.stop();
+      assertEquals(await peersIn(path), ["a"]);
+    }),
+});
