@@ -21,6 +21,10 @@ export type { Discovery } from "../../contracts/cluster.ts";
 export const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 /** The most pods in one page of a list. */
 const PAGE_SIZE = 100;
+/** The most pages of a list. 1,000: far above any cluster of pods of one service. */
+const MAX_PAGES = 1_000;
+/** The most pods that a watch may add. 4,096: four times the addresses that are dialed. Higher: each change copies all. */
+const MAX_PODS = 4_096;
 /** The most bytes of a page, or of one event of a watch. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** The longest wait for the beginning of an answer, in milliseconds. */
@@ -144,7 +148,10 @@ class Pods {
     const addresses = new Map<string, string>();
     let version = "";
     let next: string | undefined;
+    let pages = 0;
     do {
+      // A server that names a next page for good would keep this member from its first watch, without an event.
+      if (++pages > MAX_PAGES) throw tooMany(`The list must have at most ${MAX_PAGES} pages.`);
       const query = { limit: String(PAGE_SIZE), ...(next && { continue: next }) };
       const page = await askJson(...await this.#request(query, client)) as List | null;
       if (!Array.isArray(page?.items)) throw nonsense("a list of pods");
@@ -193,6 +200,7 @@ class Pods {
     if (type === "ADDED" || type === "MODIFIED" || type === "DELETED") {
       if (type === "DELETED") this.#addresses.delete(nameOf(object));
       else place(this.#addresses, object, this.#options);
+      if (this.#addresses.size > MAX_PODS) throw tooMany(`At most ${MAX_PODS} pods may run.`);
       this.#publish();
     }
     // A bookmark has only a version.
@@ -287,6 +295,13 @@ function nameOf(pod: Pod): string {
   const name = pod?.metadata?.name;
   if (typeof name === "string") return name;
   throw nonsense("a pod");
+}
+
+function tooMany(rule: string): HearsayError {
+  return new HearsayError(
+    "too_large",
+    `${rule} The API sent more; a narrower \`labelSelector\` sends fewer.`,
+  );
 }
 
 function nonsense(what: string): HearsayError {

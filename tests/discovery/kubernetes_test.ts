@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "../../deps/std_assert.ts";
+import { assert, assertEquals, assertMatch, assertThrows } from "../../deps/std_assert.ts";
 import { kubernetes, type KubernetesOptions } from "../../discovery/kubernetes/kubernetes.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 import { makeCertificates, withoutOpenssl } from "./certificates.ts";
@@ -139,6 +139,28 @@ Deno.test("Kubernetes stand-in: an invalid answer emits an event and causes a ne
     await untilGreeted(context, "10.0.0.1");
     assertEquals(context.failures.length, 1, line);
   }
+});
+
+Deno.test("Kubernetes stand-in: a list without an end, and a watch of ever more pods, emit an event", async () => {
+  await using standIn = await KubernetesStandIn.start();
+  let pages = 0;
+  standIn.failure = () => Response.json({ items: [], metadata: { continue: `${++pages}` } });
+  await using context = asking(standIn);
+  const errors = () =>
+    context.events.flatMap((event) => event.type === "DiscoveryFailed" ? [String(event.error)] : []);
+  await context.until(() => errors().length > 0);
+  assertMatch(errors()[0]!, /The list must have at most 1000 pages/);
+  let asked = 0;
+  standIn.failure = () => {
+    if (asked++ === 0) return Response.json({ items: [], metadata: { resourceVersion: "1" } });
+    const pod = (at: number) => ({
+      type: "ADDED",
+      object: { metadata: { name: `pod-${at}` }, status: { phase: "Running", podIP: `10.0.0.${at % 250}` } },
+    });
+    return new Response(Array.from({ length: 4_097 }, (_, at) => `${JSON.stringify(pod(at))}\n`).join(""));
+  };
+  await context.until(() => errors().length > 1);
+  assertMatch(errors()[1]!, /At most 4096 pods may run/);
 });
 
 Deno.test("Kubernetes: a folder without a token emits an event, and an invalid selector or port is refused", async () => {
