@@ -8,11 +8,21 @@
  */
 
 import type { Cluster, Discovery, Member } from "../contracts/cluster.ts";
-import { DEFAULT_CONFIG, type GossiperConfig, type PartialConfig } from "../options/configuration.ts";
+import { DEFAULT_CONFIG, type GossiperConfig, paced, type PartialConfig } from "../options/configuration.ts";
 import { EventStream } from "../contracts/event_stream.ts";
-import { brokenBy, FUNCTION, nameOf, type Rules, RUNTIME, SIGNAL, unknownNames } from "../options/rules.ts";
+import {
+  brokenBy,
+  FLAG,
+  FUNCTION,
+  nameOf,
+  type Rules,
+  RUNTIME,
+  SIGNAL,
+  unknownNames,
+} from "../options/rules.ts";
 import { DISCOVERY } from "../contracts/discovery_rule.ts";
 import { endingInTime } from "../discovery/ending_in_time.ts";
+import { logEvents } from "../node/logged_events.ts";
 import { LISTEN_OPTIONS, placeProblems } from "../node/place_options.ts";
 import { Gossiper } from "../gossiper/gossiper.ts";
 import { realRuntime, type Runtime } from "../common/runtime.ts";
@@ -62,6 +72,11 @@ export interface JoinProtoactorOptions {
   readonly decoders?: Decoders;
   /** Returns the number of actors of each kind; called for each heartbeat. */
   readonly actorStatistics?: () => Readonly<Record<string, number>>;
+  /**
+   * False if the member prints no warnings, because `logTo` of `@hearsay/gossip/operations` logs them all; true by
+   * default.
+   */
+  readonly log?: boolean;
   /** Stops the member when aborted, like {@linkcode ProtoactorNode.stop}. */
   readonly signal?: AbortSignal;
   /** Clock, timers and random numbers; the real ones by default. */
@@ -79,6 +94,7 @@ const RULES: Rules<JoinProtoactorOptions> = {
   decoders: (field, given) =>
     Object.entries(Object(given)).flatMap(([type, each]) => FUNCTION(`${field}.${nameOf(type)}`, each)),
   actorStatistics: FUNCTION,
+  log: FLAG,
   signal: SIGNAL,
   runtime: RUNTIME,
 };
@@ -112,7 +128,7 @@ export type ProtoactorNode = Gossiper;
 export async function joinProtoactor(options: JoinProtoactorOptions): Promise<ProtoactorNode> {
   const config = checkedConfig(options);
   const { cluster: name, discovery, listen = {}, advertise, kinds, decoders, signal } = options;
-  const { actorStatistics, runtime = realRuntime } = options;
+  const { actorStatistics, log = true, runtime = realRuntime } = options;
   signal?.throwIfAborted();
   const eventStream = new EventStream({ capacity: config.eventCapacity });
   const transport = await ProtoactorTransport.listen({
@@ -132,7 +148,8 @@ export async function joinProtoactor(options: JoinProtoactorOptions): Promise<Pr
     onListenFailed: (failure) => eventStream.publish({ type: "ListenFailed", ...failure }),
     runtime,
   });
-  if (isOpenToAll(options)) warn(openToAll(transport.addressOf(transport.self)));
+  const open = isOpenToAll(options) ? openToAll(transport.addressOf(transport.self)) : undefined;
+  if (open !== undefined && log) warn(open);
   try {
     const cluster: Cluster = {
       self: transport.self,
@@ -147,6 +164,9 @@ export async function joinProtoactor(options: JoinProtoactorOptions): Promise<Pr
     const node = new Gossiper(config, cluster);
     transport.maps = mapsOf(node);
     openEvents(node, { transport, decoders: decoders ?? {} });
+    const { heartbeatExpiration } = paced(config);
+    const logged = { cluster: name, id: node.id, heartbeatExpiration, path: "/", runtime };
+    void logEvents(eventStream, logged, { prints: log, openToAll: log ? undefined : open });
     await node.start(signal ? { signal } : {});
     return node;
   } catch (error) {

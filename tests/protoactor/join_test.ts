@@ -1,4 +1,5 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "../../deps/std_assert.ts";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "../../deps/std_assert.ts";
+import type { Discovery } from "../../contracts/cluster.ts";
 import { fixedMembers } from "../../discovery/fixed.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 import { HEARSAY_KIND, joinProtoactor } from "../../protoactor/join.ts";
@@ -108,5 +109,25 @@ Deno.test("joinProtoactor: web pages, proxies and foreign names are refused by t
     }
     assertEquals(statuses, insecure ? [403, 200, 200, 200] : [403, 403, 403, 200]);
     assertEquals(reasons.length, insecure ? 1 : 3);
+  }
+});
+
+Deno.test("joinProtoactor: a discovery that fails is logged once, unless `log` is false", async () => {
+  const { warn } = console;
+  try {
+    for (const log of [undefined, false]) {
+      const lines: string[] = [];
+      console.warn = (line: string) => void lines.push(line);
+      const failing: Discovery = { openMembership: false, run: () => Promise.reject(new Error("no list")) };
+      const options = { cluster: "orders", discovery: failing, ...(log !== undefined && { log }) };
+      {
+        await using _node = await joinProtoactor(options);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      assertEquals(lines.length, log === false ? 0 : 1);
+      if (log !== false) assertMatch(lines[0]!, /discovery.*no list/);
+    }
+  } finally {
+    console.warn = warn;
   }
 });
