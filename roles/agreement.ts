@@ -259,7 +259,10 @@ export class Agreement {
 
   /** Once a set gave a key to another member, that member may have it, even if the agreed set comes back. */
   #remember(seen: CandidateSet): void {
-    if (this.#agreed === undefined || this.#later.some(({ hash }) => hash === seen.hash)) return;
+    if (this.#agreed === undefined) return;
+    // By the owners that they give: a member that restarts again and again makes new sets, and would end every agreement.
+    const ranks = ranksOf(seen);
+    if (this.#later.some((each) => ranksOf(each) === ranks)) return;
     this.#later.push(seen);
     if (this.#later.length <= MAX_LATER) return;
     this.#agreed = undefined;
@@ -304,4 +307,9 @@ export class Agreement {
     this.#own = report;
     this.#needsReport = false;
   }
+}
+
+/** Equal texts mean equal owners of every key. */
+function ranksOf({ candidates }: CandidateSet): string {
+  return JSON.stringify(candidates.map(({ id, weight, zone }) => [id, weight, zone]));
 }

@@ -107,12 +107,27 @@ Deno.test("agreement: after sixteen sets without an agreement every key is given
     // Each has a report and almost no weight, so the key does not move.
     node.others.set("z", "alive");
     node.reports.set("z", { epoch: 0, view: "" });
-    node.incarnations.set("z", `${number}`);
-    node.kinds.set("z", ["weight:0.000001"]);
+    node.kinds.set("z", [`weight:${(number + 1) / 1_000_000}`]);
     await node.changed();
     answers.push(role.of(owned).state);
   }
   assertEquals(answers, [...Array(16).fill("known"), "unknown"]);
+  role[Symbol.dispose]();
+});
+
+Deno.test("agreement: a member that restarts again and again ends no agreement of the others", async () => {
+  const { node, role } = await agreedNode();
+  const owned = keyOf(role, "a");
+  const answers = new Set<string>();
+  for (let number = 0; number < 100; number++) {
+    node.others.set("z", number % 2 === 0 ? "alive" : "failed");
+    node.reports.set("z", { epoch: 0, view: "" });
+    node.incarnations.set("z", `${number}`);
+    node.kinds.set("z", ["weight:0.000001"]);
+    await node.changed();
+    answers.add(role.of(owned).state);
+  }
+  assertEquals([...answers], ["known"]);
   role[Symbol.dispose]();
 });
 
