@@ -93,6 +93,7 @@ export class Observer implements AsyncDisposable {
   readonly #answers = new Map<number, PromiseWithResolvers<JsonValue>>();
   readonly #streams = new Map<number, ReadableStreamDefaultController<Followed>>();
   readonly #ended = new AbortController();
+  #cancelPing: () => void = () => {};
   #welcome: Welcome | undefined;
   #lastId = 0;
 
@@ -115,6 +116,7 @@ export class Observer implements AsyncDisposable {
     });
     socket.addEventListener("error", (event) => event.preventDefault());
     signal.addEventListener("abort", () => this.#fail(signal.reason), { once: true });
+    signal.addEventListener("abort", () => this.#cancelPing(), { once: true });
     this.#ping();
   }
 
@@ -247,11 +249,10 @@ export class Observer implements AsyncDisposable {
   }
 
   #ping(): void {
-    const cancel = this.#runtime.setTimer(OBSERVER_PING_MS, () => {
+    this.#cancelPing = this.#runtime.setTimer(OBSERVER_PING_MS, () => {
       void this.ask("ping").catch(() => {});
       this.#ping();
     });
-    this.#ended.signal.addEventListener("abort", cancel, { once: true });
   }
 
   #receive(data: unknown): void {
