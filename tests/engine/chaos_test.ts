@@ -31,7 +31,7 @@ const SIGNED_REGRESSIONS: readonly (readonly [seed: number, what: string])[] = [
 const SEEDS = 200;
 const SIGNED_SEEDS = 100;
 
-Deno.test("chaos: whatever the network does, no member has or reports wrong state, and all converge (E1, E3, E4, E5, E8 to E13)", () => {
+Deno.test("chaos: under any network faults no member has or reports wrong state, and all converge (E1, E3, E4, E5, E8 to E13)", () => {
   for (const [seed] of REGRESSIONS) run(seed, { rageMs: 6_000 });
   for (const [seed] of LIVENESS_REGRESSIONS) run(seed, { rageMs: 3_000 });
   const base = crypto.getRandomValues(new Uint32Array(1))[0]! >>> 1;

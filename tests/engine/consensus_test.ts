@@ -10,7 +10,7 @@ function check(): ConsensusCheck {
   );
 }
 
-Deno.test("consensus: needs one value at all members (R11.2, E13)", () => {
+Deno.test("consensus: is reached when all members have the same value (R11.2, E13)", () => {
   const { note, evaluate } = bound(check());
   assertEquals(evaluate(0), undefined);
   note("a", 1);
@@ -23,7 +23,7 @@ Deno.test("consensus: needs one value at all members (R11.2, E13)", () => {
   assertEquals([evaluate(2), evaluate(1)], [undefined, "1"]);
 });
 
-Deno.test("consensus: a value from which the extractor returns nothing counts as none (R11.2)", () => {
+Deno.test("consensus: a member prevents consensus if the extractor returns undefined for its value (R11.2)", () => {
   const { note, evaluate } = bound(check());
   note("a", 1);
   note("b", null);
@@ -43,7 +43,7 @@ Deno.test("consensus: the extractor receives the value and the id of its member 
   assertEquals(given, [[{ v: 1 }, "a"]]);
 });
 
-Deno.test("consensus: dissenters have no value or another than most; among equals the least text leads (E13)", () => {
+Deno.test("consensus: dissenters are the members without the most frequent value; of equally frequent values the least text leads (E13)", () => {
   const { note, dissenters } = bound(check());
   assertEquals(dissenters(["b", "a"]), ["a", "b"]);
   note("a", 1);

@@ -1,7 +1,7 @@
 import { assertEquals } from "../../deps/std_assert.ts";
 import { ConvergenceTracker } from "../../engine/convergence.ts";
 
-Deno.test("ConvergenceTracker: a peer counts once, by what it sent, acknowledged or was reported to have (E12)", () => {
+Deno.test("ConvergenceTracker: a peer counts once, by the state that it sent, acknowledged or was reported to have (E12)", () => {
   const agreement = new ConvergenceTracker();
   agreement.add("a");
   agreement.add("b");
@@ -39,7 +39,7 @@ Deno.test("ConvergenceTracker: an inactive member is not counted, and has no kno
   assertEquals(agreement.agrees("a", "S"), false);
 });
 
-Deno.test("ConvergenceTracker: a third member's report counts beside what the peer sent (E12)", () => {
+Deno.test("ConvergenceTracker: a third member's report counts, and so does a message of the peer (E12)", () => {
   const agreement = new ConvergenceTracker();
   agreement.add("a");
   agreement.set("a", { reported: "S" });

@@ -19,7 +19,7 @@ Deno.test("Engine.set: sets a reserved key although the state is at its limit (E
   }
 });
 
-Deno.test("Engine.set: each limit is met to the last byte and the last key, and refused beyond (E7)", () => {
+Deno.test("Engine.set: accepts a value up to the last byte and the last key of each limit, and refuses a larger value (E7)", () => {
   const added = entry("k", 1, "value");
   const share = 2 * (ENVELOPE_BYTES + memberBytes("a") + entryBytes(added));
   const cases = [
@@ -36,7 +36,7 @@ Deno.test("Engine.set: each limit is met to the last byte and the last key, and 
   }
 });
 
-Deno.test("Engine: each phase is emitted with the one before it, and the last with the digest (R3.5)", () => {
+Deno.test("Engine: each phase event names the phase before it, and the last confirmation has the digest (R3.5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "k", 1, clock);

@@ -15,7 +15,7 @@ import {
   valueOf,
 } from "./harness.ts";
 
-Deno.test("handshake: a higher incarnation ends the state of the lower one (E1)", () => {
+Deno.test("handshake: a higher incarnation ends the state of the lower incarnation (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(b, "k", "old", clock);
@@ -44,7 +44,7 @@ Deno.test("handshake: a lower incarnation is refused and changes no state (E1)",
   ]);
 });
 
-Deno.test("handshake: an incarnation that began with one is passed on as a delta, not as a reset (E1)", () => {
+Deno.test("handshake: an incarnation that began with a handshake is passed on as a delta, not as a reset (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   deliver(a, "b", memberDelta("b", incarnationAt(clock, 0), [entry("k", 1, 1)]), clock);

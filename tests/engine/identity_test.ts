@@ -29,7 +29,7 @@ function meetTwin(engine: Engine, clock: TestClock): void {
   note(engine, engine.applyHello({ id: engine.view.id, incarnation, digest: "", active: "" }, clock.now));
 }
 
-Deno.test("identity conflict: of false claims, two in half of heartbeatExpiration are believed, and the third only emits an event (E1)", () => {
+Deno.test("identity conflict: two false claims in half of heartbeatExpiration are believed, and a third claim only emits an event (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
   for (let times = 1; times <= 2; times++) {
@@ -52,7 +52,7 @@ Deno.test("identity conflict: of false claims, two in half of heartbeatExpiratio
   assertGreater(a.view.incarnation, incarnation);
 });
 
-Deno.test("identity conflict: no claim fences a member, in any form or number, and one event is emitted per heartbeatExpiration (E1)", () => {
+Deno.test("identity conflict: claims in any form and number fence no member, and emit one event per heartbeatExpiration (E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
   const ways = [

@@ -16,14 +16,14 @@ Deno.test("incarnation: is the clock's milliseconds at its start and a random pa
   assertEquals(makeIncarnation(1_700_000_000_000.9, 0.5), "018bcfe56800-80000000");
 });
 
-Deno.test("incarnation: two are compared by their milliseconds first and by their random parts then (E1)", () => {
+Deno.test("incarnation: two incarnations are compared by their milliseconds, then by their random parts (E1)", () => {
   assert(makeIncarnation(1_000, 0.9) < makeIncarnation(1_001, 0.1));
   assert(makeIncarnation(1_000, 0.1) < makeIncarnation(1_000, 0.9));
   assert(makeIncarnation(0xff, 0) < makeIncarnation(0x100, 0));
   assert(makeIncarnation(0xfffffff, 0) < makeIncarnation(0x10000000, 0));
 });
 
-Deno.test("incarnation: a clock before 1970 gives a valid one (E1)", () => {
+Deno.test("incarnation: a clock before 1970 gives a valid incarnation (E1)", () => {
   assert(isIncarnation(makeIncarnation(-5, 0.5)));
 });
 
@@ -41,11 +41,11 @@ Deno.test("incarnationAbove: does not start before the clock (E1)", () => {
   assertEquals(incarnationAbove(makeIncarnation(5_000, 0.5), 9_000, 0.25), makeIncarnation(9_000, 0.25));
 });
 
-Deno.test("incarnation: its start can be read from it (E1)", () => {
+Deno.test("incarnationStartMs: returns the start of an incarnation (E1)", () => {
   assertEquals(incarnationStartMs(makeIncarnation(1_700_000_000_123, 0.7)), 1_700_000_000_123);
 });
 
-Deno.test("incarnation: only text of the one form is valid (E1)", () => {
+Deno.test("isIncarnation: accepts only text in the form of an incarnation (E1)", () => {
   assert(isIncarnation("018bcfe56800-80000000"));
   for (
     const wrong of [

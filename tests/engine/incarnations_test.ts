@@ -52,7 +52,7 @@ Deno.test("incarnation: a peer's entries about this member in a higher incarnati
   assertEquals([valueOf(a, "a", "k"), valueOf(a, "a", "x")], ["mine", undefined]);
 });
 
-Deno.test("incarnation: a higher incarnation replaces all keys of a lower one (E1)", () => {
+Deno.test("incarnation: a higher incarnation replaces all keys of a lower incarnation (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   deliver(
@@ -71,7 +71,7 @@ Deno.test("incarnation: a higher incarnation replaces all keys of a lower one (E
   );
 });
 
-Deno.test("incarnation: two with equal milliseconds differ by their random parts (E1)", () => {
+Deno.test("incarnation: two incarnations with equal milliseconds differ by their random parts (E1)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   deliver(a, "b", memberDelta("b", incarnationAt(clock, 0, 0.2), [entry("k", 9, "lower")]), clock);
@@ -94,7 +94,7 @@ Deno.test("incarnation: entries of a lower incarnation are not merged, and are a
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
 });
 
-Deno.test("incarnation: a member whose clock was set back at a restart begins an incarnation above its earlier one (E1)", () => {
+Deno.test("incarnation: a member whose clock was set back at a restart begins an incarnation above its earlier incarnation (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(b, "k", "before", clock);
@@ -113,7 +113,7 @@ Deno.test("incarnation: a member whose clock was set back at a restart begins an
   assertEquals(a.view.phase, "confirmed");
 });
 
-Deno.test("incarnation: an owner that learns of a higher incarnation begins one above it, with a new random part (E1)", () => {
+Deno.test("incarnation: an owner that learns of a higher incarnation begins an incarnation above it, with a new random part (E1)", () => {
   const incarnations = [0.1, 0.9].map((random) => {
     const clock = new TestClock();
     const [a] = makePair(clock, { random });
@@ -131,7 +131,7 @@ Deno.test("incarnation: an owner that learns of a higher incarnation begins one 
   assertNotEquals(incarnations[0], incarnations[1]);
 });
 
-Deno.test("incarnation: an owner learns of a higher incarnation from a handshake, a delta and an answer alike (E1)", () => {
+Deno.test("incarnation: an owner learns of a higher incarnation from a handshake, a delta or an answer (E1)", () => {
   for (const way of ["handshake", "delta", "answer", "empty delta"] as const) {
     const clock = new TestClock();
     const [a] = makePair(clock);
@@ -199,7 +199,7 @@ Deno.test("incarnation: a renewal sets every live key again, from number 1, and 
   assertEquals([b.view.incarnationOf("a"), a.view.acknowledgedBy(3)], [a.view.incarnation, 1]);
 });
 
-Deno.test("incarnation: a late acknowledgement of the earlier one does not count in the new one (E1)", () => {
+Deno.test("incarnation: a late acknowledgement of the earlier incarnation does not count in the new incarnation (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -213,7 +213,7 @@ Deno.test("incarnation: a late acknowledgement of the earlier one does not count
   assertEquals(valueOf(b, "a", "y"), 1);
 });
 
-Deno.test("incarnation: a peer that sends a lower incarnation receives the higher one, even if it had acknowledged it (E1)", () => {
+Deno.test("incarnation: a peer that sends a lower incarnation receives the higher incarnation, even if it had acknowledged that (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   handshake(a, b!, clock);
@@ -227,7 +227,7 @@ Deno.test("incarnation: a peer that sends a lower incarnation receives the highe
   assertEquals(valueOf(b!, "c", "k"), "new");
 });
 
-Deno.test("incarnation: a peer whose own incarnation is over receives the later one, though it sends no entries (E1)", () => {
+Deno.test("incarnation: a peer in an ended incarnation receives the later incarnation, though it sends no entries (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (const engine of [a, b]) note(engine, engine.countHeartbeat({}, clock.now));
@@ -239,7 +239,7 @@ Deno.test("incarnation: a peer whose own incarnation is over receives the later 
   assertGreater(b.view.incarnation, later);
 });
 
-Deno.test("applyLiveness: a count of a process whose incarnation is over does not count for the later one (E1, L1)", () => {
+Deno.test("applyLiveness: a count of an ended incarnation does not count for the later incarnation (E1, L1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { heartbeatExpiration: 5_000 } });
   for (let interval = 0; interval < 40; interval++) note(b, b.countHeartbeat({}, clock.now));
@@ -256,7 +256,7 @@ Deno.test("applyLiveness: a count of a process whose incarnation is over does no
   assertEquals([a.view.heartbeatOf("b")?.number, a.view.blockedMember("b")?.reason], [2, "expired"]);
 });
 
-Deno.test("applyLiveness: a count of a later incarnation does not count for the earlier one that is still stored (E1, L1)", () => {
+Deno.test("applyLiveness: a count of a later incarnation does not count for the earlier incarnation that is still stored (E1, L1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { heartbeatExpiration: 5_000 } });
   for (let interval = 0; interval < 40; interval++) note(b, b.countHeartbeat({}, clock.now));

@@ -67,7 +67,7 @@ Deno.test("JSON: refuses a cycle at the property that leads back (R4.2)", () => 
   );
 });
 
-Deno.test("JSON: one object twice, but not within itself, is no cycle (R4.2)", () => {
+Deno.test("JSON: an object that occurs twice, but not within itself, is no cycle (R4.2)", () => {
   const shared = { a: 1 };
   assertEquals(copyJson([shared, { again: shared }]).json, '[{"a":1},{"again":{"a":1}}]');
 });
@@ -85,7 +85,7 @@ Deno.test("JSON: a key named __proto__ is valid and pollutes nothing (R4.2)", ()
   assertEquals(({} as { evil?: unknown }).evil, undefined);
 });
 
-Deno.test("copyJson: a key named __proto__ sets no prototype where assigning to it would (R4.2)", () => {
+Deno.test("copyJson: a key named __proto__ sets no prototype, although an assignment would (R4.2)", () => {
   const given = JSON.parse('{"__proto__":{"evil":true},"plain":1}');
   // Browsers have this accessor; Deno has it only with a flag.
   const before = Object.getOwnPropertyDescriptor(Object.prototype, "__proto__");
@@ -135,7 +135,7 @@ Deno.test("JSON: a freeze reaches every depth and returns its argument (R4.1)", 
   assertEquals(deepFreeze(undefined), undefined);
 });
 
-Deno.test("JSON: the length of a text in UTF-8 is that of its encoding (E7)", () => {
+Deno.test("JSON: the UTF-8 length of a text equals the length of its encoding (E7)", () => {
   const encoder = new TextEncoder();
   for (
     const text of [
@@ -154,7 +154,7 @@ Deno.test("JSON: the length of a text in UTF-8 is that of its encoding (E7)", ()
   ) assertEquals(utf8Length(text), encoder.encode(text).length, JSON.stringify(text));
 });
 
-Deno.test("JSON: refuses with the path a value that JSON would silently omit (R4.2)", () => {
+Deno.test("JSON: refuses a value that JSON would silently omit, with the path (R4.2)", () => {
   const withItem = Object.assign([1], { more: 2 });
   const hidden = Object.defineProperty({}, "secret", { value: 1, enumerable: false });
   for (

@@ -25,14 +25,14 @@ Deno.test("numbers: begin at 1 and rise by one at every set of any key (E2)", ()
   assertEquals(a.view.versionOf("a")?.number, 5);
 });
 
-Deno.test("numbers: a set of an equal value takes one (E2)", () => {
+Deno.test("numbers: a set of an equal value takes a number (E2)", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock);
   assertEquals([set(a, "x", 1, clock), set(a, "x", 1, clock)], [1, 2]);
   assertEquals(eventsOf(a).of("GossipUpdate").map(({ sequenceNumber }) => sequenceNumber), [1, 2]);
 });
 
-Deno.test("numbers: a deletion takes one, and a deletion of a missing key does not (E2)", () => {
+Deno.test("numbers: a deletion takes a number, and a deletion of a missing key does not (E2)", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock);
   set(a, "x", 1, clock);
@@ -42,7 +42,7 @@ Deno.test("numbers: a deletion takes one, and a deletion of a missing key does n
   assertEquals(set(a, "y", 1, clock), 3);
 });
 
-Deno.test("numbers: the entries that a member publishes about itself take them from the same sequence (E2)", () => {
+Deno.test("numbers: entries that a member publishes about itself take numbers from the same sequence (E2)", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock);
   set(a, "x", 1, clock);
@@ -53,7 +53,7 @@ Deno.test("numbers: the entries that a member publishes about itself take them f
   assertEquals(set(a, "y", 1, clock), 5);
 });
 
-Deno.test("countHeartbeat: takes a number only where the actor statistics changed (E2, R6.2)", () => {
+Deno.test("countHeartbeat: takes a number only if the actor statistics changed (E2, R6.2)", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock);
   const numbers: (number | undefined)[] = [];
@@ -66,7 +66,7 @@ Deno.test("countHeartbeat: takes a number only where the actor statistics change
   assertEquals([a.view.versionOf("a")?.number, a.view.heartbeatOf("a")?.number], [5, 6]);
 });
 
-Deno.test("numbers: a member's own numbers do not depend on those of other members (E2)", () => {
+Deno.test("numbers: a member's own numbers do not depend on other members' numbers (E2)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const { holds } = note(
@@ -101,7 +101,7 @@ Deno.test("incarnation: is believed less than a year ahead, because clocks diffe
   assertEquals(valueOf(a, "b", "k"), 1);
 });
 
-Deno.test("incarnation: of this member's own id, more than a year ahead, changes nothing in any message (E2)", () => {
+Deno.test("incarnation: an incarnation of this member's own id more than a year ahead changes nothing, in any message (E2)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "k", 1, clock);

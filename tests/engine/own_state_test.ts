@@ -34,7 +34,7 @@ Deno.test("limits: a value over half of maxMessageBytes is refused with the size
   assertEquals([set(a, "k", "after", clock), eventsOf(a).of("GossipUpdate").length], [3, 1]);
 });
 
-Deno.test("limits: an error counts the deleted keys that take room, and the room is free when they are forgotten (E7, E8)", () => {
+Deno.test("limits: the error names the number of deleted keys that take room, and the room is free when they are forgotten (E7, E8)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { maxStateBytes: 16_384, tombstoneRetention: 1_000 } });
   for (let index = 0; index < 20; index++) {
@@ -47,7 +47,7 @@ Deno.test("limits: an error counts the deleted keys that take room, and the room
   assertEquals(set(a, "k", "x".repeat(15_900), clock), 41);
 });
 
-Deno.test("limits: half of a message is usable to the last byte, where é takes two (E7)", () => {
+Deno.test("limits: half of a message is usable to the last byte, and é takes two bytes (E7)", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock, { settings: { maxMessageBytes: 32_768 } });
   const limit = 32_768 / 2 - ENVELOPE_BYTES;
@@ -70,7 +70,7 @@ Deno.test("limits: maxStateBytes is usable to the last byte, and a replaced or d
   set(a, "l", 1, clock);
 });
 
-Deno.test("limits: a member publishes its own entries also where its user has filled maxStateBytes (E7)", () => {
+Deno.test("limits: a member publishes its own entries even if its user has filled maxStateBytes (E7)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { maxStateBytes: 16_384 } });
   const most = 16_384 - storedBytes(entry("k", 1, ""));

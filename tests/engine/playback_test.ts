@@ -58,7 +58,7 @@ function blockOf(engine: Engine, id: string): string | undefined {
   return engine.view.blockedMember(id)?.reason;
 }
 
-Deno.test("replay: old states of the own id cause new incarnations with any clock, and never fence the member (E1)", () => {
+Deno.test("replay: old states of this member's id cause new incarnations with any clock, and never fence the member (E1)", () => {
   for (const aheadMs of [3_600_000, 0]) {
     const clock = new TestClock();
     const n = makeNewcomer(clock);
@@ -79,7 +79,7 @@ Deno.test("replay: old states of the own id cause new incarnations with any cloc
   }
 });
 
-Deno.test("replay: states of ever later incarnations keep no dead member active (E10)", () => {
+Deno.test("replay: replayed states of later and later incarnations keep no dead member active (E10)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
   const incarnationOf = (age: number) => makeIncarnation(clock.wallMs - age, 0.5);
@@ -97,7 +97,7 @@ Deno.test("replay: states of ever later incarnations keep no dead member active 
   assertEquals([blockOf(n, "x"), n.view.activeIds().has("x")], [undefined, true]);
 });
 
-Deno.test("replay: a state does not free a member that left; its handshake does, also after its state (E10)", () => {
+Deno.test("replay: a replayed state does not free a member that left; its handshake does, also after its state (E10)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
   play(n, "x", makeIncarnation(clock.wallMs - 9_000, 0.5), clock, LEFT);
@@ -114,7 +114,7 @@ Deno.test("replay: a state does not free a member that left; its handshake does,
   assertEquals(blockOf(n, "x"), undefined);
 });
 
-Deno.test("replay: a state of a forgotten member does not make it active, and its handshake does (E10, E11)", () => {
+Deno.test("replay: a replayed state of a forgotten member does not make it active; its handshake does (E10, E11)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
   play(n, "x", makeIncarnation(clock.wallMs - 9_000, 0.5), clock);
@@ -135,7 +135,7 @@ Deno.test("replay: a state of a forgotten member does not make it active, and it
   assertEquals([blockOf(n, "x"), n.view.activeIds().has("x")], [undefined, true]);
 });
 
-Deno.test("replay: an unverified later incarnation of the own id raises nothing where members sign (E1)", () => {
+Deno.test("replay: where members sign, an unverified later incarnation of this member's id causes no new incarnation (E1)", () => {
   const clock = new TestClock();
   const n = makeNewcomer(clock);
   const { incarnation } = n.view;
@@ -173,7 +173,7 @@ Deno.test("handshake: a refusal of an earlier incarnation has the stored signed 
   assertEquals(n.view.signedProof("x", 4_000), undefined);
 });
 
-Deno.test("handshake: admits an earlier incarnation where no later one can be proved, and stores nothing of it (E1)", () => {
+Deno.test("handshake: admits an earlier incarnation if the later incarnation cannot be proved, and stores nothing of the earlier (E1)", () => {
   for (const why of ["it was forgotten", "nothing of it was set", "its state is too large for the peer"]) {
     const clock = new TestClock();
     const n = makeNewcomer(clock);

@@ -6,7 +6,7 @@ function draw(seed: number, count: number): number[] {
   return Array.from({ length: count }, () => random.next());
 }
 
-Deno.test("random: equal seeds draw equal numbers, another seed draws others (R3.1)", () => {
+Deno.test("random: equal seeds draw equal numbers, and another seed draws other numbers (R3.1)", () => {
   assertEquals(draw(0.25, 20), draw(0.25, 20));
   assertNotEquals(draw(0.25, 20), draw(0.75, 20));
 });

@@ -44,14 +44,14 @@ function makeSigned(clock: TestClock, settings = {}) {
   return { n, incarnation, say, passedOn };
 }
 
-Deno.test("merge: where members sign, takes no state of an unversioned member, which signs nothing (L4)", () => {
+Deno.test("merge: where members sign, ignores the state of an unversioned member, which signs nothing (L4)", () => {
   const clock = new TestClock();
   const { n, say } = makeSigned(clock);
   assertEquals(say([entry("k", 1, 1)], { incarnation: NO_INCARNATION }), [0]);
   assertEquals([n.view.incarnationOf("x"), n.view.versionOf("x")], [undefined, undefined]);
 });
 
-Deno.test("merge: takes no part of a reset where members sign, and answers with the version (E8)", () => {
+Deno.test("merge: where members sign, merges no part of a reset, and answers with the version (E8)", () => {
   const clock = new TestClock();
   const { n, say } = makeSigned(clock);
   say([entry("k", 1, 1), entry("l", 2, 1)]);
@@ -59,7 +59,7 @@ Deno.test("merge: takes no part of a reset where members sign, and answers with 
   assertEquals([valueOf(n, "x", "l"), valueOf(n, "x", "m")], [1, undefined]);
 });
 
-Deno.test("merge: takes the age of a signed reset from its last entry, whatever end it names (E8)", () => {
+Deno.test("merge: takes the version of a signed reset from its last entry, whatever end it names (E8)", () => {
   const clock = new TestClock();
   const { n, say } = makeSigned(clock);
   say([entry("k", 1, 1), entry("l", 2, 1)]);
@@ -79,7 +79,7 @@ Deno.test("merge: forgets no deletion on a peer's settled report where members s
   assertEquals(n.view.footprint.tombstones, 1);
 });
 
-Deno.test("merge: where members sign, takes deletions of stored keys, and of others the last alone (E8)", () => {
+Deno.test("merge: where members sign, keeps deletions of stored keys, and of unknown keys only the last deletion (E8)", () => {
   const clock = new TestClock();
   const { n, say, passedOn } = makeSigned(clock);
   say([entry("k", 1, 1), entry("l", 2, 1)]);
@@ -107,7 +107,7 @@ Deno.test("merge: raises no floor by entries that are not newer, because they we
   assertEquals([passedOn()?.reset, passedOn()?.entries.length], [false, 2]);
 });
 
-Deno.test("merge: a signed reset brings no deletions but its last entry, also of stored keys (E8)", () => {
+Deno.test("merge: keeps no deletion of a signed reset except its last entry, even of stored keys (E8)", () => {
   const clock = new TestClock();
   const { n, say } = makeSigned(clock);
   say([entry("k", 1, 1), entry("l", 2, 1)]);
@@ -121,7 +121,7 @@ Deno.test("merge: a signed reset brings no deletions but its last entry, also of
   ]);
 });
 
-Deno.test("merge: another value under an equal number is a conflict in a signed state, and ignored in a delta (E3)", () => {
+Deno.test("merge: another value under an equal number is a conflict in a signed state, and is ignored in a delta (E3)", () => {
   const clock = new TestClock();
   const { n, say } = makeSigned(clock);
   const reasons = () => eventsOf(n).of("ConflictDetected").map(({ reason }) => reason);
@@ -147,7 +147,7 @@ Deno.test("merge: passes a state on with the signature that came with its latest
   assertEquals([passedOn()?.signature, passedOn()?.entries.length], ["over 3", 1]);
 });
 
-Deno.test("merge: takes a signed state whole if it fits a message, and refuses one that does not (E7)", () => {
+Deno.test("merge: merges a whole signed state if it fits a message, and refuses a larger signed state (E7)", () => {
   const maxMessageBytes = 16_384;
   const room = maxMessageBytes - 2 * ENVELOPE_BYTES - memberBytes("x");
   const most = room - entryBytes(entry("k", 1, "")) - entryBytes(entry("l", 2, 1));
@@ -160,7 +160,7 @@ Deno.test("merge: takes a signed state whole if it fits a message, and refuses o
   }
 });
 
-Deno.test("merge: refuses a signed state with too many keys whole, not only the excess (E7)", () => {
+Deno.test("merge: refuses all of a signed state with too many keys, not only the excess (E7)", () => {
   const clock = new TestClock();
   const { n, say } = makeSigned(clock, { maxKeysPerMember: 2 });
   const entries = [1, 2, 3, 4].map((number) => entry(`k${number}`, number, 1));
@@ -169,7 +169,7 @@ Deno.test("merge: refuses a signed state with too many keys whole, not only the 
   assertEquals([say(entries.slice(3), { after: 3 }), n.view.versionOf("x")?.number], [[3], 3]);
 });
 
-Deno.test("merge: a signed state blocks only a member that was forgotten, is inactive, and was sent by another (E11)", () => {
+Deno.test("merge: a signed state blocks a member only if it was forgotten, is inactive, and another member sent the state (E11)", () => {
   const blocked = (isKnown: boolean, isActive: boolean, peerId: string) => {
     const clock = new TestClock();
     const { n, say } = makeSigned(clock);
@@ -220,7 +220,7 @@ Deno.test("disseminate: sends the signed part of its own state, and the rest onc
   assertEquals([sent().deltas, sent().partial], [[], false]);
 });
 
-Deno.test("disseminate: sends signed state again where the peer reports that it lacks it (E4, E5)", () => {
+Deno.test("disseminate: sends signed state again if the peer reports that it lacks the state (E4, E5)", () => {
   const clock = new TestClock();
   const { a, b, sign, sent } = makeSigningPair(clock);
   set(a, "k", 1, clock);
@@ -246,7 +246,7 @@ Deno.test("disseminate: sends the whole signed state after a tombstone was dropp
   assertEquals(sent().deltas, ["four: reset 3,4"]);
 });
 
-Deno.test("disseminate: reports no settled version where members sign, nor where there is none (E8, L4)", () => {
+Deno.test("disseminate: reports no settled version if members sign, or if no version is settled (E8, L4)", () => {
   const clock = new TestClock();
   const { a, sign, sent } = makeSigningPair(clock);
   const [plain] = makePair(clock);
@@ -289,7 +289,7 @@ Deno.test("EngineView.isOutlived: an incarnation whose proof fits the largest me
   }
 });
 
-Deno.test("EngineView.isOutlived: a stored later incarnation counts; where members sign, only if it can be proved (E1)", () => {
+Deno.test("EngineView.isOutlived: is true for a stored later incarnation; where members sign, only if it can be proved (E1)", () => {
   const cases = [[false, undefined, true], [true, "proof", true], [true, undefined, false]] as const;
   for (const [signs, proof, isOutlived] of cases) {
     const clock = new TestClock();

@@ -42,7 +42,7 @@ function nextKeysOfG(engine: Engine, peerId: string): string[] | undefined {
   return engine.disseminate(peerId).delta.members.find(({ id }) => id === "g")?.entries.map(({ key }) => key);
 }
 
-Deno.test("unversioned member: its entries are merged key by key, also after missed ones", () => {
+Deno.test("unversioned member: its entries are merged key by key, even after missed entries", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   sendStateOfG(a, "g", [entry("x", 7, "new")], clock);
@@ -70,7 +70,7 @@ Deno.test("unversioned member: an equal number with another value is a conflict 
   assertEquals(eventsOf(a).of("ConflictDetected").map(({ reason }) => reason), ["value"]);
 });
 
-Deno.test("unversioned member: a late entry is passed on, although a higher number was passed on before", () => {
+Deno.test("unversioned member: a late entry with a lower number is passed on, although an entry with a higher number was passed on before", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
   sendStateOfG(a, "g", [entry("x", 7, 1)], clock);
@@ -94,7 +94,7 @@ Deno.test("unversioned member: its entries are sent again until they are acknowl
   assertEquals(nextKeysOfG(a, "b"), undefined);
 });
 
-Deno.test("unversioned member: an acknowledgement counts for the sent entries, not for later ones (E5)", () => {
+Deno.test("unversioned member: an acknowledgement counts for the sent entries, not for later entries (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
   sendStateOfG(a, "g", [entry("x", 7, 1)], clock);
@@ -107,7 +107,7 @@ Deno.test("unversioned member: an acknowledgement counts for the sent entries, n
   assertEquals(nextKeysOfG(a, "b"), ["y"]);
 });
 
-Deno.test("unversioned member: its entries are not sent back to their sender, and missing ones are sent", () => {
+Deno.test("unversioned member: its entries are not sent back to their sender, but the entries that the sender lacks are", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   sendStateOfG(a, "b", [entry("x", 7, 1)], clock);
@@ -119,7 +119,7 @@ Deno.test("unversioned member: its entries are not sent back to their sender, an
   assertEquals(nextKeysOfG(a, "b"), undefined);
 });
 
-Deno.test("unversioned member: a peer that sends an earlier entry lacks the later one, whatever it acknowledged", () => {
+Deno.test("unversioned member: a peer that sends an earlier entry is sent the later entry, whatever it acknowledged", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
   sendStateOfG(a, "g", [entry("w", 1, 1), entry("x", 9, 2)], clock);
@@ -136,7 +136,7 @@ Deno.test("unversioned member: its own entries are never sent to it (E1)", () =>
   assertEquals([nextKeysOfG(a, "g"), a.view.footprint.pending], [undefined, 0]);
 });
 
-Deno.test("unversioned member: two peers with different parts of its state notice that, and both get all (E12)", () => {
+Deno.test("unversioned member: two peers with different parts of its state notice the difference, and both get all entries (E12)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
   // Each takes the other as up to date, as after dropped memories.
@@ -156,7 +156,7 @@ Deno.test("unversioned member: two peers with different parts of its state notic
   assertEquals(a.view.digest, b.view.digest);
 });
 
-Deno.test("unversioned member: a whole state removes no entry that it omits (E8)", () => {
+Deno.test("unversioned member: a reset removes no entry that it omits (E8)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   sendStateOfG(a, "g", [entry("x", 7, 1)], clock);
@@ -164,7 +164,7 @@ Deno.test("unversioned member: a whole state removes no entry that it omits (E8)
   assertEquals(a.view.entriesOf("g").map(({ key }) => key), ["x", "y"]);
 });
 
-Deno.test("unversioned member: an entry without a value deletes, and is kept as long as the member (E8)", () => {
+Deno.test("unversioned member: an entry without a value deletes the key, and is kept as long as the member (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
   sendStateOfG(a, "g", [entry("x", 7, 1), entry("y", 8, 1)], clock);
@@ -179,7 +179,7 @@ Deno.test("unversioned member: an entry without a value deletes, and is kept as 
   assertEquals(b.view.entriesOf("g"), []);
 });
 
-Deno.test("unversioned member: a newer heartbeat is a sign of life by any way (E9)", () => {
+Deno.test("unversioned member: a newer heartbeat is a sign of life, also through a relay (E9)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   const live = (number: number, by: string) => {
@@ -198,7 +198,7 @@ Deno.test("unversioned member: a newer heartbeat is a sign of life by any way (E
   assertEquals(a.view.blockedMember("g"), undefined);
 });
 
-Deno.test("unversioned member: a blocked one's state is passed on without its heartbeat (E10)", () => {
+Deno.test("unversioned member: the state of a blocked unversioned member is passed on without its heartbeat (E10)", () => {
   const clock = new TestClock();
   const [a, b] = makeMixed(clock);
   sendStateOfG(a, "g", [heartbeat(1), entry("x", 2, 1)], clock);
@@ -299,7 +299,7 @@ Deno.test("merge: neither another entry nor a deleted heartbeat counts as a hear
   assertEquals(a.view.blockedMember("g")?.reason, "expired");
 });
 
-Deno.test("merge: refuses entries over the limits of an unversioned member, and takes replacements (E7)", () => {
+Deno.test("merge: refuses entries of an unversioned member over the limits, and takes replacements (E7)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock, { maxKeysPerMember: 2 });
   const keys = (...numbers: number[]) => numbers.map((number) => entry(`k${number}`, number, 1));
@@ -319,7 +319,7 @@ Deno.test("merge: refuses an unversioned member's state that fits no message, be
   assertEquals([deliver(a, "b", large, clock).size, a.view.versionOf("g")], [1, undefined]);
 });
 
-Deno.test("merge: a peer without room for an unversioned member is offered it ever less often (E7)", () => {
+Deno.test("merge: a peer without room for an unversioned member's state is offered the state ever less often (E7)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   const full = makeEngine("b", clock, { settings: { maxKeysPerMember: 2 } });

@@ -57,7 +57,7 @@ function bring(engine: Engine, id: string, count: number, clock: TestClock): voi
   deliver(engine, "relay", memberDelta(id, EARLIER, entries, { count }), clock);
 }
 
-Deno.test("disseminate: sends an unversioned peer the own count as an entry, though nothing else changed (L1)", () => {
+Deno.test("disseminate: sends an unversioned peer this member's count as an entry, even if nothing else changed (L1)", () => {
   const clock = new TestClock();
   const a = makeWithGo([], clock);
   for (let interval = 1; interval <= 4; interval++) {
@@ -94,7 +94,7 @@ Deno.test("disseminate: sends an unversioned peer the statistics under the count
   assertEquals(heartbeatsToGo(late), {});
 });
 
-Deno.test("disseminate: sends an unversioned peer the counts of others by round-robin, as many as have slots (L1)", () => {
+Deno.test("disseminate: sends an unversioned peer the counts of others by round-robin, as many as there are slots (L1)", () => {
   const clock = new TestClock();
   const ids = Array.from({ length: 20 }, (_, index) => `m${index}`);
   const a = makeWithGo(ids, clock, { settings: { gossipMaxSend: 5 } });
@@ -176,7 +176,7 @@ Deno.test("disseminate: the heartbeats in a message do not count as acknowledged
   assertEquals(a.disseminate("g").sent.members.size, 1);
 });
 
-Deno.test("disseminate: a peer with incarnations gets statistics as entries when they change, and counts beside (L1)", () => {
+Deno.test("disseminate: a peer with incarnations gets statistics as entries when they change, and counts beside them (L1)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "m"], clock);
   handshake(a, b!, clock);
@@ -190,7 +190,7 @@ Deno.test("disseminate: a peer with incarnations gets statistics as entries when
   assertEquals(a.disseminate("b").delta.members, []);
 });
 
-Deno.test("push: sends an unversioned peer the statistics under the count, and none of a blocked member (L1, E10)", () => {
+Deno.test("push: sends an unversioned peer the statistics under the count, and no statistics of a blocked member (L1, E10)", () => {
   const clock = new TestClock();
   const a = makeWithGo(["m", "n", "o"], clock);
   for (let times = 0; times < 20; times++) set(a, "k", times, clock);
@@ -208,7 +208,7 @@ Deno.test("push: sends an unversioned peer the statistics under the count, and n
   ]);
 });
 
-Deno.test("push: to a peer with incarnations an unversioned member's heartbeat goes as an entry, and none if it is blocked (E10)", () => {
+Deno.test("push: sends an unversioned member's heartbeat as an entry to a peer with incarnations, and no heartbeat if it is blocked (E10)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "g"], clock);
   handshake(a, b!, clock);
@@ -220,7 +220,7 @@ Deno.test("push: to a peer with incarnations an unversioned member's heartbeat g
   assertEquals(members.map(({ entries }) => entries.map(({ key }) => key)), [["x"]]);
 });
 
-Deno.test("applyIncoming: an unversioned member's heartbeat is a count, and no change while its statistics are equal (L1)", () => {
+Deno.test("applyIncoming: an unversioned member's heartbeat is a count, and no change if its statistics are equal (L1)", () => {
   const clock = new TestClock();
   const a = makeWithGo([], clock);
   deliver(a, "g", memberDelta("g", NO_INCARNATION, [entry("x", 1, 1), heartbeat(2)]), clock);
@@ -262,7 +262,7 @@ function makeWithUpToDateGo(clock: TestClock): Engine {
   return engine;
 }
 
-Deno.test("unversioned peer: gets all state again when the topology changes, because it may have purged some", () => {
+Deno.test("unversioned peer: is sent all state again when the topology changes, because it may have purged state", () => {
   const clock = new TestClock();
   const a = makeWithUpToDateGo(clock);
   note(a, a.setTopology({ members: ["a", "b", "g", "c"], blocked: [] }, clock.now));
@@ -276,7 +276,7 @@ function topologyOfGo(number: number) {
   return memberDelta("g", NO_INCARNATION, [{ ...entry("topology", number, 1), type: TYPE.topology }]);
 }
 
-Deno.test("unversioned peer: is sent all again when it reports that its own topology changed", () => {
+Deno.test("unversioned peer: is sent all state again when it reports that its own topology changed", () => {
   const clock = new TestClock();
   const a = makeWithUpToDateGo(clock);
   deliver(a, "g", topologyOfGo(5), clock);
@@ -287,7 +287,7 @@ Deno.test("unversioned peer: is sent all again when it reports that its own topo
   assertEquals(keysToGo(a), {});
 });
 
-Deno.test("unversioned peer: is sent all again when another peer reports that its topology changed", () => {
+Deno.test("unversioned peer: is sent all state again when another peer reports that its topology changed", () => {
   const clock = new TestClock();
   const a = makeWithUpToDateGo(clock);
   deliver(a, "b", topologyOfGo(5), clock);
@@ -310,7 +310,7 @@ Deno.test("unversioned peer: an acknowledgement of state from before its topolog
   assertEquals(keysToGo(a), { a: ["k", "later"], b: ["k"] });
 });
 
-Deno.test("unversioned peer: is sent all again when its id leaves the topology and reappears", () => {
+Deno.test("unversioned peer: is sent all state again when its id leaves the topology and reappears", () => {
   const clock = new TestClock();
   const a = makeWithUpToDateGo(clock);
   note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));

@@ -38,7 +38,7 @@ Deno.test("EngineView: no query changes what the engine sends or emits afterward
   assertEquals(run({ asks: true }), run({ asks: false }));
 });
 
-Deno.test("EngineView: peerKnowledge counts what an active peer has not acknowledged", () => {
+Deno.test("EngineView.peerKnowledge: counts the entries that an active peer has not acknowledged", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b"], clock);
   settle([a, b!], { clock });

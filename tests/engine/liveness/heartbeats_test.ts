@@ -69,7 +69,7 @@ class Setup {
   }
 }
 
-Deno.test("Heartbeats.applyOwnCount: a newer count proves that its owner is alive, a repeated or older one does not (E9)", () => {
+Deno.test("Heartbeats.applyOwnCount: a newer count proves that its owner is alive; a repeated or older count does not (E9)", () => {
   const setup = new Setup(["b"]);
   for (const count of [5, 5, 3]) setup.heartbeats.applyOwnCount("b", count, setup.now);
   assertEquals([setup.countOf("b"), setup.alive], [5, ["b"]]);
@@ -92,7 +92,7 @@ Deno.test("Heartbeats.applyOwnCount: a member without a count or without stored 
   assertEquals([setup.alive, setup.countOf("self")], [["b", "unknown"], 1]);
 });
 
-Deno.test("Heartbeats.applyCount: takes a higher count, and none of this member (L1)", () => {
+Deno.test("Heartbeats.applyCount: takes a higher count of another member, and no count of this member (L1)", () => {
   const setup = new Setup(["b"]);
   setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
   setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
@@ -101,7 +101,7 @@ Deno.test("Heartbeats.applyCount: takes a higher count, and none of this member 
   assertEquals([setup.countOf("b"), setup.countOf("self"), setup.alive], [4, 1, ["b"]]);
 });
 
-Deno.test("Heartbeats.applyCount: takes no count that a message cannot carry, nor one step above such a count (L1)", () => {
+Deno.test("Heartbeats.applyCount: takes no count above the greatest number of a message, and no digit that would exceed it (L1)", () => {
   const setup = new Setup(["b", "c"]);
   setup.heartbeats.applyCount(setup.of("b"), MAX_NUMBER + 1, setup.now);
   assertEquals(setup.countOf("b"), 0);
@@ -112,7 +112,7 @@ Deno.test("Heartbeats.applyCount: takes no count that a message cannot carry, no
   assert(setup.countOf("b") <= MAX_NUMBER, `${setup.countOf("b")}`);
 });
 
-Deno.test("Heartbeats.applyCount: a newer count restarts the wait of a suspicion, an equal one does not (C4)", () => {
+Deno.test("Heartbeats.applyCount: a newer count restarts the wait of a suspicion; an equal count does not (C4)", () => {
   const setup = new Setup(["b"]);
   setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
   setup.suspicions.add("b", 0);
@@ -133,7 +133,7 @@ Deno.test("Heartbeats.observe: counts are emitted only if they are observed (R6.
   assertEquals(setup.events.map((event) => event.type === "GossipUpdate" && event.sequenceNumber), [5]);
 });
 
-Deno.test("Heartbeats.takeLiveness: sends no vector where two members are all, and no more than 70 in an expiration (L2)", () => {
+Deno.test("Heartbeats.takeLiveness: sends no vector in a cluster of two members, and at most 70 vectors in an expiration (L2)", () => {
   assertEquals(new Setup(["b"]).send(), { count: 1 });
   const setup = new Setup(["b", "c"]);
   let vectors = 0;
@@ -141,7 +141,7 @@ Deno.test("Heartbeats.takeLiveness: sends no vector where two members are all, a
   assertEquals(vectors, 69);
 });
 
-Deno.test("Heartbeats.takeLiveness: digits need no names for a peer with the same incarnations, and tags for another (L2)", () => {
+Deno.test("Heartbeats.takeLiveness: sends digits without names to a peer with the same incarnations, and with tags to another peer (L2)", () => {
   const setup = new Setup(["b", "c"]);
   setup.heartbeats.applyCount(setup.of("b"), 9, setup.now);
   assertEquals(setup.send().vector, {
@@ -154,7 +154,7 @@ Deno.test("Heartbeats.takeLiveness: digits need no names for a peer with the sam
   assertEquals(setup.send({ peerIncarnations: "other" }).vector, { stride: STRIDE, counts: tagged });
 });
 
-Deno.test("Heartbeats.takeLiveness: a vector without room for all continues where the last one ended (L2)", () => {
+Deno.test("Heartbeats.takeLiveness: a vector without room for all members continues where the last vector ended (L2)", () => {
   const setup = new Setup(["b", "c", "d"]);
   for (const id of ["b", "c", "d"]) setup.heartbeats.applyCount(setup.of(id), 2, setup.now);
   const named: string[] = [];
@@ -168,7 +168,7 @@ Deno.test("Heartbeats.takeLiveness: a vector without room for all continues wher
   assertEquals(named, ["b", "c", "d", "self"]);
 });
 
-Deno.test("Heartbeats.takeLiveness: sends no count from before a suspension, except its own (L3)", () => {
+Deno.test("Heartbeats.takeLiveness: sends no count from before a suspension, except the member's own count (L3)", () => {
   const setup = new Setup(["b", "c"]);
   setup.heartbeats.applyCount(setup.of("b"), 2, setup.now);
   setup.heartbeats.tick(setup.now);

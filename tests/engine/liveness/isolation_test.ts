@@ -60,7 +60,7 @@ Deno.test("isolation: a member that hears no other for a third of the expiration
   assertEquals(isolationEvents(a), ["Isolated"]);
 });
 
-Deno.test("isolation: an isolated member reports neither consensus nor confirmed until it hears another (L5, E13)", () => {
+Deno.test("isolation: an isolated member reports neither consensus nor confirmed until it hears another member (L5, E13)", () => {
   const clock = new TestClock();
   const [a, b] = confirmedPair(clock);
   note(a, a.addCheck("check", "k", (value) => JSON.stringify(value)));
@@ -87,7 +87,7 @@ Deno.test("isolation: a member that has blocked all others as expired stays isol
   assertEquals([a.view.isIsolated, isolationEvents(a)], [false, ["Isolated", "Rejoined"]]);
 });
 
-Deno.test("isolation: a member that was heard counts from that time (L5)", () => {
+Deno.test("isolation: each message of another member restarts the wait for isolation (L5)", () => {
   const clock = new TestClock();
   const [a, b] = confirmedPair(clock);
   for (let time = 0; time < 5; time++) {
@@ -105,7 +105,7 @@ Deno.test("isolation: a member that is alone is not isolated (L5)", () => {
   assertEquals([a.view.isIsolated, isolationEvents(a), a.view.phase], [false, [], "confirmed"]);
 });
 
-Deno.test("isolation: a member whose others all left or crashed is not isolated (L5)", () => {
+Deno.test("isolation: a member is not isolated after all other members left or crashed (L5)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   for (const other of [b!, c!]) handshake(a, other, clock);
@@ -121,7 +121,7 @@ Deno.test("isolation: a member whose others all left or crashed is not isolated 
   assertEquals([a.view.isIsolated, isolationEvents(a), a.view.phase], [false, [], "confirmed"]);
 });
 
-Deno.test("isolation: a block as crashed of the last other ends it (L5)", () => {
+Deno.test("isolation: ends when the last other member is blocked as crashed (L5)", () => {
   const clock = new TestClock();
   const [a] = confirmedPair(clock);
   passSilently(a, clock, ISOLATED_AFTER_MS + SETTINGS.gossipInterval);
@@ -146,7 +146,7 @@ Deno.test("isolation: the time in which this process stood still does not count 
   assertEquals(isolationEvents(a), ["Isolated"]);
 });
 
-Deno.test("isolation: a message between a suspension and the next tick does not delay it (L5)", () => {
+Deno.test("isolation: a message between a suspension and the next tick does not delay isolation (L5)", () => {
   const clock = new TestClock();
   const [a, b] = confirmedPair(clock);
   clock.advance(3_600_000);

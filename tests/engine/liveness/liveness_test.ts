@@ -78,7 +78,7 @@ function digitOf(vector: LivenessVector, holder: Engine, id: string): number {
   return -1;
 }
 
-Deno.test("countHeartbeat: raises the own count by one an interval, and no other member raises it (L1)", () => {
+Deno.test("countHeartbeat: raises the member's own count by one at each interval, and no other member raises it (L1)", () => {
   const clock = new TestClock();
   const [a, b] = makeAgreeing(["a", "b", "c"], clock);
   for (let interval = 2; interval <= 5; interval++) {
@@ -123,7 +123,7 @@ Deno.test("liveness: members with different active members name each other by ta
   assertEquals(countOf(b!, "c"), 10);
 });
 
-Deno.test("liveness: a count of a member whose tag another shares is not sent (L2)", () => {
+Deno.test("liveness: the count of a member is not sent if another member has the same tag (L2)", () => {
   const clock = new TestClock();
   const byTag = new Map<string, string>();
   let pair: string[] | undefined;
@@ -209,7 +209,7 @@ Deno.test("liveness: a relay with lower counts changes nothing, also across the 
   }
 });
 
-Deno.test("liveness: after a suspension, sends an old count only once it was heard again (L3)", () => {
+Deno.test("liveness: after a suspension, a member sends another member's count only after it heard that member again (L3)", () => {
   for (const shownBy of ["both clocks", "the wall clock"] as const) {
     const clock = new TestClock();
     const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
@@ -288,7 +288,7 @@ Deno.test("liveness: a later incarnation begins at 0, and counts of the earlier 
   assertEquals(countOf(a!, "c"), 300);
 });
 
-Deno.test("liveness: a false count is corrected by its owner's own message, and not passed on (L1)", () => {
+Deno.test("liveness: the owner's own message corrects a false count, and the false count is not passed on (L1)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeAgreeing(["a", "b", "c"], clock);
   count(c!, 100, clock);
@@ -398,7 +398,7 @@ Deno.test("liveness: where members sign, only a member's own message raises its 
   assertEquals(countOf(a!, "c"), 5);
 });
 
-Deno.test("observeHeartbeats: emits events of counts for observers only, with the count as their number (R6.1)", () => {
+Deno.test("observeHeartbeats: emits heartbeat updates for observers only, with the count as sequence number (R6.1)", () => {
   const clock = new TestClock();
   const [a, , c] = makeAgreeing(["a", "b", "c"], clock);
   const seen = () =>

@@ -92,7 +92,7 @@ Deno.test("Suspicions: a member that is not active is not suspected, and its sus
   assertEquals(events, ["MemberSuspected", "MemberSuspected", "SuspicionEnded"]);
 });
 
-Deno.test("Engine.confirmCrash: blocks a suspect after the wait, with one event each (C2, C3)", () => {
+Deno.test("Engine.confirmCrash: blocks a suspect after the wait, with one event for the suspicion and one for the block (C2, C3)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   suspect(a, "b", clock);
@@ -126,7 +126,7 @@ Deno.test("Engine.suspect: suspects only active members (C2)", () => {
   assertEquals(a.view.blockedMember("c")?.reason, "topology");
 });
 
-Deno.test("Engine.applyCount: a newer count restarts the wait, an equal or older one does not (C4)", () => {
+Deno.test("Engine.applyCount: a newer count restarts the wait; an equal or older count does not (C4)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (let interval = 0; interval < 5; interval++) note(b, b.countHeartbeat({}, clock.now));

@@ -13,7 +13,7 @@ Deno.test("block list: a block has the member, the reason and the wall-clock tim
   assertEquals(list.ids(), ["a", "b"]);
 });
 
-Deno.test("block list: a graver reason replaces another, and no member is blocked twice (R10.4, E10)", () => {
+Deno.test("block list: a graver reason replaces a lesser reason, and no member is blocked twice (R10.4, E10)", () => {
   const reasons: BlockReason[] = ["expired", "left", "topology"];
   for (const [first, before] of reasons.entries()) {
     for (const [second, reason] of reasons.entries()) {
@@ -36,12 +36,12 @@ Deno.test("BlockList.block: `crashed` and `expired` weigh the same, and less tha
   }
 });
 
-Deno.test("endsWithProofOfLife: proof of life ends a block for silence, and no other (E10)", () => {
+Deno.test("endsWithProofOfLife: proof of life ends a block for silence, and no other block (E10)", () => {
   const reasons = ["crashed", "expired", "left", "topology", undefined] as const;
   assertEquals(reasons.map(endsWithProofOfLife), [true, true, false, false, false]);
 });
 
-Deno.test("BlockList.expired: counts the members that are blocked as expired, and no others (E10)", () => {
+Deno.test("BlockList.expired: counts the members that are blocked as expired, and no other members (E10)", () => {
   const list = new BlockList(60_000);
   const steps = [
     () => list.block("a", "expired", at(1)),
@@ -76,7 +76,7 @@ Deno.test("block list: a freed member is not blocked, and can be blocked again (
   assertEquals(list.get("a"), { id: "a", reason: "expired", sinceMs: 1_000_009 });
 });
 
-Deno.test("block list: only a member blocked as expired is probed, once an interval, after one interval (E10)", () => {
+Deno.test("block list: only a member blocked as expired is probed, at every interval after the block (E10)", () => {
   const list = new BlockList(1_000);
   list.block("left", "left", at(0));
   list.block("topology", "topology", at(0));
@@ -108,7 +108,7 @@ Deno.test("block list: with an interval of Infinity no member is probed, as in p
   assertEquals(list.takeDueProbes(Number.MAX_SAFE_INTEGER), []);
 });
 
-Deno.test("block list: a check for probes looks at no member while none is due (E6)", () => {
+Deno.test("block list: a check for probes looks at no member while no probe is due (E6)", () => {
   const list = new BlockList(1_000);
   for (let each = 0; each < 100; each++) list.block(`m${each}`, "expired", at(0));
   for (let each = 0; each < 100 / 16; each++) list.takeDueProbes(1_000);

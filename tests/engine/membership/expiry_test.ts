@@ -143,7 +143,7 @@ Deno.test("block: an expired member's own handshake frees it (E10)", () => {
   assertEquals(blockedAt(a), {});
 });
 
-Deno.test("block: only a later incarnation frees a member that left, no handshake or heartbeat of the same one (E10)", () => {
+Deno.test("block: only a later incarnation frees a member that left; a handshake or heartbeat of the same incarnation does not (E10)", () => {
   const clock = new TestClock();
   const [a, b] = makePairWithHeartbeats(clock);
   note(b, b.leave(clock.now));
@@ -328,7 +328,7 @@ Deno.test("self-block: is forgotten with the peer, and emits an event again when
   assertEquals(countEvents(), 1);
 });
 
-Deno.test("merge: a later incarnation frees a member, a reset of the same one does not (E10)", () => {
+Deno.test("merge: a later incarnation frees a member; a reset of the same incarnation does not (E10)", () => {
   const clock = new TestClock();
   const [a] = makePairWithHeartbeats(clock);
   deliver(a, "someone", memberDelta("b", EARLIER, [entry("k", 1, 1), entry("l", 2, 1)]), clock);
@@ -342,7 +342,7 @@ Deno.test("merge: a later incarnation frees a member, a reset of the same one do
   assertEquals([a.view.incarnationOf("b"), blockedAt(a)], [later, {}]);
 });
 
-Deno.test("merge: a later incarnation frees a member that left and was forgotten, the same one does not (E10, E11)", () => {
+Deno.test("merge: a later incarnation frees a member that left and was forgotten; the same incarnation does not (E10, E11)", () => {
   const clock = new TestClock();
   const [a] = makePairWithHeartbeats(clock);
   const { incarnation, number } = a.view.versionOf("b")!;
@@ -362,7 +362,7 @@ Deno.test("merge: a later incarnation frees a member that left and was forgotten
   assertEquals([a.view.incarnationOf("b"), blockedAt(a)], [later, {}]);
 });
 
-Deno.test("merge: a later incarnation frees a member that left, also where no memory of it remains (E10, E11)", () => {
+Deno.test("merge: a later incarnation frees a member that left, even if no memory of it remains (E10, E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { ...SETTINGS, maxMembers: 2 } });
   deliver(a, "b", memberDelta("b", EARLIER, [entry(GRACEFULLY_LEFT_KEY, 1, {})]), clock);
@@ -376,7 +376,7 @@ Deno.test("merge: a later incarnation frees a member that left, also where no me
   assertEquals(a.view.blockedMember("b"), undefined);
 });
 
-Deno.test("merge: the owner of a forgotten member's earlier incarnation learns of the later one (E1, E11)", () => {
+Deno.test("merge: a process in the earlier incarnation of a forgotten member learns of the later incarnation (E1, E11)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock, { settings: SETTINGS });
   const later = incarnationAbove(EARLIER, clock.wallMs, 0.5);
@@ -398,7 +398,7 @@ Deno.test("merge: a forgotten member is not blocked when its state arrives again
   assertEquals([a.view.versionOf("x")?.number, a.view.blockedMember("x")], [2, undefined]);
 });
 
-Deno.test("disseminate: missing state of a departed member is no repair, and no wait needs it (E11)", () => {
+Deno.test("disseminate: state of a departed member that a peer lacks is first no repair, and then not pending (E11)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { ...SETTINGS, departedRetention: 4_000 } });
   deliver(a, "someone", memberDelta("x", EARLIER, [entry("k", 1, 1)]), clock);

@@ -45,7 +45,7 @@ function newcomer(
   return { n, c, clock };
 }
 
-Deno.test("membership: a newcomer blocks a member that its peer has blocked, so that no wait includes a dead one (E10)", () => {
+Deno.test("membership: a newcomer blocks a member that its peer has blocked, so that no wait includes a dead member (E10)", () => {
   const { n, c, clock } = newcomer({ expired: true });
   assertEquals(n.view.blockedMember("c")?.reason, "expired");
   assertEquals([...n.view.activeIds()].sort(), ["a", "n"]);
@@ -57,19 +57,19 @@ Deno.test("membership: a newcomer blocks a member that its peer has blocked, so 
   assertEquals([...n.view.activeIds()].sort(), ["a", "c", "n"]);
 });
 
-Deno.test("membership: a newcomer does not block by hearsay what no handshake with it could free (E10)", () => {
+Deno.test("membership: a newcomer does not block by hearsay a member that it could not free by a handshake (E10)", () => {
   const { n } = newcomer({ expired: true, unreachable: new Set(["c"]) });
   assertEquals(n.view.blockedMember("c"), undefined);
   assertEquals([...n.view.activeIds()].sort(), ["a", "c", "n"]);
 });
 
-Deno.test("membership: a newcomer takes a member as active that its peer takes as active (E10)", () => {
+Deno.test("membership: a newcomer treats a member as active if its peer does (E10)", () => {
   const { n } = newcomer({ expired: false });
   assertEquals([...n.view.activeIds()].sort(), ["a", "c", "n"]);
   assertEquals(eventsOf(n).of("MemberBlocked"), []);
 });
 
-Deno.test("membership: a relay whose discovery has not named a member yet passes its count on (E10)", () => {
+Deno.test("membership: a relay passes on the count of a member that its discovery has not named yet (E10)", () => {
   const clock = new TestClock();
   const [a, c, n] = [member("a", clock), member("c", clock), member("n", clock)];
   for (const other of [c, n]) {
@@ -85,7 +85,7 @@ Deno.test("membership: a relay whose discovery has not named a member yet passes
   assertEquals([...n.view.activeIds()].sort(), ["a", "c", "n"]);
 });
 
-Deno.test("membership: a member that is removed to make a place does not expire later, and is forgotten once (E11, E15)", () => {
+Deno.test("membership: a member that is removed to make room does not expire later, and is forgotten once (E11, E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxMembers: 4 });
   hearsay(a, "active", 1, clock);
@@ -101,7 +101,7 @@ Deno.test("membership: a member that is removed to make a place does not expire 
   assertEquals(eventsOf(a).of("MemberBlocked"), []);
 });
 
-Deno.test("membership: a failed member of a fixed topology that makes place for another stays a blocked member (E10, E15)", () => {
+Deno.test("membership: a failed member of a fixed topology that makes room for another member stays blocked (E10, E15)", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock, { settings: { maxMembers: 3 } });
   follow(a, ["a", "b", "c"], clock);

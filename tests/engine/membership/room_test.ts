@@ -35,7 +35,7 @@ function costOf(value: JsonValue): number {
 
 const brackets = (count: number): JsonValue => Array.from({ length: count }, () => []);
 
-Deno.test("room: counts what is held of others, and follows each change to the byte (E15)", () => {
+Deno.test("room: counts the stored state of other members, and follows each change to the byte (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock);
   set(a, "own", "x".repeat(1_000), clock);
@@ -67,7 +67,7 @@ Deno.test("room: hearsay above maxHeldBytes is refused, and takes nothing from s
   assertEquals([a.view.room.dropped, a.view.room.refused], [0, 1]);
 });
 
-Deno.test("room: of hearsay the largest goes for what is smaller, and does not come back for it (E15)", () => {
+Deno.test("room: the largest state known by hearsay is dropped for smaller states, and does not replace them later (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxHeldBytes: 2 * MIB });
   for (let index = 0; index < 74; index++) hearsay(a, `i${index}`, brackets(5_700), clock);
@@ -89,7 +89,7 @@ Deno.test("room: of hearsay the largest goes for what is smaller, and does not c
   assertEquals([a.view.room.dropped, idsOf(a).filter((id) => id.startsWith("h")).length], [after, 3]);
 });
 
-Deno.test("room: a member that shook hands takes the place of hearsay, however small, and keeps it (E15)", () => {
+Deno.test("room: the state of a member that shook hands replaces state known by hearsay of any size, and stays (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxHeldBytes: 2 * MIB });
   meet(a, "b", 1, clock);
@@ -108,7 +108,7 @@ Deno.test("room: a member that shook hands takes the place of hearsay, however s
   assertEquals([valueOf(a, "b", "k"), typeof valueOf(a, "c", "k")], [1, "string"]);
 });
 
-Deno.test("room: ids of one insider that shook hands do not keep out a smaller state (E15)", () => {
+Deno.test("room: large states of members that shook hands are dropped for smaller states of others (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxHeldBytes: 2 * MIB });
   meet(a, "b", 1, clock);
@@ -125,7 +125,7 @@ Deno.test("room: ids of one insider that shook hands do not keep out a smaller s
   assert(a.view.activeIds().has(gone!));
 });
 
-Deno.test("room: a state that was dropped for its size rests, so that it does not come back at once (E15)", () => {
+Deno.test("room: a state that was dropped for its size is refused for 20 s if not all of it fits, so that it does not come back at once (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxHeldBytes: 2 * MIB });
   const keys = Array.from({ length: 10 }, (_, index) => entry(`k${index}`, index + 2, brackets(1_100)));
@@ -150,7 +150,7 @@ Deno.test("room: a state that was dropped for its size rests, so that it does no
   assertEquals([again(), a.view.versionOf("large")?.number], [undefined, 11]);
 });
 
-Deno.test("room: drops no more than is needed to the byte for a sixteenth of all (E15)", () => {
+Deno.test("room: drops no more state than is needed to free a sixteenth of the limit, to the byte (E15)", () => {
   const clock = new TestClock();
   const value = "x".repeat(1_000);
   const maxHeldBytes = 16 * costOf(value);
@@ -165,7 +165,7 @@ Deno.test("room: drops no more than is needed to the byte for a sixteenth of all
   ]]);
 });
 
-Deno.test("room: a state that rests is taken as soon as it finds room to the byte (E15)", () => {
+Deno.test("room: a state that was dropped for its size is merged as soon as all of it fits, to the byte (E15)", () => {
   const clock = new TestClock();
   const value = "x".repeat(1_000);
   const a = stranger("a", clock, { maxHeldBytes: 16 * costOf(value) });
@@ -178,7 +178,7 @@ Deno.test("room: a state that rests is taken as soon as it finds room to the byt
   assertEquals(valueOf(a, "large", "k"), value);
 });
 
-Deno.test("room: a state that shrinks is taken also where nothing else is (E15)", () => {
+Deno.test("room: a state that shrinks is merged even if no other state has room (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxHeldBytes: MIB });
   hearsay(a, "c", brackets(8_000), clock);
@@ -188,7 +188,7 @@ Deno.test("room: a state that shrinks is taken also where nothing else is (E15)"
   assertLess(a.view.room.bytes, full);
 });
 
-Deno.test("room: a state of many keys is taken as far as it finds room (E15)", () => {
+Deno.test("room: a state of many keys is merged up to the last key that fits (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxHeldBytes: MIB });
   const entries = Array.from({ length: 100 }, (_, index) => entry(`k${index}`, index + 1, brackets(500)));
@@ -200,7 +200,7 @@ Deno.test("room: a state of many keys is taken as far as it finds room (E15)", (
   assertLessOrEqual(a.view.room.bytes, MIB);
 });
 
-Deno.test("room: a handshake takes a place of hearsay, the newest first, and none of those that shook hands (E15)", () => {
+Deno.test("room: a handshake takes the slot of a member known by hearsay, the newest first, and of no member that shook hands (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxMembers: 6 });
   for (const id of ["old", "i1", "i2"]) hearsay(a, id, 1, clock);
@@ -226,7 +226,7 @@ Deno.test("room: a handshake takes a place of hearsay, the newest first, and non
   assertEquals(idsOf(a), ["b", "c", "d", "e", "f"]);
 });
 
-Deno.test("room: hearsay takes the place of hearsay that was not active for an expiration (E15)", () => {
+Deno.test("room: a member known by hearsay takes the slot of another that was not active for an expiration (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxMembers: 4 });
   for (const id of ["i1", "i2"]) hearsay(a, id, 1, clock);
@@ -242,7 +242,7 @@ Deno.test("room: hearsay takes the place of hearsay that was not active for an e
   assertEquals([idsOf(a), a.view.room.dropped], [["b", "new", "newer"], 2]);
 });
 
-Deno.test("room: a member that departed makes place for a handshake, after all hearsay (E15)", () => {
+Deno.test("room: a handshake takes the slot of an expired member after the slots of all members known by hearsay (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxMembers: 4 });
   for (const id of ["b", "c"]) meet(a, id, 1, clock);
@@ -266,7 +266,7 @@ Deno.test("room: a member that departed makes place for a handshake, after all h
   assertEquals(valueOf(a, "b", "k"), 1);
 });
 
-Deno.test("room: members of a topology that does not come from peers count as met (E15)", () => {
+Deno.test("room: members of a topology that does not come from peers count as members that shook hands (E15)", () => {
   const clock = new TestClock();
   const a = makeEngine("a", clock, { settings: { maxMembers: 3 } });
   hearsay(a, "i", 1, clock);
@@ -279,7 +279,7 @@ Deno.test("room: members of a topology that does not come from peers count as me
   assertEquals(idsOf(a), ["b", "c"]);
 });
 
-Deno.test("room: the first drop emits one event, and all in an expiration after it another (E15)", () => {
+Deno.test("room: the first drop emits an event, and all drops in the expiration after it emit one more (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxMembers: 11 });
   for (let index = 0; index < 10; index++) hearsay(a, `i${index}`, 1, clock);
@@ -298,7 +298,7 @@ Deno.test("room: the first drop emits one event, and all in an expiration after 
   assertEquals(emitted().length, 2);
 });
 
-Deno.test("room: the refusal of a member emits one event in an expiration, whatever arrives (E15)", () => {
+Deno.test("room: refusals of a member emit one event in an expiration, whatever arrives (E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxMembers: 2 });
   meet(a, "b", 1, clock);
@@ -313,7 +313,7 @@ Deno.test("room: the refusal of a member emits one event in an expiration, whate
   assertEquals(emitted().length, 1_025);
 });
 
-Deno.test("room: hearsay that is removed to make a place is active no more, and no repair of its state begins (E12, E15)", () => {
+Deno.test("room: a member known by hearsay that is removed to make room is no longer active, and no repair of its state begins (E12, E15)", () => {
   const clock = new TestClock();
   const a = stranger("a", clock, { maxMembers: 3 });
   const b = stranger("b", clock);

@@ -68,7 +68,7 @@ Deno.test("ChangeLog: a removed member is not listed, from any position (E6)", (
   assertEquals(idsAfter(order, 0), "");
 });
 
-Deno.test("ChangeLog: a later incarnation replaces an earlier one (E1)", () => {
+Deno.test("ChangeLog: a later incarnation replaces an earlier incarnation (E1)", () => {
   const order = orderOf("a", "b");
   const renewed = new MemberState("a", "018bcfe56801-80000000");
   order.add(renewed);
@@ -133,7 +133,7 @@ Deno.test("ChangeLog.takeRecent: returns each member that changed since the last
   assertEquals([[...recent], [...order.takeRecent()]], [["b"], ["c"]]);
 });
 
-Deno.test("ChangeLog: every member has its turn, also where others come and go (E7)", () => {
+Deno.test("ChangeLog: every member has its turn, even if others come and go (E7)", () => {
   const order = orderOf("a", "b", "c", "d");
   const turns = (from: number, count: number) =>
     Array.from({ length: count }, (_, each) => order.atSlot(from + each).id).join("");

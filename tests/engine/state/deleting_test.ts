@@ -109,7 +109,7 @@ Deno.test("tombstone: is forgotten after tombstoneRetention and not before, by e
   assertEquals(tombstones(), [0, 0]);
 });
 
-Deno.test("tombstone: forgetting it emits no event and changes no digest, so members that forgot and others agree (E8)", () => {
+Deno.test("tombstone: a forgotten tombstone emits no event and changes no digest, so that members with and without it agree (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, OPTIONS);
   set(a, "k", 1, clock);
@@ -122,7 +122,7 @@ Deno.test("tombstone: forgetting it emits no event and changes no digest, so mem
   assertEquals([a.view.digest, a.view.phase, eventsOf(a).all], [b.view.digest, "confirmed", []]);
 });
 
-Deno.test("tombstone: a member's latest entry is not forgotten, because it has the version (E8)", () => {
+Deno.test("tombstone: a tombstone that is a member's latest entry is kept, because it has the version (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, OPTIONS);
   set(a, "k", 1, clock);
@@ -171,7 +171,7 @@ Deno.test("tombstone: is kept as the latest entry despite later heartbeats, so t
   assertEquals([late.view.digest, a.view.phase], [a.view.digest, "confirmed"]);
 });
 
-Deno.test("tombstone: an endlessly set and deleted key leaves one, and a removed member leaves none (E8, E6)", () => {
+Deno.test("tombstone: a key that is set and deleted 100 times leaves one tombstone, and a removed member leaves no tombstone (E8, E6)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { departedRetention: 1_000 } });
   for (let time = 1; time <= 100; time++) {

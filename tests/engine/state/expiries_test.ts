@@ -51,7 +51,7 @@ function updates(engine: Engine, key: string): readonly string[] {
     .map(({ value, deleted, expired = false }) => deleted ? expired ? "expired" : "deleted" : `${value}`);
 }
 
-Deno.test("expiry: its owner deletes a value at the first interval after its time, and others drop it (E16)", () => {
+Deno.test("expiry: the owner deletes a value at the first interval after its end, and others drop it (E16)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   setFor(a, "k", 1, clock);
@@ -67,7 +67,7 @@ Deno.test("expiry: its owner deletes a value at the first interval after its tim
   assertEquals(a.view.digest, b.view.digest);
 });
 
-Deno.test("expiry: a holder ends the value of an owner that is gone, and all copies still agree (E16, E12)", () => {
+Deno.test("expiry: a member ends the value of an owner that is gone, and all copies still agree (E16, E12)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   setFor(a, "k", 1, clock);
@@ -87,7 +87,7 @@ Deno.test("expiry: a holder ends the value of an owner that is gone, and all cop
   assertEquals([updates(b, "k"), a.view.digest], [["1", "expired"], b.view.digest]);
 });
 
-Deno.test("expiry: a renewal begins a new time, and a set without a time keeps the value for good (E16)", () => {
+Deno.test("expiry: a renewal restarts the lifetime, and a set without a lifetime keeps the value for good (E16)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   setFor(a, "k", 1, clock);
@@ -105,7 +105,7 @@ Deno.test("expiry: a renewal begins a new time, and a set without a time keeps t
   assertEquals([valueOf(b, "a", "k"), valueOf(b, "a", "l")], [undefined, 2]);
 });
 
-Deno.test("expiry: a renewal leaves out the value for a peer that has it, also through a relay (E16)", () => {
+Deno.test("expiry: a renewal is sent without the value to a peer that has it, also through a relay (E16)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   const c = newcomer("c", [a, b], clock);
@@ -138,7 +138,7 @@ Deno.test("expiry: a renewal leaves out the value for a peer that has it, also t
   assertEquals(valueOf(b, "a", "k"), 7);
 });
 
-Deno.test("expiry: a renewal of an unknown value is not merged, and all entries are asked for (E16)", () => {
+Deno.test("expiry: a renewal of an unknown value is not merged, and the member requests all entries (E16)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "other", 1, clock);
@@ -161,7 +161,7 @@ Deno.test("expiry: a renewal of an unknown value is not merged, and all entries 
   }]);
 });
 
-Deno.test("expiry: a renewal of a value that came by no part is not taken for one of an older value (E16, E7)", () => {
+Deno.test("expiry: a renewal of a value that a partial state omitted does not renew an older value (E16, E7)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "o"], clock);
   handshake(a, b!, clock);
@@ -182,7 +182,7 @@ Deno.test("expiry: a renewal of a value that came by no part is not taken for on
   assertEquals(updates(b!, "k"), ["first", "second"]);
 });
 
-Deno.test("expiry: a value that comes after its end is never shown, whatever the fraction of the time is (E16)", () => {
+Deno.test("expiry: a value that arrives after its end is never shown, also for fractions of a millisecond (E16)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "p"], clock);
   const incarnation = incarnationAt(clock);
@@ -196,7 +196,7 @@ Deno.test("expiry: a value that comes after its end is never shown, whatever the
   assertEquals(updates(a, "k"), []);
 });
 
-Deno.test("expiry: a value whose time is over does not go on in the next incarnation of its owner (E16, E1)", () => {
+Deno.test("expiry: a value that has ended is not set in the next incarnation of its owner (E16, E1)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   setFor(a, "k", 1, clock);
@@ -218,7 +218,7 @@ Deno.test("expiry: a value whose time is over does not go on in the next incarna
   ]);
 });
 
-Deno.test("expiry: a renewal that comes twice is no conflict (E16, E3)", () => {
+Deno.test("expiry: a repeated renewal is no conflict (E16, E3)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "o", "p"], clock);
   const incarnation = incarnationAt(clock);
@@ -236,7 +236,7 @@ Deno.test("expiry: a renewal that comes twice is no conflict (E16, E3)", () => {
   assertEquals([valueOf(a, "o", "k"), a.view.versionOf("o")?.number], [1, 3]);
 });
 
-Deno.test("expiry: a renewal that comes late, after the key was deleted, asks for nothing (E16)", () => {
+Deno.test("expiry: a late renewal of a deleted key causes no request (E16)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "o", "p"], clock);
   const incarnation = incarnationAt(clock);
@@ -249,7 +249,7 @@ Deno.test("expiry: a renewal that comes late, after the key was deleted, asks fo
   assertEquals([versions.get("o"), valueOf(a, "o", "k")], [undefined, undefined]);
 });
 
-Deno.test("expiry: a shorter time in a later set counts (E16)", () => {
+Deno.test("expiry: a later set with a shorter lifetime shortens the lifetime (E16)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   setFor(a, "k", 1, clock);
@@ -260,7 +260,7 @@ Deno.test("expiry: a shorter time in a later set counts (E16)", () => {
   assertEquals(updates(b, "k"), ["2", "expired"]);
 });
 
-Deno.test("expiry: a relay sends the age, so that a newcomer ends the value when the others do (E16)", () => {
+Deno.test("expiry: a relay sends the age of a value, so that a newcomer ends it when the others do (E16)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   const c = newcomer("c", [b], clock);
@@ -278,7 +278,7 @@ Deno.test("expiry: a relay sends the age, so that a newcomer ends the value when
   assertEquals(updates(c, "k"), ["1", "expired"]);
 });
 
-Deno.test("expiry: a newcomer never reads a value whose time was over before (E16)", () => {
+Deno.test("expiry: a newcomer never reads a value that ended before (E16)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   const c = newcomer("c", [b], clock);
@@ -308,7 +308,7 @@ Deno.test("expiry: a newcomer never reads a value whose time was over before (E1
   assertEquals(updates(c, "l"), ["3", "expired"]);
 });
 
-Deno.test("expiry: a delete is an expiry only in the last second of the value (E16)", () => {
+Deno.test("expiry: a deletion is reported as an expiry only in the last second of the value (E16)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (const key of ["early", "late"]) setFor(a, key, 1, clock);
@@ -322,7 +322,7 @@ Deno.test("expiry: a delete is an expiry only in the last second of the value (E
   assertEquals([updates(b, "early"), updates(b, "late")], [["1", "deleted"], ["1", "expired"]]);
 });
 
-Deno.test("expiry: an expired value counts for no consensus (E16, E13)", () => {
+Deno.test("expiry: a member with an expired value counts as a member without a value in consensus (E16, E13)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   note(b, b.addCheck("1", "k", (value) => JSON.stringify(value)));
@@ -335,7 +335,7 @@ Deno.test("expiry: an expired value counts for no consensus (E16, E13)", () => {
   assertEquals(b.view.consensus("1").reached, false);
 });
 
-Deno.test("expiry: a new incarnation keeps the rest of the time (E16, E1)", () => {
+Deno.test("expiry: a new incarnation keeps the rest of a value's lifetime (E16, E1)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   setFor(a, "k", 1, clock);
@@ -362,7 +362,7 @@ function reset(a: Engine, b: Engine, clock: TestClock): void {
   note(b, b.applyIncoming("a", delta, clock.now));
 }
 
-Deno.test("expiry: a reset that repeats a value leaves its time as it was (E16, E8)", () => {
+Deno.test("expiry: a reset that repeats a value does not change its lifetime (E16, E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "wrong", 1, clock);
@@ -376,7 +376,7 @@ Deno.test("expiry: a reset that repeats a value leaves its time as it was (E16, 
   assertEquals(updates(b, "k"), ["1", "expired"]);
 });
 
-Deno.test("expiry: a reset that repeats a value after its time, before the next tick, emits its end once (E16, E8)", () => {
+Deno.test("expiry: a reset that repeats a value after its end, before the next tick, emits the end once (E16, E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "wrong", 1, clock);
@@ -391,7 +391,7 @@ Deno.test("expiry: a reset that repeats a value after its time, before the next 
   assertEquals(updates(b, "k"), ["1", "expired"]);
 });
 
-Deno.test("expiry: state that is dropped leaves nothing that could expire (E16, E11)", () => {
+Deno.test("expiry: dropped state leaves no entry that could expire (E16, E11)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { departedRetention: 1_000 } });
   setFor(a, "k", 1, clock);
@@ -407,7 +407,7 @@ Deno.test("expiry: state that is dropped leaves nothing that could expire (E16, 
   assertEquals(exchange(b, a, { clock }).request.members.some(({ id }) => id === "a"), false);
 });
 
-Deno.test("Expiries: takes the entries in the order of their times, and none that was removed", () => {
+Deno.test("Expiries: takes the entries in the order of their ends, and no removed entry", () => {
   const random = new Random(0.4);
   for (let size = 1; size < 40; size++) {
     const step = size % 2 === 0 ? 10 : 500;

@@ -56,7 +56,7 @@ for (const [form, json] of Object.entries(FORMS)) {
   });
 }
 
-Deno.test("heap estimate: entries that expire take less than is estimated, also if each has a time of its own (E15, E16)", () => {
+Deno.test("heap estimate: entries that expire take less than is estimated, even if each ends at another time (E15, E16)", () => {
   const count = 20_000;
   const before = heapUsed();
   const member = new MemberState("b", "018bcfe56800-1f3a9c02");
@@ -76,7 +76,7 @@ Deno.test("heap estimate: entries that expire take less than is estimated, also 
   assertEquals(expiries.takeDue(0), []);
 });
 
-Deno.test("heap estimate: what stands in a text is no structure, whatever is escaped (E15)", () => {
+Deno.test("heap estimate: brackets and escapes within a JSON string count as text, not as structure (E15)", () => {
   for (const text of ["[[[[", '"[', '\\"[', "\\", '\\\\"{{', '"', "a\\"]) {
     const plain = "x".repeat(JSON.stringify(text).length - 2);
     assertEquals(estimateOf(JSON.stringify(text)), estimateOf(JSON.stringify(plain)), text);

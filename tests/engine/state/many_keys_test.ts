@@ -68,7 +68,7 @@ function tick(engines: readonly Engine[], clock: TestClock): void {
   for (const engine of engines) note(engine, engine.tick(clock.now));
 }
 
-Deno.test("many keys: a state of 300 keys goes in parts to a peer without any, each no larger than a message (E7)", () => {
+Deno.test("many keys: a state of 300 keys is sent in parts to a peer without any key, each no larger than a message (E7)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: SMALL });
   setMany(a, 300, clock);
@@ -87,7 +87,7 @@ Deno.test("many keys: a state of 300 keys goes in parts to a peer without any, e
   assertEquals([a.view.phase, b.view.phase], ["confirmed", "confirmed"]);
 });
 
-Deno.test("many keys: a reset goes in parts, and its last part removes the deleted keys (E8)", () => {
+Deno.test("many keys: a reset is sent in parts, and its last part removes the deleted keys (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
   setMany(a, 200, clock);
@@ -147,7 +147,7 @@ Deno.test("many keys: a lost part of a reset is sent again (E5, E8)", () => {
   assertEquals(b.view.digest, a.view.digest);
 });
 
-Deno.test("many keys: a reset whose first part ends below what the peer has goes on with the next part (E5, E8)", () => {
+Deno.test("many keys: a reset continues with its next part if the first part ends below the peer's version (E5, E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
   setMany(a, 200, clock);
@@ -214,7 +214,7 @@ Deno.test("many keys: a part of a reset of an older state is refused, and answer
   assertEquals([valueOf(b, "a", "k0"), valueOf(b, "a", "k1"), valueOf(b, "a", "k2")], [undefined, 0, 0]);
 });
 
-Deno.test("many keys: a reset restarts where deletions were forgotten that its parts so far did not contain (E8)", () => {
+Deno.test("many keys: a reset restarts if deletions are forgotten that its parts so far did not contain (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { ...SMALL, tombstoneRetention: 1_000 } });
   setMany(a, 200, clock);
@@ -270,7 +270,7 @@ Deno.test("settled: a deletion is forgotten by all once all active members have 
   );
 });
 
-Deno.test("settled: two members with a deletion from its owner need no reset between them once it is forgotten (E8)", () => {
+Deno.test("settled: two members that have a deletion from its owner need no reset after they forget the deletion (E8)", () => {
   const clock = new TestClock();
   const engines = makeSettledThree(clock);
   const [a, b, c] = engines;
@@ -341,7 +341,7 @@ Deno.test("settled: a report is believed only up to the known version, and for n
   assertEquals(b.view.footprint.tombstones, 0);
 });
 
-Deno.test("settled: 100 deletions a second for an hour keep memory level, and none is refused (E8)", () => {
+Deno.test("settled: 100 deletions a second for an hour keep memory level, and no set is refused (E8)", () => {
   const clock = new TestClock();
   const engines = makeCluster(["a", "b", "c", "d"], clock, { settings: { maxKeysPerMember: 1_000 } });
   const [a] = engines as [Engine, ...Engine[]];
@@ -379,7 +379,7 @@ Deno.test("many keys: 50,000 keys can be set by default, and reach another membe
   assertEquals(valueOf(b, "a", "client-10.1.2.49999"), 49_999);
 });
 
-Deno.test("many keys: of a state over the local limit the first part is stored, and the rest is requested ever more rarely (E5)", () => {
+Deno.test("many keys: the first part of a state over the local limit is stored, and the rest is requested ever more rarely (E5)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const b = makeEngine("b", clock, { settings: { maxKeysPerMember: 16 } });
@@ -419,7 +419,7 @@ Deno.test("Engine.set: names the limit that it would exceed, and changes nothing
   assertEquals([a.view.footprint.keys, valueOf(a, "a", "one more")], [50, undefined]);
 });
 
-Deno.test("merge: a settled report makes room for the entries beside it, and also counts beside a gap (E7, E8)", () => {
+Deno.test("merge: a settled report makes room for the entries in its message, and counts even if these have a gap (E7, E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
   const merge = (entries: readonly SentEntry[], options: { after?: number; ackedByAll?: number } = {}) =>
@@ -433,7 +433,7 @@ Deno.test("merge: a settled report makes room for the entries beside it, and als
   assertEquals([a.view.footprint.tombstones, a.view.versionOf("b")?.number], [0, 8]);
 });
 
-Deno.test("disseminate: an active peer has settled entries by its owner's report, and another is sent all (E8)", () => {
+Deno.test("disseminate: an active peer counts as a holder of entries that their owner reports as settled; an inactive peer is sent all entries (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c", "x"], clock);
   note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));

@@ -27,7 +27,7 @@ function numbersOf(state: MemberState, after: number): number[] | undefined {
   return state.deltaAfter(after)?.entries.map(({ number }) => number);
 }
 
-Deno.test("delta: lists every live entry above a number, in rising order, with that number (E4)", () => {
+Deno.test("delta: lists every live entry above a number, in rising order (E4)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 3, 1), entry("a", 4, 2));
   const { entries, ...rest } = state.deltaAfter(2)!;
   assertEquals(rest, { id: "m", incarnation: INCARNATION, after: 2, reset: false });
@@ -53,7 +53,7 @@ Deno.test("MemberState: the version is the number of the last entry put (E4)", (
   assertEquals(stateOf(entry("a", 3, 1), entry("b", 8, 1)).version, 8);
 });
 
-Deno.test("MemberState: a known version is that of the nearest live entry whose change the peer has (E4)", () => {
+Deno.test("MemberState: a known version is the number of the nearest live entry whose change the peer has (E4)", () => {
   const state = stateOf(entry("a", 10, 1), entry("b", 20, 1), entry("c", 30, 1), entry("b", 40, 2));
   // Serial 2 belongs to the entry b with the number 20, which the entry with the number 40 has replaced.
   assertEquals([0, 1, 2, 3, 4, 9].map((serial) => state.ackedVersion(knownTo(serial))), [
@@ -69,7 +69,7 @@ Deno.test("MemberState: a known version is that of the nearest live entry whose 
   assertEquals(state.ackedVersion(known), 30);
 });
 
-Deno.test("MemberState: a known version is not below a floor that the peer has, so a forgotten tombstone costs no reset (E6)", () => {
+Deno.test("MemberState: a known version is not below a floor that the peer has, so that a forgotten tombstone costs no reset (E6)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), tombstone("b", 3), entry(HEARTBEAT_KEY, 4, {}));
   state.dropTombstone(state.get("b")!);
   state.put({ ...entry(HEARTBEAT_KEY, 5, {}), timestampMs: 0 }, 5);
@@ -101,7 +101,7 @@ Deno.test("MemberState: begins without entries, heartbeats and acknowledgements"
   assertEquals(size, { keys: 0, bytes: 0, sentBytes: 0, heapBytes: 0 });
 });
 
-Deno.test("MemberState.isCoveredBy: compares stored entries above a position with received ones", () => {
+Deno.test("MemberState.isCoveredBy: compares stored entries above a position with received entries", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), entry("c", 5, 1));
   const entries = (...numbers: readonly [key: string, number: number][]) =>
     numbers.map(([key, number]) => entry(key, number, 1));
@@ -113,7 +113,7 @@ Deno.test("MemberState.isCoveredBy: compares stored entries above a position wit
   assertEquals(state.isCoveredBy([], 5), true);
 });
 
-Deno.test("MemberState: of an unversioned member positions are serials, and the highest number counts (E1)", () => {
+Deno.test("MemberState: positions of an unversioned member are serials, and its highest number counts (E1)", () => {
   const state = new MemberState("m", NO_INCARNATION);
   state.put({ ...entry("a", 9, 1), timestampMs: 0 }, 1);
   state.put({ ...entry("b", 3, 1), timestampMs: 0 }, 2);
@@ -133,7 +133,7 @@ Deno.test("MemberState: of an unversioned member positions are serials, and the 
   assertEquals([state.ackedVersion(known), state.isAckedBy(known)], [3, true]);
 });
 
-Deno.test("MemberState.isAckedBy: a peer that knows the latest change has everything, and every peer has an empty state (E5)", () => {
+Deno.test("MemberState.isAckedBy: is true for a peer that knows the latest change, and for an empty state (E5)", () => {
   const empty = stateOf();
   empty.changedSerial = 5;
   assertEquals(empty.isAckedBy(knownTo(0)), true);
@@ -148,7 +148,7 @@ Deno.test("MemberState.isAckedBy: a peer that knows the latest change has everyt
   assertEquals(state.isAckedBy(known), true);
 });
 
-Deno.test("MemberState.attachSignature: a delta ends where the signature ends, and has it (E7)", () => {
+Deno.test("MemberState.attachSignature: a delta ends at the entry up to which the state is signed, and has the signature (E7)", () => {
   const state = stateOf(entry("a", 1, 1), tombstone("b", 2));
   assertEquals([state.signedUpTo, state.signature], [0, undefined]);
   const draft = state.unsignedSnapshot();
@@ -180,7 +180,7 @@ Deno.test("MemberState: a forgotten tombstone raises the floor, and a peer below
   assertEquals(numbersOf(state, 3), [4]);
 });
 
-Deno.test("MemberState.deletions: are the kept tombstones, the first deleted first (E8)", () => {
+Deno.test("MemberState.deletions: are the kept tombstones, in the order of deletion (E8)", () => {
   const state = stateOf(entry("a", 1, 1), tombstone("a", 2), tombstone("b", 3), tombstone("c", 4));
   const keys = () => [...state.deletions].map((each) => each.key);
   assertEquals([keys(), [...stateOf(entry("a", 1, 1)).deletions]], [["a", "b", "c"], []]);
@@ -190,7 +190,7 @@ Deno.test("MemberState.deletions: are the kept tombstones, the first deleted fir
   assertEquals(keys(), ["c"]);
 });
 
-Deno.test("MemberState: the floor is the highest forgotten number, in any order (E8)", () => {
+Deno.test("MemberState: the floor is the highest forgotten number, in any order of forgetting (E8)", () => {
   const state = stateOf(tombstone("a", 1), tombstone("b", 2), entry("c", 3, 1));
   state.dropTombstone(state.get("b")!);
   state.dropTombstone(state.get("a")!);
@@ -297,7 +297,7 @@ Deno.test("MemberState.sum: adds up the live entries and the last set or delete,
   assertEquals(`${statistics.sum}`, before);
 });
 
-Deno.test("MemberState.sum: follows every put, also without a read in between (E12)", () => {
+Deno.test("MemberState.sum: follows every put, even without a read between two puts (E12)", () => {
   const [asked, unasked] = [stateOf(), stateOf()];
   for (let number = 1; number <= 20; number++) {
     const each = { ...(number % 5 === 0 ? tombstone("k0", number) : entry(`k${number % 3}`, number, 1)) };
@@ -307,7 +307,7 @@ Deno.test("MemberState.sum: follows every put, also without a read in between (E
   assertEquals(`${asked.sum}`, `${unasked.sum}`);
 });
 
-Deno.test("MemberState.get: returns the value of the JSON text, and the decoded one of a packed value", () => {
+Deno.test("MemberState.get: returns the value of the JSON text, or the decoded value of packed bytes", () => {
   const packed = { typeUrl: "x/y.Z", bytes: "AA==" };
   const put = {
     ...{ key: "p", number: 2, type: TYPE.packed, timestampMs: 0 },
@@ -343,7 +343,7 @@ Deno.test("MemberState.tag: is four base64url digits of the id and the incarnati
   assertEquals(stateOf().tag, "MLSG");
 });
 
-Deno.test("MemberState: keys that change all the time leave no trail (E6)", () => {
+Deno.test("MemberState: keys that are set 1,000 times take one entry each (E6)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1));
   for (let number = 3; number < 2_000; number++) {
     state.put({ ...entry(number % 2 === 0 ? "c" : "d", number, number), timestampMs: 0 }, number);
@@ -352,7 +352,7 @@ Deno.test("MemberState: keys that change all the time leave no trail (E6)", () =
   assertEquals(state.ackedVersion(knownTo(1_997)), 2);
 });
 
-Deno.test("MemberState: one key that is set again and again leaves no trail (E6)", () => {
+Deno.test("MemberState: a key that is set repeatedly takes one entry (E6)", () => {
   const state = stateOf(entry("a", 1, 1));
   for (let number = 2; number < 1_000; number++) {
     state.put({ ...entry(HEARTBEAT_KEY, number, {}), timestampMs: 0 }, number);
@@ -374,7 +374,7 @@ Deno.test("MemberState: finds and counts few keys and many (E6)", () => {
   assertEquals([[...state.entries()], state.get("k7"), state.size.keys], [[], undefined, 0]);
 });
 
-Deno.test("MemberState.deltaAfter: is cut after an entry, and has at least one (E7)", () => {
+Deno.test("MemberState.deltaAfter: is cut after an entry, and has at least one entry (E7)", () => {
   const state = stateOf(entry("a", 1, "x"), entry("b", 2, "x"), entry("c", 3, "x"));
   const each = entryBytes(entry("a", 1, "x"));
   const counts = [0, 1, 2, 3].map((fit) => {

@@ -36,7 +36,7 @@ const VECTORS: readonly [text: string, seed0: number, seed1: number, sum64: bigi
   ["x".repeat(5000), 0xd59aef3c, 0x94e3167b, 0x9588af73caa3175dn],
 ];
 
-Deno.test("murmur3: 32 bits equal the reference with both seeds, for every length of tail and beyond ASCII (E12)", () => {
+Deno.test("murmur3: 32-bit hashes equal the reference with both seeds, for every length of tail and beyond ASCII (E12)", () => {
   for (const [text, seed0, seed1] of VECTORS) assertEquals(murmur32Pair(text, 0, 1), [seed0, seed1], text);
 });
 
@@ -46,18 +46,18 @@ Deno.test("murmur3: the results of both seeds are independent of their order (E1
   assertEquals(murmur32Pair("hello", 0, 0), [a, a]);
 });
 
-Deno.test("murmur3: 64 bits equal the reference, for every length of tail and beyond ASCII (E14)", () => {
+Deno.test("murmur3: 64-bit hashes equal the reference, for every length of tail and beyond ASCII (E14)", () => {
   for (const [text, , , sum64] of VECTORS) assertEquals(murmur64(text), sum64, text);
 });
 
-Deno.test("murmur3: a hash does not depend on the one before it (E12)", () => {
+Deno.test("murmur3: a hash does not depend on the hash before it (E12)", () => {
   const [text, seed0, seed1] = VECTORS[7]!;
   murmur32Pair("z".repeat(100_000), 0, 1);
   assertEquals(murmur32Pair(text, 0, 1), [seed0, seed1]);
   assertEquals(murmur32Pair("", 0, 1), [0, 0x514e28b7]);
 });
 
-Deno.test("topology hash: is that of the sorted and joined ids, in decimal digits (E14)", () => {
+Deno.test("topology hash: is the hash of the sorted and joined ids, in decimal digits (E14)", () => {
   const joined = murmur64("abc").toString();
   assertEquals(topologyHash(["c", "a", "b"]), joined);
   assertEquals(topologyHash(new Set(["b", "c", "a"])), joined);

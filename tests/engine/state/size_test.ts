@@ -82,7 +82,7 @@ Deno.test("size: a reported version takes the room of an id, an incarnation and 
   assertEquals(versionsBytes(new Map()), 0);
 });
 
-Deno.test("size: a delta's bytes are those of its member and of every entry (E7)", () => {
+Deno.test("size: the bytes of a delta are the sum of its member's bytes and every entry's bytes (E7)", () => {
   const entries = [entry("a", 1, "x"), tombstone("b", 2)];
   const bytes = memberBytes("m") + entryBytes(entries[0]!) + entryBytes(entries[1]!);
   assertEquals(deltaBytes(memberDelta("m", INCARNATION, entries)), bytes);
@@ -125,7 +125,7 @@ Deno.test("storedBytes: an entry counts its key, its type and its value in UTF-8
   assertEquals(held, 8 + 3 + 8 + 16);
 });
 
-Deno.test("sizeWith: an entry comes on top, or takes the place of the one before it (E7)", () => {
+Deno.test("sizeWith: adds the size of a new entry, and replaces the size of an earlier entry (E7)", () => {
   const size = { keys: 7, bytes: 1_000, sentBytes: 2_000, heapBytes: 3_000 };
   const [first, second]: readonly SentEntry[] = [entry("a", 1, "x"), entry("a", 2, "x".repeat(30))];
   assertEquals(sizeWith(size, first!), {

@@ -47,7 +47,7 @@ Deno.test("Store.sorted: finds an inactive member by its tag as long as it is st
   assertEquals(store.sorted.withTag(state.tag), undefined);
 });
 
-Deno.test("SortedMembers.withTag: finds inactive members too, and none where two share a tag (E10, L2)", () => {
+Deno.test("SortedMembers.withTag: finds inactive members too, and no member if two share a tag (E10, L2)", () => {
   const store = storeOf(["a", "b"]);
   store.deactivate("b");
   const a = store.log.get("a")!;
@@ -73,7 +73,7 @@ Deno.test("SortedMembers.encode: writes one bit for each member, and decode read
   assertEquals(sorted.encode((id) => id === "m00" || id === "m07"), "gQA");
 });
 
-Deno.test("SortedMembers.encodeAnew: changes the bit of one member, and of none that is not there (E12)", () => {
+Deno.test("SortedMembers.encodeAnew: changes the bit of a member, and no bit for an unknown id (E12)", () => {
   const { sorted } = storeOf(IDS);
   const chosen = new Set(["m00", "m07"]);
   const isIn = (id: string) => chosen.has(id);
@@ -85,7 +85,7 @@ Deno.test("SortedMembers.encodeAnew: changes the bit of one member, and of none 
   }
 });
 
-Deno.test("SortedMembers.decode: leaves out those that were read before (E12)", () => {
+Deno.test("SortedMembers.decode: leaves out members that were read before (E12)", () => {
   const { sorted } = storeOf(IDS);
   const before: number[] = [];
   const read = (...ids: string[]) => [...sorted.decode(sorted.encode((id) => ids.includes(id)), before)];

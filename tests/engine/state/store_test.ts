@@ -110,11 +110,11 @@ Deno.test("Store: an id is active, inactive or unknown, by its stored state and 
   assertEquals(sets(), [["self", "c"], [], ["c"]]);
 });
 
-Deno.test("nameOfState: is the digest and the hash of those that are active", () => {
+Deno.test("nameOfState: joins the digest and the hash of the active members", () => {
   assertEquals(nameOfState("digest", "active"), "digest/active");
 });
 
-Deno.test("Store.convergence: counts the active peers, and no others (E12)", () => {
+Deno.test("Store.convergence: counts the active peers only (E12)", () => {
   const { store } = makeStore("self", "a");
   store.convergence.set("a", { acknowledged: "state" });
   store.convergence.set("b", { acknowledged: "state" });
@@ -127,7 +127,7 @@ Deno.test("Store.convergence: counts the active peers, and no others (E12)", () 
   assertEquals(agreeing(), ["b"]);
 });
 
-Deno.test("Store.takeUnknown: returns at most so many ids, each in its turn", () => {
+Deno.test("Store.takeUnknown: returns at most the given number of ids, each in its turn", () => {
   const { store } = makeStore("a", "b", "c");
   assertEquals([store.takeUnknown(2), store.takeUnknown(2), store.takeUnknown(0)], [
     ["a", "b"],
@@ -136,7 +136,7 @@ Deno.test("Store.takeUnknown: returns at most so many ids, each in its turn", ()
   ]);
 });
 
-Deno.test("Store.peers: are the active ids without its own, whichever goes first (E6)", () => {
+Deno.test("Store.peers: are the active ids without this member's id, in any order of removals (E6)", () => {
   const { store } = makeStore("self", "a", "b", "c", "d");
   const peers = () => store.peers.toSorted();
   assertEquals(peers(), ["a", "b", "c", "d"]);
@@ -161,7 +161,7 @@ Deno.test("Store.put: emits an update for each key that is set, and for each val
   assertEquals(a.changedSerial, store.log.serial);
 });
 
-Deno.test("Store.replace: emits what differs, and keeps the times of what does not (R5.4, E8)", () => {
+Deno.test("Store.replace: emits the entries that differ, and keeps the times of the equal entries (R5.4, E8)", () => {
   const { store, updates } = makeStore("a");
   const before = store.addMember("a", INCARNATION);
   Object.assign(before, { heartbeatCount: 9 });
@@ -198,7 +198,7 @@ Deno.test("Store.replace: another number, text or type under a key is a change (
   }
 });
 
-Deno.test("Store.replace: takes a serial of its own where nothing is set (E6)", () => {
+Deno.test("Store.replace: takes a new serial even if it has no entries (E6)", () => {
   const { store } = makeStore("a");
   const before = store.addMember("a", INCARNATION);
   const { serial } = store.log;
@@ -274,7 +274,7 @@ Deno.test("Store.dropExpiredTombstones: drops deletions after the retention, but
   assertEquals([store.tombstones, a.floor, a.get("l")], [0, 3, undefined]);
 });
 
-Deno.test("Store.dropExpiredTombstones: keeps those of an unversioned member (E8)", () => {
+Deno.test("Store.dropExpiredTombstones: keeps the tombstones of an unversioned member (E8)", () => {
   const { store } = makeStore("a");
   const a = store.addMember("a", NO_INCARNATION);
   store.put(a, [tombstone("k", 5), entry("l", 9, 1)], at(100));
@@ -282,7 +282,7 @@ Deno.test("Store.dropExpiredTombstones: keeps those of an unversioned member (E8
   assertEquals([store.tombstones, a.get("k")?.number], [1, 5]);
 });
 
-Deno.test("Store.put: a key that is set again takes its deletion away (E8)", () => {
+Deno.test("Store.put: a set of a deleted key removes its tombstone (E8)", () => {
   const { store } = makeStore("a");
   const a = store.addMember("a", INCARNATION);
   for (let number = 1; number < 10; number += 2) {
@@ -293,7 +293,7 @@ Deno.test("Store.put: a key that is set again takes its deletion away (E8)", () 
   }
 });
 
-Deno.test("Store.recordAckedByAll: drops the deletions that all have acknowledged, but never a member's latest entry (E8)", () => {
+Deno.test("Store.recordAckedByAll: drops the deletions that all members have acknowledged, but never a member's latest entry (E8)", () => {
   const { store } = makeStore("a");
   const a = store.addMember("a", INCARNATION);
   store.put(a, [tombstone("k", 1), tombstone("l", 2), tombstone("m", 3)], at(1));
@@ -309,7 +309,7 @@ Deno.test("Store.recordAckedByAll: drops the deletions that all have acknowledge
   assertEquals([foreign.ackedByAll, store.tombstones], [0, 2]);
 });
 
-Deno.test("Store.recordAllAcked: records it of the active members that have deletions, and of no others (E8)", () => {
+Deno.test("Store.recordAllAcked: records the version of active members that have deletions, and of no other members (E8)", () => {
   const { store } = makeStore("a");
   const [a, b] = [store.addMember("a", INCARNATION), store.addMember("b", INCARNATION)];
   for (const member of [a, b]) store.put(member, [tombstone("k", 1), entry("l", 2, 1)], at(1));

@@ -60,7 +60,7 @@ Deno.test("acknowledgement: after a lost reply both request and reply are sent a
   ]);
 });
 
-Deno.test("acknowledgement: is lost: only the entries of the reply are sent again (E5)", () => {
+Deno.test("acknowledgement: after a lost acknowledgement only the entries of the reply are sent again (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -73,7 +73,7 @@ Deno.test("acknowledgement: is lost: only the entries of the reply are sent agai
   assertEquals([nextDelta(a, "b"), nextDelta(b, "a")], ["", ""]);
 });
 
-Deno.test("acknowledgement: an equal digest in the next request replaces a lost one (E12)", () => {
+Deno.test("acknowledgement: an equal digest in the next request replaces a lost acknowledgement (E12)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   // Incarnations are part of the comparison: each has to know the other's.
@@ -89,7 +89,7 @@ Deno.test("acknowledgement: an equal digest in the next request replaces a lost 
   assertEquals([b.view.acknowledgedBy(2), b.view.acknowledgedBy(3)], [1, 0]);
 });
 
-Deno.test("acknowledgement: an equal digest in a handshake replaces every one (E12)", () => {
+Deno.test("acknowledgement: an equal digest in a handshake replaces every missing acknowledgement (E12)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (const engine of [a, b]) note(engine, engine.countHeartbeat({}, clock.now));
@@ -123,7 +123,7 @@ Deno.test("acknowledgement: counts however late it comes, but only for its own e
   assertEquals(a.view.acknowledgedBy(3), 1);
 });
 
-Deno.test("acknowledgement: of an earlier message, arriving late, does not lower the known version (E5)", () => {
+Deno.test("acknowledgement: a late acknowledgement of an earlier message does not lower the known version (E5)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "x", 1, clock);
@@ -139,7 +139,7 @@ Deno.test("acknowledgement: of an earlier message, arriving late, does not lower
   assertEquals([nextDelta(a, "b"), a.view.acknowledgedBy(2)], ["a>2:3", 1]);
 });
 
-Deno.test("acknowledgement: of an earlier message, arriving late, does not open a repaired gap again (E5)", () => {
+Deno.test("acknowledgement: a late acknowledgement of an earlier message does not open a repaired gap again (E5)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "x", 1, clock);
@@ -161,7 +161,7 @@ Deno.test("acknowledgement: of an earlier message, arriving late, does not open 
   assertEquals([nextDelta(a, "b"), a.view.acknowledgedBy(2)], ["a>2:3", 1]);
 });
 
-Deno.test("acknowledgement: counts once if it is repeated (E5)", () => {
+Deno.test("acknowledgement: a repeated acknowledgement counts once (E5)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "x", 1, clock);
@@ -200,7 +200,7 @@ Deno.test("acknowledgement: a peer that reports a version never sent to it raise
   }
 });
 
-Deno.test("acknowledgement: a peer that reports more than was sent is believed up to what was sent (E5)", () => {
+Deno.test("acknowledgement: the report of a peer that names more than was sent counts up to the sent number (E5)", () => {
   for (const number of [3, 2]) {
     const clock = new TestClock();
     const [a] = makePair(clock);
@@ -217,7 +217,7 @@ Deno.test("acknowledgement: a peer that reports more than was sent is believed u
   }
 });
 
-Deno.test("acknowledgement: the rules hold for other members' state too (E5)", () => {
+Deno.test("acknowledgement: the same rules apply to other members' state (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   handshake(a, b!, clock);
@@ -230,7 +230,7 @@ Deno.test("acknowledgement: the rules hold for other members' state too (E5)", (
   }
 });
 
-Deno.test("acknowledgement: of several members, those without a reported version count as acknowledged (E5)", () => {
+Deno.test("acknowledgement: members without a reported version in an acknowledgement count as acknowledged (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   handshake(a, b!, clock);
@@ -257,7 +257,7 @@ Deno.test("acknowledgement: a number from the peer's earlier incarnation does no
   assertEquals([nextDelta(a, "b"), a.view.acknowledgedBy(1)], ["a>0:1,2", 0]);
 });
 
-Deno.test("acknowledgement: none of a peer's counts once a delta of another shows its later incarnation (E5)", () => {
+Deno.test("acknowledgement: a peer's acknowledgements stop counting when another member's delta shows its later incarnation (E5)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   handshake(a, b!, clock);
@@ -270,7 +270,7 @@ Deno.test("acknowledgement: none of a peer's counts once a delta of another show
   assertEquals([a.view.acknowledgedBy(number), a.view.isAcknowledgedBy("b", number)], [0, false]);
 });
 
-Deno.test("handshake: the second in one incarnation changes no known version (E5)", () => {
+Deno.test("handshake: a second handshake in one incarnation changes no known version (E5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -358,7 +358,7 @@ Deno.test("acknowledgement: a forgotten pending member does not count as acknowl
   assertEquals([a.view.isAcknowledgedBy("p1", 1), a.view.phase], [true, "confirmed"]);
 });
 
-Deno.test("acknowledgement: part of a state acknowledges no value, since a later one may replace it beyond the part (E5, E7)", () => {
+Deno.test("acknowledgement: a merged part of a state acknowledges no value that an entry after the part may replace (E5, E7)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { maxMessageBytes: 32_768 } });
   const waited = set(a, "waited", 1, clock);

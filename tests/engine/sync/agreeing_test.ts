@@ -54,7 +54,7 @@ function agreeingOf(engine: Engine, agreeing: string): Delta {
   };
 }
 
-Deno.test("agreeing: every member confirms through third parties without a contact of its own (E12, R3.5)", () => {
+Deno.test("agreeing: every member is confirmed through third parties without a contact of its own (E12, R3.5)", () => {
   const clock = new TestClock();
   const engines = makeLine(["a", "b", "c", "d", "e", "f", "g", "h"], clock);
   for (let round = 0; round < 4; round++) passAlong(engines, clock);
@@ -81,7 +81,7 @@ Deno.test("agreeing: no member is confirmed before all have the state, in any or
   }
 });
 
-Deno.test("agreeing: is sent to a peer that last sent the same state, where there are third members (E12)", () => {
+Deno.test("agreeing: the set is sent to a peer that last sent the same state, if there is a third member (E12)", () => {
   const clock = new TestClock();
   const [a, b] = makeLine(["a", "b"], clock);
   assertEquals(passAlong([a!, b!], clock).some(({ agreeing }) => agreeing !== undefined), false);
@@ -168,7 +168,7 @@ Deno.test("agreeing: where members sign, sets are neither sent nor believed (L4)
   assertEquals(a.disseminate("b").delta.agreeing, undefined);
 });
 
-Deno.test("agreeing: an unversioned member counts by its own acknowledgement, and is then passed on (R3.5, E12)", () => {
+Deno.test("agreeing: an unversioned member counts by its own acknowledgement, and peers learn that from a set (R3.5, E12)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "g"], clock);
   handshake(a, b!, clock);

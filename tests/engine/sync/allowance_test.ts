@@ -36,7 +36,7 @@ Deno.test("allowance: is refilled over time, and permits any amount only when it
   assertEquals([large.take(150, 0), large.take(60, 0), large.take(60, 100)], [true, false, true]);
 });
 
-Deno.test("merge: a peer cannot make this member read megabytes by renewals of a few bytes: the rest comes later (E16)", () => {
+Deno.test("merge: a peer cannot make this member read megabytes by small renewals: the rest is merged later (E16)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { maxStateBytes: 8_000 } });
   const { incarnation } = b.view;
@@ -56,7 +56,7 @@ Deno.test("merge: a peer cannot make this member read megabytes by renewals of a
   assertEquals(valueOf(a, "b", "k4"), value);
 });
 
-Deno.test("merge: renewals above the allowance arrive in the end, from an honest peer (E16)", () => {
+Deno.test("merge: renewals of an honest peer above the allowance are merged in the end (E16)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { maxStateBytes: 8_000 } });
   const renew = () => {
@@ -81,7 +81,7 @@ Deno.test("merge: renewals above the allowance arrive in the end, from an honest
   assertEquals(a.view.versionOf("b"), b.view.versionOf("b"));
 });
 
-Deno.test("merge: a renewal that comes again, from another peer, is no conflict (E16, E3)", () => {
+Deno.test("merge: a repeated renewal from another peer is no conflict (E16, E3)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   handshakeAll([a, b!, c!], clock);
@@ -96,7 +96,7 @@ Deno.test("merge: a renewal that comes again, from another peer, is no conflict 
   assertEquals(valueOf(c!, "a", "k"), 1);
 });
 
-Deno.test("merge: a peer cannot make this member rebuild a large state again and again by resets of one entry (E8)", () => {
+Deno.test("merge: a peer cannot make this member rebuild a large state repeatedly by resets of one entry (E8)", () => {
   const clock = new TestClock();
   const maxStateBytes = 2 ** 19;
   const [a, b] = makePair(clock, { settings: { maxStateBytes, maxHeldBytes: 2 ** 20 } });

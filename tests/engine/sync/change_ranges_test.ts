@@ -7,7 +7,7 @@ function has(serials: ChangeRanges, upTo: number): number[] {
   return Array.from({ length: upTo }, (_, index) => index + 1).filter((serial) => serials.has(serial));
 }
 
-Deno.test("serials: a set has the added ones, and no others (E6)", () => {
+Deno.test("ChangeRanges: has the added serials, and no other serial (E6)", () => {
   const serials = new ChangeRanges();
   assertEquals([serials.has(0), serials.has(1)], [true, false]);
   serials.add(4, 6);
@@ -24,7 +24,7 @@ Deno.test("serials: a set has the added ones, and no others (E6)", () => {
   assertEquals([has(serials, 12).length, serials.upTo], [9, 9]);
 });
 
-Deno.test("serials: a set equals a plain set, except that the narrowest ranges may be dropped (E6)", () => {
+Deno.test("ChangeRanges: equals a plain set, except that the narrowest ranges may be dropped (E6)", () => {
   const random = new Random(0.5);
   for (let run = 0; run < 200; run++) {
     const serials = new ChangeRanges();
@@ -39,7 +39,7 @@ Deno.test("serials: a set equals a plain set, except that the narrowest ranges m
   }
 });
 
-Deno.test("serials: above the limit of ranges the narrowest is dropped, and of these the lowest (E6)", () => {
+Deno.test("ChangeRanges: above its limit, drops the narrowest range, and the lowest of equally narrow ranges (E6)", () => {
   const serials = new ChangeRanges();
   for (let range = 0; range < 16; range++) serials.add(10 * range + 1, 10 * range + (range === 3 ? 3 : 4));
   serials.add(500, 502);

@@ -163,7 +163,7 @@ Deno.test("cost: without changes no member is read, at 10,000 members (E6)", () 
   assertEquals(work, { changed: 0, deltas: 1, hashes: 0, named: 0 });
 });
 
-Deno.test("cost: with convergence a round is one heartbeat, which reads no member, at 10,000 members (E6)", () => {
+Deno.test("cost: after convergence a round is one heartbeat, which reads no member, at 10,000 members (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   note(a, a.countHeartbeat({}, clock.now));
@@ -220,7 +220,7 @@ Deno.test("cost: after one change one member is read, for any member and any pee
   assertEquals(again.named, 0);
 });
 
-Deno.test("cost: that of a delta grows with the changes (E6)", () => {
+Deno.test("cost: the cost of a delta grows with the changes (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
@@ -243,7 +243,7 @@ Deno.test("cost: that of a delta grows with the changes (E6)", () => {
   }
 });
 
-Deno.test("cost: that of a delta depends on the changed keys, not on all keys (E6)", () => {
+Deno.test("cost: the cost of a delta depends on the changed keys, not on all keys (E6)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (let key = 0; key < 2_000; key++) set(a, `k${key}`, key, clock);
@@ -259,7 +259,7 @@ Deno.test("cost: that of a delta depends on the changed keys, not on all keys (E
   assert(reads > 0 && reads < 12, `${reads} entries were read`);
 });
 
-Deno.test("cost: a block or a release reads no other member, at 10,000 members (E6)", () => {
+Deno.test("cost: a block or its end reads no other member, at 10,000 members (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   const ids = [...a.view.activeIds()];
@@ -312,7 +312,7 @@ function loseAll(a: Engine, peer: string, clock: TestClock): void {
   note(a, a.answerReconcile(peer, { from: "", until: undefined, members: new Map() }));
 }
 
-Deno.test("cost: the memory of peers is bounded, never a table of peers and members (E6)", () => {
+Deno.test("cost: the memory of peers is bounded, below a table of all peers and members (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   for (let peer = 0; peer < 20; peer++) note(a, a.disseminate(`m${peer}`));
@@ -323,7 +323,7 @@ Deno.test("cost: the memory of peers is bounded, never a table of peers and memb
   assert(a.view.footprint.pending > limit / 2);
 });
 
-Deno.test("cost: a peer whose pending entries were dropped is sent none of them, and does not count as confirmed (E6)", () => {
+Deno.test("cost: a peer whose pending entries were dropped is not sent them, and does not count as confirmed (E6)", () => {
   const clock = new TestClock();
   const a = largeCluster(clock);
   for (let peer = 0; peer < 8; peer++) loseAll(a, `m${peer}`, clock);
@@ -350,7 +350,7 @@ Deno.test("cost: entries that were dropped as pending are sent after the peer's 
   assertEquals(["x", "y"].map((key) => empty.view.get("m5000", key)?.number), [3, 2]);
 });
 
-Deno.test("cost: peers are drawn from the active members without this one, whatever members come and go (E6)", () => {
+Deno.test("cost: peers are drawn from the other active members, whatever members come and go (E6)", () => {
   const clock = new TestClock();
   const engine = makeEngine("self", clock);
   const random = new Random(0.5);

@@ -21,7 +21,7 @@ function makePlanner(gossipMaxSend: number) {
   return { a, idsSentFor };
 }
 
-Deno.test("DeltaPlanner.plan: pulled members come before changed ones where not all have a slot (E7)", () => {
+Deno.test("DeltaPlanner.plan: pulled members come before changed members if not all have a slot (E7)", () => {
   assertEquals(makePlanner(4).idsSentFor("c").includes("c"), true);
   for (const ids of [["c", "d"], ["d", "e"], ["e", "f"], ["c", "f"]]) {
     const sent = makePlanner(4).idsSentFor(...ids);

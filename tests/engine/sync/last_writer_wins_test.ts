@@ -72,7 +72,7 @@ Deno.test("merge: another type, or a deletion, under an equal number is another 
   }
 });
 
-Deno.test("merge: takes the newer entries of a message that also has a conflicting one (E3)", () => {
+Deno.test("merge: takes the newer entries of a message that also has a conflicting entry (E3)", () => {
   const a = makeWithState();
   deliver(a, "c", memberDelta("b", LIFE, [entry("x", 3, "other"), entry("y", 6, "new")]), clock);
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], ["held", "new"]);

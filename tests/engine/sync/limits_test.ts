@@ -15,7 +15,7 @@ import {
 } from "../harness.ts";
 import { bytesOf, idsOf, Owners, pairAmong } from "../many_members.ts";
 
-Deno.test("limits: a message has gossipMaxSend members exactly where more are pending, own state included (E7)", () => {
+Deno.test("limits: a message has exactly gossipMaxSend members if more are pending, own state included (E7)", () => {
   for (const gossipMaxSend of [1, 2, 3, 7, 50]) {
     const clock = new TestClock();
     const { a, b, others } = pairAmong(80, clock, { gossipMaxSend });
@@ -48,7 +48,7 @@ Deno.test("limits: a message with room for everything is not partial (E7)", () =
   assertEquals([delta.members.length, delta.partial], [10, false]);
 });
 
-Deno.test("disseminate: sends the own state, then the latest changes, except half by round-robin (E7)", () => {
+Deno.test("disseminate: sends own state, then half of the members by round-robin and half by their latest change (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(40, clock, { gossipMaxSend: 8 });
   const [earlier, later] = [others.slice(0, 20), others.slice(20)];
@@ -73,7 +73,7 @@ Deno.test("disseminate: treats statistics of heartbeats like any other change (E
   assertEquals(sent.filter((id) => counting.includes(id)), counting.slice(-4).reverse());
 });
 
-Deno.test("disseminate: with gossipMaxSend 1 the own state and that of others alternate (E7)", () => {
+Deno.test("disseminate: with gossipMaxSend 1 own state and the state of others alternate (E7)", () => {
   const clock = new TestClock();
   const { a, b, others } = pairAmong(4, clock, { gossipMaxSend: 1 });
   const owners = new Owners(clock);
@@ -86,7 +86,7 @@ Deno.test("disseminate: with gossipMaxSend 1 the own state and that of others al
   assertEquals(sentIds, ["a", "m0", "a", "m1", "a", "m2", "a", "m3"]);
 });
 
-Deno.test("limits: small members fit beside large ones (E7)", () => {
+Deno.test("limits: small members fit into a message beside large members (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(10, clock, { maxMessageBytes: 32_768 });
   const large = new Owners(clock, (number) => entry("k", number, "x".repeat(11_000)));
@@ -133,7 +133,7 @@ Deno.test("limits: reported versions in an answer reduce the room for members (E
   assert(bytesOf(beside) + versionsBytes(holds) > room - 1_000);
 });
 
-Deno.test("limits: where a message has room for a tenth of the cluster, all receive all within some twenty rounds (E7)", () => {
+Deno.test("limits: with room for a tenth of the cluster in a message, all state reaches all members within some twenty rounds (E7)", () => {
   const clock = new TestClock();
   const ids = Array.from({ length: 60 }, (_, index) => `m${index}`);
   const engines = makeCluster(ids, clock, { settings: { gossipMaxSend: 6 } });
@@ -152,7 +152,7 @@ Deno.test("limits: where a message has room for a tenth of the cluster, all rece
   assertLessOrEqual(rounds, 22);
 });
 
-Deno.test("disseminate: own state goes first again after a message in which all had room (E7)", () => {
+Deno.test("disseminate: own state goes first again after a message with room for all members (E7)", () => {
   const clock = new TestClock();
   const { a, b, others } = pairAmong(4, clock, { gossipMaxSend: 1 });
   set(a, "own", 1, clock);

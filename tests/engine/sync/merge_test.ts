@@ -20,7 +20,7 @@ function entriesOf(bytes: number) {
   return [first, entry("b", 2, "x".repeat(rest))];
 }
 
-Deno.test("merge: takes half as much again of a new member as its owner may set, to the last byte (E7)", () => {
+Deno.test("merge: takes 1.5 times the bytes from a new member that its owner may set, to the last byte (E7)", () => {
   for (const [bytes, taken] of [[300, 2], [301, 1]] as const) {
     const clock = new TestClock();
     const [a] = makeCluster(["a", "b", "x"], clock, { settings: { maxStateBytes: 200 } });
@@ -29,7 +29,7 @@ Deno.test("merge: takes half as much again of a new member as its owner may set,
   }
 });
 
-Deno.test("merge: takes half as many keys again of a new member as its owner may set (E7)", () => {
+Deno.test("merge: takes 1.5 times the keys from a new member that its owner may set (E7)", () => {
   for (const [count, taken] of [[3, 3], [4, 3]] as const) {
     const clock = new TestClock();
     const [a] = makeCluster(["a", "b", "x"], clock, { settings: { maxKeysPerMember: 2 } });
@@ -39,7 +39,7 @@ Deno.test("merge: takes half as many keys again of a new member as its owner may
   }
 });
 
-Deno.test("merge: takes a signed state that fits beside another one into a message, to the last byte (E7)", () => {
+Deno.test("merge: takes a signed state that fits into a message beside another state, to the last byte (E7)", () => {
   const added = entry("k", 1, "value");
   const fits = 2 * ENVELOPE_BYTES + memberBytes("x") + entryBytes(added);
   for (const [maxMessageBytes, taken] of [[fits, 1], [fits - 1, undefined]] as const) {
@@ -75,7 +75,7 @@ Deno.test("limits: the state of a member that exceeds the limit is merged as far
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "c", "x"), valueOf(a, "c", "k")], [undefined, undefined, 1]);
 });
 
-Deno.test("merge: of a new member, takes as many keys and bytes as fit, to the last (E7)", () => {
+Deno.test("merge: takes as many keys and bytes of a new member as fit, to the last key and byte (E7)", () => {
   const incarnation = makeIncarnation(new TestClock().wallMs, 0.5);
   const heldOf = (settings: Partial<typeof SETTINGS>, entries: readonly SentEntry[]) => {
     const clock = new TestClock();
@@ -93,7 +93,7 @@ Deno.test("merge: of a new member, takes as many keys and bytes as fit, to the l
   assertEquals(heldOf({ maxStateBytes: 16_384 }, large(2 * most)), undefined);
 });
 
-Deno.test("merge: measures a repair by reset by the state after it, and refuses it whole if that is too large (E7)", () => {
+Deno.test("merge: measures a reset by the state after it, and refuses all of a reset that would be too large (E7)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
@@ -110,7 +110,7 @@ Deno.test("merge: measures a repair by reset by the state after it, and refuses 
   assertEquals(a.view.entriesOf("b").map(({ key }) => key), ["k3", "k4", "k5"]);
 });
 
-Deno.test("merge: old entries of a delta take no room from the newer ones (E7)", () => {
+Deno.test("merge: old entries of a delta take no room from the newer entries (E7)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { maxKeysPerMember: 2 } });
   const incarnation = makeIncarnation(clock.wallMs, 0.5);

@@ -13,7 +13,7 @@ Deno.test("PeerComparison: is due when the same two states differ twice in a row
   assertEquals(comparison.isDue, false);
 });
 
-Deno.test("PeerComparison: is tried once for two states, and reports once that it was in vain (E12)", () => {
+Deno.test("PeerComparison: is tried once for two states, and reports a failure once (E12)", () => {
   const comparison = new PeerComparison(new PeerTotals());
   for (let times = 0; times < 2; times++) assertEquals(comparison.recordMismatch("a b"), false);
   comparison.begin();
@@ -25,7 +25,7 @@ Deno.test("PeerComparison: is tried once for two states, and reports once that i
   assertEquals(comparison.isDue, true);
 });
 
-Deno.test("PeerComparison: may begin again for the same states after no answer came (E12)", () => {
+Deno.test("PeerComparison: may begin again for the same states if no answer came (E12)", () => {
   const totals = new PeerTotals();
   const comparison = new PeerComparison(totals);
   for (let times = 0; times < 2; times++) comparison.recordMismatch("a b");
@@ -37,7 +37,7 @@ Deno.test("PeerComparison: may begin again for the same states after no answer c
   assertEquals(comparison.isDue, true);
 });
 
-Deno.test("PeerComparison.admit: counts a request without members as one, and begins again after a period", () => {
+Deno.test("PeerComparison.admit: counts a request without members as one member, and permits members again after a period", () => {
   const comparison = new PeerComparison(new PeerTotals());
   const admit = (members: number, nowMs: number) =>
     comparison.admit(members, { nowMs, periodMs: 100, most: 3 });

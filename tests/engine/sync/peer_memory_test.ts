@@ -33,7 +33,7 @@ Deno.test("PeerMemory: the memory of all peers together is bounded (E6)", () => 
   assertEquals(kept, memories.pendingCount);
 });
 
-Deno.test("PeerMemory: drops whole the peers that were sent to longest ago, and only as many as needed (E6)", () => {
+Deno.test("PeerMemory: drops all memory of the peers with the oldest sends, and only of as many as needed (E6)", () => {
   const memories = new PeerMemories(10);
   waitFor(memories, "p", ids(4));
   waitFor(memories, "q", ids(4));
@@ -53,7 +53,7 @@ Deno.test("PeerMemory: records that pending entries of a peer were dropped, so t
   assertEquals(["idle", "p", "q"].map((id) => memories.peek(id)!.pending.wasDropped), [false, true, false]);
 });
 
-Deno.test("PeerMemory: one peer alone keeps as many members as the limit, the longest pending ones (E6)", () => {
+Deno.test("PeerMemory: a single peer keeps as many members as the limit, the longest pending members (E6)", () => {
   const memories = new PeerMemories(5);
   waitFor(memories, "p", ids(9));
   assertEquals(waitingOf(memories, "p"), ids(5));

@@ -13,7 +13,7 @@ import {
   TestClock,
 } from "../harness.ts";
 
-Deno.test("PeerSync.recordReceived: received entries do not go back to the peer, though only a part had room (E4, E7)", () => {
+Deno.test("PeerSync.recordReceived: received entries are not sent back to the peer, even if only a part of them had room (E4, E7)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock, { settings: { maxKeysPerMember: 2 } });
   note(a, a.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
@@ -23,7 +23,7 @@ Deno.test("PeerSync.recordReceived: received entries do not go back to the peer,
   assertEquals(a.disseminate("b").delta.members.map(({ id }) => id), []);
 });
 
-Deno.test("PeerSync.membersToPull: pulls members of which nothing is held, where not all find room in a message (E7)", () => {
+Deno.test("PeerSync.membersToPull: pulls members without stored state, if a message has no room for all (E7)", () => {
   const clock = new TestClock();
   const ids = ["a", "b", ...Array.from({ length: 20 }, (_, index) => `m${index}`)];
   const askedBy = (gossipMaxSend: number, maxMessageBytes = 1_048_576) => {

@@ -48,7 +48,7 @@ Deno.test("delta: has every live entry above `after` in rising order, also stati
   assertEquals(delta?.entries[0]?.value, undefined);
 });
 
-Deno.test("delta: the first starts after 0, and a later one after the nearest entry below it (E4)", () => {
+Deno.test("delta: the first delta starts after 0, and a later delta after the nearest entry below the peer's version (E4)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);
@@ -64,7 +64,7 @@ Deno.test("delta: the first starts after 0, and a later one after the nearest en
   assertEquals([after, entries.map(({ number }) => number)], [2, [4]]);
 });
 
-Deno.test("delta: without an entry below, it starts after the floor (E4)", () => {
+Deno.test("delta: starts after the floor if no entry is below the peer's version (E4)", () => {
   const clock = new TestClock();
   const options = { settings: { tombstoneRetention: 1_000 } };
   const [a, b] = makeCluster(["a", "b", "away"], clock, options) as [Engine, Engine, Engine];
@@ -105,7 +105,7 @@ Deno.test("version: is always the number of an entry (E4)", () => {
   assertEquals(a.view.versionOf("b"), { incarnation: incarnationAt(clock), number: 3 });
 });
 
-Deno.test("gap: a receiver merges nothing of that member and answers with its version (E4)", () => {
+Deno.test("gap: a receiver merges no entry of the member and answers with its version (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
@@ -117,7 +117,7 @@ Deno.test("gap: a receiver merges nothing of that member and answers with its ve
   assertEquals(eventsOf(a).of("GossipUpdate"), []);
 });
 
-Deno.test("gap: a version equal to `after` is none (E4)", () => {
+Deno.test("gap: a version equal to `after` is no gap (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   deliver(a, "b", memberDelta("b", incarnationAt(clock), [entry("x", 3, 1)]), clock);
@@ -128,7 +128,7 @@ Deno.test("gap: a version equal to `after` is none (E4)", () => {
   assertEquals(valueOf(a, "b", "x"), 2);
 });
 
-Deno.test("gap: for an unknown incarnation, a delta that does not start at 0 is one (E4)", () => {
+Deno.test("gap: a delta of an unknown incarnation that does not start at 0 is a gap (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
@@ -142,7 +142,7 @@ Deno.test("gap: for an unknown incarnation, a delta that does not start at 0 is 
   assertEquals(a.view.versionOf("b"), { incarnation, number: 5 });
 });
 
-Deno.test("gap: in the delta of one member does not stop the merge of the other members in the message (E4)", () => {
+Deno.test("gap: a gap in one member's delta does not stop the merge of the other members in the message (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c", "d"], clock);
   const incarnation = incarnationAt(clock);
@@ -155,7 +155,7 @@ Deno.test("gap: in the delta of one member does not stop the merge of the other 
   assertEquals(["b", "c", "d"].map((id) => valueOf(a, id, "x")), ["of b", undefined, "of d"]);
 });
 
-Deno.test("gap: the next message repairs it, and starts from the receiver's version (E4)", () => {
+Deno.test("gap: the next message repairs the gap, and starts from the receiver's version (E4)", () => {
   const clock = new TestClock();
   const ids = ["a", "b", "c"];
   const [a, b] = makeCluster(ids, clock);
@@ -179,7 +179,7 @@ Deno.test("gap: the next message repairs it, and starts from the receiver's vers
   assertEquals([valueOf(empty, "c", "x"), valueOf(empty, "c", "y"), a.view.phase], [2, 1, "diffusing"]);
 });
 
-Deno.test("gap: the version that the receiver reports replaces the remembered one, also where nothing was pending (E4)", () => {
+Deno.test("gap: the version that the receiver reports replaces the remembered version, even if nothing was pending (E4)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (const key of ["x", "y", "z"]) set(a, key, 1, clock);
@@ -192,7 +192,7 @@ Deno.test("gap: the version that the receiver reports replaces the remembered on
   assertEquals([a.view.phase, a.view.acknowledgedBy(3), a.view.acknowledgedBy(1)], ["reconciling", 0, 1]);
 });
 
-Deno.test("incarnation: a receiver with an earlier one is sent the present one from the beginning (E4)", () => {
+Deno.test("incarnation: a receiver with an earlier incarnation is sent all entries of the present incarnation (E4)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   set(a, "x", 1, clock);
@@ -203,7 +203,7 @@ Deno.test("incarnation: a receiver with an earlier one is sent the present one f
   assertEquals([deltaOf(a, "b", "a")?.after, a.view.acknowledgedBy(1)], [0, 0]);
 });
 
-Deno.test("incarnation: a receiver with a later incarnation is sent nothing of the earlier one (E4)", () => {
+Deno.test("incarnation: a receiver with a later incarnation is sent no entry of the earlier incarnation (E4)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   handshake(a, b!, clock);
@@ -214,7 +214,7 @@ Deno.test("incarnation: a receiver with a later incarnation is sent nothing of t
   assertEquals(deltaOf(a, "b", "c"), undefined);
 });
 
-Deno.test("merge: of a delta that starts below the version, takes only the newer entries (E4)", () => {
+Deno.test("merge: takes only the newer entries of a delta that starts below the version (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const incarnation = incarnationAt(clock);
@@ -234,7 +234,7 @@ Deno.test("merge: of a delta that starts below the version, takes only the newer
   assertEquals(eventsOf(a).of("GossipUpdate").map(({ key }) => key), ["x"]);
 });
 
-Deno.test("merge: ignores an entry at or below the version also where its key is gone, so that no deleted key returns (E4)", () => {
+Deno.test("merge: ignores an entry at or below the version even if its key is gone, so that no deleted key returns (E4)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock, { settings: { tombstoneRetention: 1_000 } });
   const incarnation = incarnationAt(clock);
@@ -250,7 +250,7 @@ Deno.test("merge: ignores an entry at or below the version also where its key is
   }
 });
 
-Deno.test("merge: whatever is lost, the state of a member is a prefix of its sets and deletes (E4)", () => {
+Deno.test("merge: the state of a member is a prefix of its sets and deletes, whatever message is lost (E4)", () => {
   for (let seed = 1; seed <= 40; seed++) runWithLoss(seed);
 });
 

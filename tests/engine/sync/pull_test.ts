@@ -5,7 +5,7 @@ import type { KnownVersion } from "../../../engine/types.ts";
 import { deliver, entry, exchange, makeEngine, memberDelta, note, set, TestClock } from "../harness.ts";
 import { Owners, pairAmong } from "../many_members.ts";
 
-Deno.test("pull: requests members without state here, by round-robin, where not all have room (E7)", () => {
+Deno.test("pull: requests members without stored state, by round-robin, if not all have room (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(9, clock, { gossipMaxSend: 8 });
   const owners = new Owners(clock);
@@ -23,7 +23,7 @@ Deno.test("pull: requests members without state here, by round-robin, where not 
   assertEquals(asked(), []);
 });
 
-Deno.test("pull: requests no member where all have room, nor the peer, nor a blocked member (E7)", () => {
+Deno.test("pull: requests neither the peer nor a blocked member, and no member if all have room (E7)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(9, clock, { gossipMaxSend: 8 });
   new Owners(clock).change(a, others.slice(4));

@@ -84,7 +84,7 @@ Deno.test("push: has the changes since the last acknowledgement, and the peer me
   });
 });
 
-Deno.test("push: sends each change once: the next push starts at the end of the last one (S1)", () => {
+Deno.test("push: sends each change once: the next push starts at the end of the last push (S1)", () => {
   const clock = new TestClock();
   const [a] = makeSettledPair(clock);
   set(a, "k", 1, clock);
@@ -138,7 +138,7 @@ Deno.test("disseminate: starts after the pushed version, without entries, until 
   assertEquals([reply?.holds, roundOf(a, "b"), a.view.acknowledgedBy(3)], [new Map(), "", 1]);
 });
 
-Deno.test("disseminate: a lost push is reported as a gap, and then all is sent again (S2, E4)", () => {
+Deno.test("disseminate: a lost push is reported as a gap, and then all entries are sent again (S2, E4)", () => {
   const clock = new TestClock();
   const [a, b] = makeSettledPair(clock);
   set(a, "k", 1, clock);
@@ -154,7 +154,7 @@ Deno.test("disseminate: a lost push is reported as a gap, and then all is sent a
   assertEquals([valueOf(b, "a", "k"), valueOf(b, "a", "l"), a.view.phase], [1, 2, "confirmed"]);
 });
 
-Deno.test("disseminate: a gap shows with the second push as well where the first was lost (S2, E4)", () => {
+Deno.test("disseminate: if the first push was lost, the second push has a gap, and a round repairs both (S2, E4)", () => {
   const clock = new TestClock();
   const [a, b] = makeSettledPair(clock);
   set(a, "k", 1, clock);
@@ -167,7 +167,7 @@ Deno.test("disseminate: a gap shows with the second push as well where the first
   assertEquals([valueOf(b, "a", "k"), valueOf(b, "a", "l"), a.view.phase], [1, 2, "confirmed"]);
 });
 
-Deno.test("disseminate: a lost push of another member is repaired alike (S2, E4)", () => {
+Deno.test("disseminate: a lost push of another member's entries is repaired too (S2, E4)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   handshake(a, b!, clock);
@@ -187,7 +187,7 @@ Deno.test("applyIncoming: an equal digest acknowledges pushed state (S2, E12)", 
   assertEquals([roundOf(a, "b"), a.view.acknowledgedBy(number), a.view.phase], ["", 1, "confirmed"]);
 });
 
-Deno.test("push: a member that needs a reset is left to a round, which sends the whole (E8, S2)", () => {
+Deno.test("push: a member that needs a reset is not pushed, and a round sends its whole state (E8, S2)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   handshake(a, b!, clock);
@@ -203,7 +203,7 @@ Deno.test("push: a member that needs a reset is left to a round, which sends the
   assertEquals([valueOf(b!, "c", "one"), valueOf(b!, "c", "other")], ["one", undefined]);
 });
 
-Deno.test("push: a lost pushed reset is sent again, whole (E8, S2)", () => {
+Deno.test("push: a lost pushed reset is sent again as a whole (E8, S2)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, { settings: { tombstoneRetention: 1_000 } });
   for (const engine of [a, b]) set(engine, "k", 0, clock);
@@ -230,7 +230,7 @@ Deno.test("push: state of an unversioned member, or to an unversioned peer, does
   assertEquals([show(pushOf(a, "g", ["a", "g"])), roundOf(a, "g")], ["a>0:1", "a>0:1"]);
 });
 
-Deno.test("push: remembers at most 1,024 members of a peer, and a round sends the forgotten ones again (S2)", () => {
+Deno.test("push: remembers at most 1,024 members of a peer, and a round sends the forgotten members again (S2)", () => {
   const clock = new TestClock();
   const ids = Array.from({ length: 1_030 }, (_, index) => `m${index}`);
   const [a, b] = makeCluster(["a", "b"], clock, { settings: { gossipMaxSend: 2_000 } });
@@ -254,7 +254,7 @@ Deno.test("applyPush: known entries are not passed on, so that a push ends (S1)"
   }
 });
 
-Deno.test("applyPush: merges the counts in a push, and renews the own incarnation on a later one (E1, L1)", () => {
+Deno.test("applyPush: merges the counts in a push, and renews this member's incarnation after a later incarnation (E1, L1)", () => {
   const clock = new TestClock();
   const [a] = makeSettledPair(clock);
   const apply = (...members: MemberDelta[]) =>
@@ -281,7 +281,7 @@ Deno.test("push: a fenced member neither pushes nor merges (E1)", () => {
   assertEquals(valueOf(a, "b", "k"), undefined);
 });
 
-Deno.test("push: with any lost, repeated or late pushes, the rounds bring all members to one state (S2, E5)", () => {
+Deno.test("push: after lost, repeated and late pushes the rounds bring all members to one state (S2, E5)", () => {
   for (let seed = 1; seed <= 25; seed++) pushAtRandom(seed);
 });
 
@@ -337,7 +337,7 @@ function pushAtRandom(seed: number): void {
   }
 }
 
-Deno.test("push: among new members a push is a whole state, and a process without memory gets it by a round (S2)", () => {
+Deno.test("push: a push to a restarted process has the whole state (S2)", () => {
   const clock = new TestClock();
   const [a, b] = makeSettledPair(clock);
   set(a, "k", 1, clock);

@@ -40,7 +40,7 @@ function agreeing(clock: TestClock): [Engine, Engine] {
   return [a, b];
 }
 
-Deno.test("push: sends the state that the peer is not known to have, and nothing twice (S2)", () => {
+Deno.test("push: sends the state that the peer is not known to have, and no entry twice (S2)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   assertEquals(push(a, b, ["a"], { clock }), []);
@@ -63,7 +63,7 @@ Deno.test("push: does not count as acknowledged, and the next round asks whether
   assertEquals([a.view.phase, a.view.isAcknowledgedBy("b", number)], ["confirmed", true]);
 });
 
-Deno.test("push: is lost: the next one shows a gap, and the round after it repairs the gap (S2, E4)", () => {
+Deno.test("push: after a lost push the next push shows a gap, and the round after it repairs the gap (S2, E4)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   set(a, "k", 2, clock);
@@ -76,7 +76,7 @@ Deno.test("push: is lost: the next one shows a gap, and the round after it repai
   assertEquals([valueOf(b, "a", "k"), a.view.phase], [2, "confirmed"]);
 });
 
-Deno.test("push: is sent again after the next handshake if it was lost with its connection (S2)", () => {
+Deno.test("push: a push that was lost with its connection is sent again after the next handshake (S2)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   set(a, "k", 2, clock);
@@ -101,7 +101,7 @@ Deno.test("push: a later incarnation of a member is pushed from its beginning (S
   assertEquals(push(a, b, [c.view.id], { clock }), ["c 1"]);
 });
 
-Deno.test("push: a peer without incarnations reports no gap, so that the next round sends all again (S2)", () => {
+Deno.test("push: a peer without incarnations reports no gap, so that the next round sends all entries again (S2)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const { id, digest, active } = { id: "b", digest: "0".repeat(16), active: "0".repeat(16) };
@@ -112,7 +112,7 @@ Deno.test("push: a peer without incarnations reports no gap, so that the next ro
   assertEquals(own?.entries.map((each) => each.number), [number]);
 });
 
-Deno.test("applyPush: passes new entries on only where it relays (S1)", () => {
+Deno.test("applyPush: passes new entries on only if the push has `relay` (S1)", () => {
   const clock = new TestClock();
   for (const relay of [true, false]) {
     const [a, b] = agreeing(clock);
@@ -129,7 +129,7 @@ Deno.test("applyPush: passes new entries on only where it relays (S1)", () => {
   }
 });
 
-Deno.test("applyPush: merges nothing after a gap, and nothing of an incarnation far ahead (E2, E4)", () => {
+Deno.test("applyPush: merges no entry after a gap, and no entry of an incarnation far ahead (E2, E4)", () => {
   const clock = new TestClock();
   const [a] = agreeing(clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);
@@ -161,7 +161,7 @@ Deno.test("takeChanges: leaves the changes of an interval to the rounds (S1)", (
   assertEquals(a.view.hasChanges, false);
 });
 
-Deno.test("takeChanges: leaves the members above 1,024 changed ones to the rounds (S1)", () => {
+Deno.test("takeChanges: returns at most 1,024 changed members, and leaves the others to the rounds (S1)", () => {
   const clock = new TestClock();
   const [a] = agreeing(clock);
   const incarnation = makeIncarnation(clock.wallMs, 0.5);

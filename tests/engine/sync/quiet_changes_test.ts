@@ -79,7 +79,7 @@ Deno.test("isQuiet: is false after any change, until both sides know of it and a
   }
 });
 
-Deno.test("isQuiet: is false where the peer has not acknowledged this state, though it reports to have it (L1)", () => {
+Deno.test("isQuiet: is false if the peer has not acknowledged this state, though it reports to have it (L1)", () => {
   const clock = new TestClock();
   const [a, b] = makeQuiet(["a", "b"], clock);
   set(b!, "k", 1, clock);
@@ -92,7 +92,7 @@ Deno.test("isQuiet: is false where the peer has not acknowledged this state, tho
   assertEquals(b!.view.isQuiet("a"), true);
 });
 
-Deno.test("isQuiet: is false where the peer's own state did not arrive since the change (L1)", () => {
+Deno.test("isQuiet: is false if the peer's own state did not arrive since the change (L1)", () => {
   const clock = new TestClock();
   const [a] = makeQuiet(["a", "b"], clock);
   set(a!, "k", 1, clock);
@@ -176,7 +176,7 @@ Deno.test("isQuiet: is false for an unversioned peer, which reads heartbeats in 
   assertEquals([a.view.phase, a.view.isQuiet("g")], ["confirmed", false]);
 });
 
-Deno.test("isQuiet: is false for a peer in a later incarnation, until that has the state too (E1)", () => {
+Deno.test("isQuiet: is false for a peer in a later incarnation, until the peer has the state again (E1)", () => {
   const clock = new TestClock();
   const [a, b] = makeQuiet(["a", "b"], clock);
   clock.advance(5);

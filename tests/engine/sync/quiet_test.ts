@@ -77,7 +77,7 @@ Deno.test("isSilent: is true for a peer that was not heard for a quarter of the 
   assertEquals(a.view.isSilent("b"), false);
 });
 
-Deno.test("isIdle: is false once one member was silent for a third of the expiration, and where members sign (L4)", () => {
+Deno.test("isIdle: is false if a member was silent for a third of the expiration, or if members sign (L4)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock, { settings: SETTINGS }) as [Engine, Engine, Engine];
   handshakeAll([a, b, c], clock);
@@ -94,7 +94,7 @@ Deno.test("isIdle: is false once one member was silent for a third of the expira
   assertEquals([alone.view.phase, alone.view.isIdle], ["confirmed", false]);
 });
 
-Deno.test("tick: a member that hears no other for a third of the expiration is isolated until it does (L5)", () => {
+Deno.test("tick: a member that hears no other for a third of the expiration is isolated until it hears another (L5)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   live(a, clock, 4_000);
@@ -126,7 +126,7 @@ Deno.test("tick: a member that blocked all others as expired stays isolated (L5)
   assertEquals([a.view.blockedMembers().map(({ reason }) => reason), a.view.isIsolated], [["expired"], true]);
 });
 
-Deno.test("disseminate: names the agreeing members to a peer with the same state, where there are more than two (E12)", () => {
+Deno.test("disseminate: names the agreeing members to a peer with the same state, if there are more than two members (E12)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
   handshakeAll([a, b, c], clock);
@@ -194,7 +194,7 @@ function isByIndex(engine: Engine, peerId: string, clock: TestClock): boolean {
   return engine.takeLiveness(peerId).vector!.incarnationsHash !== undefined;
 }
 
-Deno.test("Engine.takeLiveness: sends no vector to an unversioned peer, and leaves it to another (L2)", () => {
+Deno.test("Engine.takeLiveness: sends no vector to an unversioned peer, so that the next peer gets it (L2)", () => {
   const clock = new TestClock();
   const [a] = three(clock);
   note(a, a.setTopology({ members: ["a", "b", "c", "go"], blocked: [] }, clock.now));
@@ -205,7 +205,7 @@ Deno.test("Engine.takeLiveness: sends no vector to an unversioned peer, and leav
   assertEquals([a.takeLiveness("go").vector, a.takeLiveness("b").vector !== undefined], [undefined, true]);
 });
 
-Deno.test("Engine.takeLiveness: names members by tags to a peer that does so (L2)", () => {
+Deno.test("Engine.takeLiveness: names members by tags to a peer that names members by tags (L2)", () => {
   const clock = new TestClock();
   const [a] = three(clock);
   assertEquals(isByIndex(a, "b", clock), true);

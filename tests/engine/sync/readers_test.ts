@@ -14,7 +14,7 @@ function valuesOf({ id, entries }: MemberDelta) {
   return [id, ...entries.map(({ value }) => value)];
 }
 
-Deno.test("readers: are sent all state once, and changes by pushes", () => {
+Deno.test("readers: receive all state once, and changes by pushes", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a"], clock);
   begin(a, clock);
@@ -27,7 +27,7 @@ Deno.test("readers: are sent all state once, and changes by pushes", () => {
   assertEquals(a.pushToReader("r", ["a"]).members, []);
 });
 
-Deno.test("readers: are sent nothing by a fenced member (E1)", () => {
+Deno.test("readers: receive nothing from a fenced member (E1)", () => {
   const clock = new TestClock();
   const [n, b] = makeCluster(["n", "b", "x"], clock, { signs: true });
   handshake(n, b!, clock);

@@ -42,7 +42,7 @@ function activeOf(ids: readonly string[]): string {
   return digestOf(ids.map((id) => [id]));
 }
 
-Deno.test("EngineView.digest: is the sum over live entries and last sets or deletes of active members (E12)", () => {
+Deno.test("EngineView.digest: is the sum over the live entries and the last set or delete of active members (E12)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const { incarnation } = a.view;
@@ -63,7 +63,7 @@ Deno.test("EngineView.digest: is the sum over live entries and last sets or dele
   assertEquals(a.view.digest, digestOf(summands.slice(0, 2)));
 });
 
-Deno.test("EngineView.activeHash: is a sum over the ids of active members, whatever their incarnations (E12)", () => {
+Deno.test("EngineView.activeHash: is a sum over the ids of active members, without their incarnations (E12)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   assertEquals(a.view.activeHash, activeOf(["a", "b"]));
@@ -125,7 +125,7 @@ Deno.test("phase: the bitmap of another member shows that a third member has the
   assertEquals([a.view.phase, c!.view.phase], ["confirmed", "confirmed"]);
 });
 
-Deno.test("digest: is not compared where a message is partial, or where other members are active (E12)", () => {
+Deno.test("digest: is not compared if a message is partial, or if other members are active (E12)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   const delta = { members: [], digest: "f".repeat(16), active: a.view.activeHash, partial: false };
@@ -144,7 +144,7 @@ Deno.test("digest: is not compared where a message is partial, or where other me
   assertEquals(a.view.phase, "reconciling");
 });
 
-Deno.test("digest: is compared also where the peer has another incarnation, or none, of an active member (E12)", () => {
+Deno.test("digest: is compared even if the peer has another incarnation of an active member, or no state of it (E12)", () => {
   for (const held of ["nothing", "an earlier incarnation"] as const) {
     const clock = new TestClock();
     const [a, b] = makeCluster(["a", "b", "c"], clock);
@@ -170,7 +170,7 @@ Deno.test("digest: is compared also where the peer has another incarnation, or n
   }
 });
 
-Deno.test("digest: a late message of an ended incarnation confirms nothing about the next one (E12)", () => {
+Deno.test("digest: a late message of an ended incarnation confirms nothing about the next incarnation (E12)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   for (const engine of [a, b]) set(engine, "own", 1, clock);
@@ -183,7 +183,7 @@ Deno.test("digest: a late message of an ended incarnation confirms nothing about
   assertEquals([a.view.phase, a.view.acknowledgedBy(1)], ["diffusing", 0]);
 });
 
-Deno.test("reconcile: where neither peer is the owner, the smaller id alone sends a reset (E12)", () => {
+Deno.test("reconcile: if neither peer is the owner, only the peer with the smaller id sends a reset (E12)", () => {
   const clock = new TestClock();
   for (const [self, other, resets] of [["a", "b", true], ["b", "a", false]] as const) {
     const [engine] = makeCluster([self, other, "x"], clock);
@@ -207,7 +207,7 @@ function crowd(members: number) {
 
 const ALL = { from: "", until: undefined };
 
-Deno.test("answerReconcile: names only the members that the request names, so that it is no larger (E12)", () => {
+Deno.test("answerReconcile: names only the members that the request names, so that the answer is no larger (E12)", () => {
   const { a, clock, ids } = crowd(200);
   const listed = ids.slice(0, 3).concat("unknown");
   const summary = { incarnation: EARLIER, number: 1, sum: "0".repeat(16) };
@@ -223,7 +223,7 @@ Deno.test("answerReconcile: names only the members that the request names, so th
   assertEquals(ids.filter((id) => !sentIds.has(id)), []);
 });
 
-Deno.test("answerReconcile: in an interval a peer has all members compared twice and a part more, then no more, and then again (E12)", () => {
+Deno.test("answerReconcile: in an interval, compares at most all members twice and one more part for a peer (E12)", () => {
   const { a, clock, ids } = crowd(200);
   const ask = () => note(a, a.answerReconcile("b", { ...ALL, members: new Map() })).part !== undefined;
   assertEquals(Array.from({ length: 10 }, ask), [true, true, true, ...Array(7).fill(false)]);
@@ -234,7 +234,7 @@ Deno.test("answerReconcile: in an interval a peer has all members compared twice
   assertEquals(Array.from({ length: 4 }, ask), [true, true, false, false]);
 });
 
-Deno.test("consensus: with discovery by handshakes, needs a first contact, and not a member alone (E13)", () => {
+Deno.test("consensus: with discovery by handshakes, a member alone reaches no consensus before a first contact (E13)", () => {
   const clock = new TestClock();
   const alone = makeEngine("a", clock, { openMembership: true });
   set(alone, "k", 1, clock);
@@ -271,7 +271,7 @@ Deno.test("consensus: is evaluated after every change of the key or of the activ
   assertEquals(a.removeCheck("check"), false);
 });
 
-Deno.test("topology entry: has the hash of protoactor-go and the blocked ids, no members, and is set when they change (E14)", () => {
+Deno.test("topology entry: has the hash of protoactor-go and the blocked ids, but no list of members, and is set when they change (E14)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   count(a, 1, clock);

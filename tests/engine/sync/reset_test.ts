@@ -23,7 +23,7 @@ import {
 } from "../harness.ts";
 import { OPTIONS, RETENTION_MS } from "../tombstones.ts";
 
-Deno.test("reset: a peer below the floor is sent the whole state as one (E8)", () => {
+Deno.test("reset: a peer below the floor is sent the whole state as a reset (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, OPTIONS);
   set(a, "k", 1, clock);
@@ -42,7 +42,7 @@ Deno.test("reset: a peer below the floor is sent the whole state as one (E8)", (
   assertEquals([b.view.versionOf("a")?.number, b.view.digest], [4, a.view.digest]);
 });
 
-Deno.test("reset: a peer exactly at the floor needs none (E8)", () => {
+Deno.test("reset: a peer exactly at the floor needs no reset (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, OPTIONS);
   set(a, "k", 1, clock);
@@ -55,7 +55,7 @@ Deno.test("reset: a peer exactly at the floor needs none (E8)", () => {
   assertEquals([delta?.reset, delta?.after, delta?.entries.length], [false, 2, 1]);
 });
 
-Deno.test("reset: removes the keys that are not in it, with one deleted GossipUpdate each (E8)", () => {
+Deno.test("reset: removes the keys that it omits, with one deleted GossipUpdate for each (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
@@ -82,7 +82,7 @@ Deno.test("reset: removes the keys that are not in it, with one deleted GossipUp
   assertEquals(a.view.versionOf("b"), { incarnation, number: 6 });
 });
 
-Deno.test("reset: a tombstone in it deletes a stored key, with one event (E8)", () => {
+Deno.test("reset: a tombstone in a reset deletes a stored key, with one event (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
@@ -97,7 +97,7 @@ Deno.test("reset: a tombstone in it deletes a stored key, with one event (E8)", 
   assertEquals(eventsOf(a).of("GossipUpdate").map(({ key, deleted }) => [key, deleted]), [["x", true]]);
 });
 
-Deno.test("reset: begins from nothing where a delta would have a gap (E8)", () => {
+Deno.test("reset: is merged where a delta would have a gap (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
@@ -108,7 +108,7 @@ Deno.test("reset: begins from nothing where a delta would have a gap (E8)", () =
   assertEquals([valueOf(a, "b", "x"), a.view.versionOf("b")?.number], [1, 7]);
 });
 
-Deno.test("reset: is ignored and answered with the version if it ends below the version of its incarnation (E8)", () => {
+Deno.test("reset: is ignored if it ends below the version of its incarnation, and answered with that version (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
@@ -129,7 +129,7 @@ Deno.test("reset: is merged if it ends exactly at the version (E8)", () => {
   assertEquals(["wrong", "y"].map((key) => valueOf(a, "b", key)), [undefined, 2]);
 });
 
-Deno.test("reset: of a later incarnation is merged, even if it ends below the version of the earlier one (E8)", () => {
+Deno.test("reset: a reset of a later incarnation is merged, even if it ends below the version of the earlier incarnation (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   deliver(a, "c", memberDelta("b", incarnationAt(clock), [entry("x", 900, 1)]), clock);
@@ -142,7 +142,7 @@ Deno.test("reset: of a later incarnation is merged, even if it ends below the ve
   ]);
 });
 
-Deno.test("reset: its last number is the floor of its receiver, and not of its owner (E8)", () => {
+Deno.test("reset: the last number of a reset is the floor of its receiver, and not of its owner (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock, OPTIONS);
   handshake(a, b!, clock);
@@ -164,7 +164,7 @@ Deno.test("reset: its last number is the floor of its receiver, and not of its o
   }
 });
 
-Deno.test("reset: without a change is not passed on, and raises no floor (E8)", () => {
+Deno.test("reset: a reset without a change is not passed on, and raises no floor (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   handshake(a, b!, clock);
@@ -178,7 +178,7 @@ Deno.test("reset: without a change is not passed on, and raises no floor (E8)", 
   assertEquals([eventsOf(a).of("GossipUpdate"), a.disseminate("b").delta.members], [[], []]);
 });
 
-Deno.test("reset: with only a later tombstone is a change, since its number is part of the digest (E8)", () => {
+Deno.test("reset: a reset that adds only a later tombstone is a change, since its number is part of the digest (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
@@ -219,7 +219,7 @@ Deno.test("reset: an old delta brings no removed key back (E8)", () => {
   assertEquals([valueOf(a, "b", "x"), valueOf(a, "b", "y")], [undefined, 3]);
 });
 
-Deno.test("reset: passes from member to member, to every member that still has a removed key (E8)", () => {
+Deno.test("reset: a reset passes from member to member, to every member that still has a removed key (E8)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock, OPTIONS);
   set(a, "k", 1, clock);
@@ -242,7 +242,7 @@ Deno.test("reset: passes from member to member, to every member that still has a
   assertEquals([a, b!, c!].map(({ view }) => view.phase), ["confirmed", "confirmed", "confirmed"]);
 });
 
-Deno.test("reset: is sent again if it was lost (E8)", () => {
+Deno.test("reset: a lost reset is sent again (E8)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock, OPTIONS);
   set(a, "k", 1, clock);
@@ -304,7 +304,7 @@ Deno.test("merge: a reset that only adds entries raises the floor, because it ma
   assertEquals([sent?.reset, sent?.entries.length], [true, 3]);
 });
 
-Deno.test("disseminate: a repair by reset is sent whole, also where some of it was just pushed (E8, E12, S2)", () => {
+Deno.test("disseminate: a repair by reset is sent whole, even if part of it was just pushed (E8, E12, S2)", () => {
   const clock = new TestClock();
   const { a, b, incarnation } = pairThatDiffers(clock);
   deliver(a, "c", memberDelta("c", incarnation, [entry("w", 3, 1)], { after: 2 }), clock);
@@ -319,7 +319,7 @@ Deno.test("disseminate: a repair by reset is sent whole, also where some of it w
   ]);
 });
 
-Deno.test("applyIncoming: a part of a reset ends no repair of its sender, which may have wrong entries above it (E8)", () => {
+Deno.test("applyIncoming: a received part of a reset does not end the repair of its sender, which may have wrong entries above the part (E8)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   handshake(a, b!, clock);
@@ -359,7 +359,7 @@ function pairBeforeLongReset(clock: TestClock): [a: Engine, b: Engine] {
   return [a, b];
 }
 
-Deno.test("reset: goes on where it was, if only deletions from before it are dropped meanwhile (E8)", () => {
+Deno.test("reset: continues with its next part if only deletions from before its start are dropped meanwhile (E8)", () => {
   const clock = new TestClock();
   const [a, b] = pairBeforeLongReset(clock);
   remove(a, "many 0", clock);
@@ -378,7 +378,7 @@ Deno.test("reset: goes on where it was, if only deletions from before it are dro
   ]);
 });
 
-Deno.test("reset: begins again, and ends, if a deletion from after its start is dropped meanwhile (E8)", () => {
+Deno.test("reset: begins again, and completes, if a deletion from after its start is dropped meanwhile (E8)", () => {
   const clock = new TestClock();
   const [a, b] = pairBeforeLongReset(clock);
   set(a, "last", 1, clock);

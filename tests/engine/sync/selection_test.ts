@@ -42,7 +42,7 @@ Deno.test("select: takes the own state, a round-robin member, then two pulled, o
   assertEquals(chosen("abc", "defg", "HIJKS", { members: 50 }), "SadeHbfgIcJK");
 });
 
-Deno.test("select: half of the members are those of the round-robin, also where bytes are the limit (E7)", () => {
+Deno.test("select: half of the members come from the round-robin, even if bytes are the limit (E7)", () => {
   const small = deltaBytes(candidates("a")[0]!.delta(Infinity));
   assertEquals(chosen("abcdefgh", "", "IJKLMNOPS", { members: 50, bytes: 8 * small }), "SaIbJcKd");
 });
@@ -52,13 +52,13 @@ Deno.test("select: takes changed members in the order in which they are given (E
   assertEquals(chosen("", "", "gbScfade", { members: 4 }), "Sgbc");
 });
 
-Deno.test("select: slots that round-robin and pull do not need go to others (E7)", () => {
+Deno.test("select: slots that round-robin and pull do not need go to changed members (E7)", () => {
   assertEquals(chosen("", "", "ABCDEFGHIS"), "SABCDEFG");
   assertEquals(chosen("A", "", "ABCDEFGHIS"), "SABCDEFG");
   assertEquals(chosen("A", "AB", "ABCDEFGHIS"), "SABCDEFG");
 });
 
-Deno.test("select: sends no member twice, by whichever list (E7)", () => {
+Deno.test("select: sends no member twice, even if two lists have it (E7)", () => {
   assertEquals(chosen("aB", "aB", "aBS"), "SaB");
 });
 
@@ -74,7 +74,7 @@ Deno.test("select: rounds up the half for round-robin, and the half for pulled m
   assertEquals([1, 4, 5, 50].map(maxPulled), [1, 2, 3, 25]);
 });
 
-Deno.test("select: takes a member whole or not at all, and smaller ones use the room that it leaves (E7)", () => {
+Deno.test("select: takes a whole member or no part of it, and smaller members use the room that is left (E7)", () => {
   const [big] = candidates("B", { size: 10_000 });
   const small = deltaBytes(candidates("a")[0]!.delta(Infinity));
   const given = { ...candidatesOf("", "", "acS"), changed: [big!, ...candidates("ac")] };

@@ -26,7 +26,7 @@ function signed(entries: readonly SentEntry[], more: Partial<MemberDelta> = {}):
   return state && `${state.number}: ${state.entries.map(({ key, number }) => `${key}${number}`).join(" ")}`;
 }
 
-Deno.test("signedStateOf: is the state after the merge, in the order of each key's last entry, without deletions (E4)", () => {
+Deno.test("signedStateOf: is the state after the merge without deletions, in the order of each key's last entry (E4)", () => {
   assertEquals(signed([entry("x", 4, 2)], { after: 3 }), "4: y2 z3 x4");
   assertEquals(signed([tombstone("y", 4)], { after: 3 }), "4: x1 z3");
   assertEquals(signed([entry("y", 4, 2), entry("w", 5, 1)], { after: 2 }), "5: x1 z3 y4 w5");
@@ -36,20 +36,20 @@ Deno.test("signedStateOf: ignores entries that are not newer, whatever their val
   assertEquals(signed([entry("gone", 2, "a lie"), entry("x", 3, "a lie"), entry("y", 4, 2)]), "4: x1 z3 y4");
 });
 
-Deno.test("signedStateOf: is empty for a delta without entries, without newer ones, or after a gap (E4)", () => {
+Deno.test("signedStateOf: is empty for a delta without entries, without newer entries, or after a gap (E4)", () => {
   assertEquals(signed([], { after: 3 }), undefined);
   assertEquals(signed([entry("z", 3, 2)]), undefined);
   assertEquals(signed([entry("w", 5, 1)], { after: 4 }), undefined);
   assertEquals(signed([entry("w", 5, 1)], { after: 1, incarnation: LATER }), undefined);
 });
 
-Deno.test("signedStateOf: is empty for an earlier incarnation, and is the delta alone for a later one (E1)", () => {
+Deno.test("signedStateOf: is empty for an earlier incarnation, and is the delta alone for a later incarnation (E1)", () => {
   assertEquals(signed([entry("w", 9, 1)], { incarnation: EARLIER }), undefined);
   assertEquals(signed([entry("w", 1, 1)], { incarnation: LATER }), "1: w1");
   assertEquals(signed([entry("w", 1, 1)], { incarnation: LATER, reset: true }), "1: w1");
 });
 
-Deno.test("signedStateOf: is the delta for an unknown member, and empty for an unversioned one", () => {
+Deno.test("signedStateOf: is the delta for an unknown member, and empty for an unversioned member", () => {
   const delta = memberDelta("m", LIFE, [entry("w", 1, 1), entry("v", 2, 1)]);
   assertEquals(signedStateOf(delta, undefined)?.entries.map(({ key }) => key), ["w", "v"]);
   assertEquals(signedStateOf({ ...delta, reset: true }, undefined)?.number, 2);

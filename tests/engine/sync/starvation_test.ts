@@ -34,7 +34,7 @@ function longestWaits(
   return longest;
 }
 
-Deno.test("starvation: no member starves where everything changes all the time, with any gossipMaxSend (E7)", () => {
+Deno.test("starvation: no member starves if everything changes all the time, with any gossipMaxSend (E7)", () => {
   // In rounds: by the quarter of the slots of 1 (every other round), 2, 3 and 5, and one to spare.
   for (const [gossipMaxSend, bound] of [[1, 80], [2, 41], [3, 41], [5, 21]] as const) {
     const clock = new TestClock();
@@ -55,7 +55,7 @@ Deno.test("starvation: no member starves where everything changes all the time, 
   }
 });
 
-Deno.test("starvation: neither statistics nor other changes starve beside each other (E7)", () => {
+Deno.test("starvation: statistics and other changes do not starve each other (E7)", () => {
   for (const [gossipMaxSend, bound] of [[1, 80], [3, 40], [8, 20]] as const) {
     const clock = new TestClock();
     const { a, b, others } = pairAmong(40, clock, { gossipMaxSend });
@@ -73,7 +73,7 @@ Deno.test("starvation: neither statistics nor other changes starve beside each o
   }
 });
 
-Deno.test("starvation: state without room is sent in later messages, though nothing changes any more (E7)", () => {
+Deno.test("starvation: state that had no room is sent in later messages, even if nothing changes any more (E7)", () => {
   for (const makeEntry of [heartbeat, (number: number) => entry("k", number, 1)]) {
     const clock = new TestClock();
     const { a, b, others } = pairAmong(20, clock, { gossipMaxSend: 4 });
@@ -87,7 +87,7 @@ Deno.test("starvation: state without room is sent in later messages, though noth
   }
 });
 
-Deno.test("starvation: no member starves where every other reply is lost (E7)", () => {
+Deno.test("starvation: no member starves if every other reply is lost (E7)", () => {
   const clock = new TestClock();
   const { a, b, others } = pairAmong(40, clock, { gossipMaxSend: 3 });
   const owners = new Owners(clock);
@@ -103,7 +103,7 @@ Deno.test("starvation: no member starves where every other reply is lost (E7)", 
   for (const [id, wait] of longest) assertLessOrEqual(wait, 82, id);
 });
 
-Deno.test("starvation: no member starves where each takes nearly half of a message, and no message is too large (E7)", () => {
+Deno.test("starvation: no member starves if each takes nearly half of a message, and no message is too large (E7)", () => {
   const clock = new TestClock();
   const maxMessageBytes = 32_768;
   const { a, b, others } = pairAmong(40, clock, { maxMessageBytes });
@@ -125,7 +125,7 @@ Deno.test("starvation: no member starves where each takes nearly half of a messa
   for (const [id, wait] of longest) assertLessOrEqual(wait, id === "a" ? 1 : 42, id);
 });
 
-Deno.test("starvation: a member too large to go beside own state goes alone, and does not starve (E7)", () => {
+Deno.test("starvation: a member that is too large to fit beside own state is sent alone, and does not starve (E7)", () => {
   const clock = new TestClock();
   // Tombstones that its owner has forgotten can make the state larger than half at another member.
   const { a, b, others } = pairAmong(5, clock, { maxMessageBytes: 32_768 });
