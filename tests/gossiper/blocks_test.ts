@@ -35,7 +35,7 @@ Deno.test("block: blocks a member by hand at this member alone, and no sign of l
   assertEquals(a.explain("c").endsWhen, "The discovery, or `unblock`, ends the block.");
 });
 
-Deno.test("block: the blocked member is refused, gets no gossip, and its state still comes through others (R10.2)", async () => {
+Deno.test("block: the blocked member is refused, gets no gossip, and its state still arrives through other members (R10.2)", async () => {
   await using cluster = await withBlock();
   const sinceMs = cluster.runtime.monotonicMs();
   cluster.of("a").gossiper.setState("k", "of a");
@@ -85,7 +85,7 @@ Deno.test("unblock: ends a block by hand, and the members agree again (R10.1)", 
   assertEquals([a.block("c"), cluster.of("a").blocked], [true, { c: "topology" }]);
 });
 
-Deno.test("block: outlasts topologies without the member, and its forgetting", async () => {
+Deno.test("block: a block by hand stays after topologies without the member, and after the member is forgotten", async () => {
   const config = { departedRetention: 2_000, tombstoneRetention: 2_000 };
   await using cluster = await withBlock({ fixed: false, config });
   await cluster.stop("c");
@@ -102,7 +102,7 @@ Deno.test("block: outlasts topologies without the member, and its forgetting", a
   assertEquals(cluster.of("a").blocked, { c: "topology" });
 });
 
-Deno.test("block: ends by hand also where the topology blocks the member, which may block it later again", async () => {
+Deno.test("block: a block by hand that the topology shares ends only by `unblock`, and a later topology may block the member again", async () => {
   await using cluster = await withBlock({ fixed: false });
   const { gossiper: a } = cluster.of("a");
   await cluster.publish(["a", "b", "c"], { blocked: ["c"], to: ["a"] });
@@ -115,7 +115,7 @@ Deno.test("block: ends by hand also where the topology blocks the member, which 
   assertEquals(cluster.of("a").blocked, {});
 });
 
-Deno.test("block: takes the place of an expiry, so that the member stays blocked when it returns", async () => {
+Deno.test("block: a block by hand replaces a block as expired, so that the member stays blocked when it returns", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: CONFIG });
   await cluster.runUntil(() => cluster.isConfirmed());
   cluster.network.cut(cluster.of("a").transport.address, cluster.of("b").transport.address);
@@ -137,7 +137,7 @@ Deno.test("block: an id that was blocked before the start is refused at its hand
   assertEquals([a.values("k"), a.blocked, a.gossiper.phase], [{}, { b: "topology" }, "confirmed"]);
 });
 
-Deno.test("block: refuses an invalid id, this member's own, one above `maxMembers`, and any after the end", async () => {
+Deno.test("block: refuses an invalid id, this member's own id, ids above `maxMembers`, and any id after the end", async () => {
   await using cluster = new TestCluster(["a"], { fixed: false, config: { maxMembers: 2 } });
   const { gossiper } = cluster.make("a");
   assertThrows(() => gossiper.block(""), ConfigurationError, "`id` must be a text of 1 to 256 bytes");

@@ -7,7 +7,7 @@ import { TestCluster } from "../requirements/harness.ts";
 import { ScriptedPeer } from "../requirements/scripted_peer.ts";
 import { end, PAIR_CONFIG, withUnknownPeer } from "../requirements/scripted_pair.ts";
 
-Deno.test("session: of two connections dialed at once, both ends keep the one of the smaller id (P4)", async () => {
+Deno.test("session: if two members dial each other at once, both keep the connection of the smaller id (P4)", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: PAIR_CONFIG });
   cluster.network.setFaults({ delayMs: 5 });
   for (const id of ["b", "a"]) await cluster.make(id).gossiper.start();
@@ -26,7 +26,7 @@ Deno.test("session: of two connections dialed at once, both ends keep the one of
   cluster.network.heal();
 });
 
-Deno.test("session: at most maxConnections are kept: the longest unused is closed first, and all members still get state (P4)", async () => {
+Deno.test("session: at most maxConnections connections are kept: the longest unused is closed first, and all members still get state (P4)", async () => {
   const ids = ["a", "b", "c", "d", "e", "f"];
   const config = { ...PAIR_CONFIG, gossipFanOut: 2, maxConnections: 2 };
   await using cluster = await TestCluster.started(ids, { config });
@@ -55,7 +55,7 @@ Deno.test("session: the connection of a removed member is closed, and it is not 
   await peer[Symbol.asyncDispose]();
 });
 
-Deno.test("session: a later incarnation's connection replaces an earlier one's, and of two of one incarnation the later (P4)", async () => {
+Deno.test("session: a connection of a later incarnation, or a later connection of the same incarnation, replaces an earlier connection (P4)", async () => {
   const { cluster, peer } = await withUnknownPeer();
   const reasons: string[] = [];
   const open = async (incarnation: Incarnation) => {
@@ -87,7 +87,7 @@ Deno.test("session: a later incarnation's connection replaces an earlier one's, 
   await end(cluster, peer);
 });
 
-Deno.test("extensions: each announces its capability and receives the messages of unknown types", async () => {
+Deno.test("extensions: each extension announces its capability and receives the messages of unknown types", async () => {
   const { cluster, peer } = await withUnknownPeer();
   const [one, two] = [new Listener("one"), new Listener("two")];
   for (const extension of [one, two]) poolOf(cluster).extend(extension);
@@ -97,7 +97,7 @@ Deno.test("extensions: each announces its capability and receives the messages o
   await end(cluster, peer);
 });
 
-Deno.test("extensions: the second with a capability throws, and the first still receives", async () => {
+Deno.test("extensions: a second extension with the same capability throws, and the first still receives", async () => {
   const { cluster, peer } = await withUnknownPeer();
   const [first, second] = [new Listener("one"), new Listener("one")];
   const pool = poolOf(cluster);

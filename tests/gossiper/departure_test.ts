@@ -6,7 +6,7 @@ import { memoryAddress } from "../../testing/memory.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { EXPIRING_CONFIG, withAnsweringPeer } from "../requirements/scripted_pair.ts";
 
-Deno.test("stop: of two calls at once one stops, and the second is refused (R9.1)", async () => {
+Deno.test("stop: the first of two calls at once stops the member, and the second is refused (R9.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: EXPIRING_CONFIG });
   const { gossiper } = cluster.of("a");
   const first = gossiper.stop();
@@ -15,7 +15,7 @@ Deno.test("stop: of two calls at once one stops, and the second is refused (R9.1
   assertEquals((await cluster.finish(first)).flushed, true);
 });
 
-Deno.test("stop: members that all stop at once are done at once, and have each other's departure (R9.2)", async () => {
+Deno.test("stop: members that all stop at once end at once, and have each other's departure (R9.2)", async () => {
   const ids = ["a", "b", "c", "d", "e", "f"];
   for (let seed = 1; seed <= 10; seed++) {
     await using cluster = await TestCluster.started(ids, { config: EXPIRING_CONFIG, seed });
@@ -25,7 +25,7 @@ Deno.test("stop: members that all stop at once are done at once, and have each o
   }
 });
 
-Deno.test("stop: a peer that is gone, and not there at a second dial, is not waited for (R9.2)", async () => {
+Deno.test("stop: a peer that is gone, and does not answer a second dial, is not waited for (R9.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: EXPIRING_CONFIG });
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.of("b").transport.close();
@@ -50,7 +50,7 @@ Deno.test("stop: a peer whose answer to the first handshake is still under way g
   assertEquals(cluster.of("a").blocked, { b: "left" });
 });
 
-Deno.test("stop: a dial that hangs is waited for one request timeout (R9.1)", async () => {
+Deno.test("stop: waits at most one request timeout for a dial that hangs (R9.1)", async () => {
   await using cluster = new TestCluster(["a", "b"], {
     fixed: false,
     cluster: { discovery: seeds([memoryAddress("a", 1)]) },

@@ -141,7 +141,7 @@ Deno.test("DialLimits: a member that answered at a seed's address is dialed ther
   assert(!all.isFree({ memberId: "w", address: "ws://10.0.0.5:1/gossip" }));
 });
 
-Deno.test("DialLimits: ids known by hearsay do not delay a member that named the address in a handshake", async () => {
+Deno.test("DialLimits: failed dials to ids known by hearsay do not delay a member that named the address in a handshake", async () => {
   const { limits: all } = limits();
   const address = "ws://10.0.0.5:1";
   all.recordClaimed({ memberId: "real", address });

@@ -17,7 +17,7 @@ function kindsOf(cluster: TestCluster, id: string, about: string): string[] {
   return cluster.of(id).gossiper.explain(about).decisions.map(({ kind }) => kind);
 }
 
-Deno.test("explain: a living member was heard from itself or through a relay", async () => {
+Deno.test("explain: names how a living member was heard: by itself or through a relay", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
   const explained = cluster.of("a").gossiper.explain("b");
   assertEquals([explained.status, explained.isConnected, explained.lacks], ["alive", true, 0]);
@@ -33,7 +33,7 @@ Deno.test("explain: before the start no member is connected", async () => {
   assertEquals([status, isConnected], ["alive", false]);
 });
 
-Deno.test("explain: without a way of its own a heartbeat comes through the relay, which is named", async () => {
+Deno.test("explain: names the relay through which heartbeats arrive if there is no connection to the member", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
   cluster.network.cut(memoryAddress("a", 1), memoryAddress("b", 1));
   await cluster.advance(12_000);
@@ -42,7 +42,7 @@ Deno.test("explain: without a way of its own a heartbeat comes through the relay
   assertStringIncludes(summary, 'through "c"');
 });
 
-Deno.test("explain: a crashed member was suspected, by whom, and is blocked since then", async () => {
+Deno.test("explain: a crashed member has the peers that suspected it, and the time of its block", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
   cluster.crash("c");
   await cluster.advance(500);
@@ -62,7 +62,7 @@ Deno.test("explain: a crashed member was suspected, by whom, and is blocked sinc
   }
 });
 
-Deno.test("explain: a suspicion that a peer refutes is recorded as heard by that peer", async () => {
+Deno.test("explain: a suspicion that a peer refutes is recorded with that peer as the source of the heartbeat", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   const incarnation = incarnationOf(cluster.of("b"));
@@ -73,7 +73,7 @@ Deno.test("explain: a suspicion that a peer refutes is recorded as heard by that
   assertEquals(kindsOf(cluster, "a", "invented"), []);
 });
 
-Deno.test("explain: says that a member left, and that a member is unknown", async () => {
+Deno.test("explain: says that a departed member left, and that an unknown id is unknown", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
   await cluster.finish(cluster.of("c").gossiper.stop());
   const left = cluster.of("a").gossiper.explain("c");
@@ -83,7 +83,7 @@ Deno.test("explain: says that a member left, and that a member is unknown", asyn
   assertEquals(unknown.decisions, []);
 });
 
-Deno.test("explain: a member that is refused knows by whom and with what, and so does the other", async () => {
+Deno.test("explain: both members of a refused handshake know who refused it and with which code", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   cluster.make("a");
   cluster.make("b", { cluster: { name: "another" } });
@@ -98,7 +98,7 @@ Deno.test("explain: a member that is refused knows by whom and with what, and so
   assertStringIncludes(refused.reason!, "wrong_cluster: The cluster must be");
 });
 
-Deno.test("explain: of an unknown member it says which of the two refused the handshake", async () => {
+Deno.test("explain: for an unknown member, says which of the two refused the handshake", async () => {
   await using cluster = new TestCluster(["a", "b"], { fixed: false });
   cluster.make("a", { cluster: { discovery: seeds([]) } });
   cluster.make("b", { cluster: { discovery: seeds([memoryAddress("a", 1)]), name: "another" } });
@@ -108,7 +108,7 @@ Deno.test("explain: of an unknown member it says which of the two refused the ha
   assertStringIncludes(summary, "knows no member of this id. Its handshake was refused here (wrong_cluster");
 });
 
-Deno.test("explain: a suspicion that ended is a decision", async () => {
+Deno.test("explain: the end of a suspicion is listed as a decision", async () => {
   await using cluster = await connectedCluster(["a", "b"], FEW_ROUNDS);
   cluster.network.stopProxy(memoryAddress("b", 1));
   await cluster.runUntil(() => kindsOf(cluster, "a", "b").includes("suspected"));
@@ -117,7 +117,7 @@ Deno.test("explain: a suspicion that ended is a decision", async () => {
   assertEquals(kindsOf(cluster, "a", "b").slice(-2), ["suspected", "suspicionEnded"]);
 });
 
-Deno.test("explain: this member itself is alone, in company, or isolated", async () => {
+Deno.test("explain: says of this member whether it is alone, connected or isolated", async () => {
   await using cluster = await connectedCluster(["a", "b"]);
   const own = () => cluster.of("a").gossiper.explain();
   assertEquals([own().summary, own().lacks], ["This member is alive, with 1 other.", 0]);
@@ -141,7 +141,7 @@ Deno.test("explain: counts the entries that a member has not acknowledged", asyn
   assertEquals(gossiper.explain("b").lacks, 0);
 });
 
-Deno.test("explain: equal decisions in a row are one, and at most 16 are kept", async () => {
+Deno.test("explain: equal decisions in a row are listed as one decision, and at most 16 are kept", async () => {
   await using cluster = await connectedCluster(["a", "b"]);
   const a = cluster.of("a");
   cluster.network.cut(memoryAddress("a", 1), memoryAddress("b", 1));
@@ -208,7 +208,7 @@ Deno.test("SeenChanged: counts up to all members for each set, and only while a 
   assertEquals(a.emitted("SeenChanged").find(({ key }) => key === "z"), undefined);
 });
 
-Deno.test("explain: no text of a peer reaches a terminal as it is", async () => {
+Deno.test("explain: escapes every text of a peer", async () => {
   const { cluster, peer } = await withScriptedPeer();
   await using _cluster = cluster, _peer = peer;
   await peer.say("a", { type: "error", code: "busy", message: "\u001b[2J\u202egone" });

@@ -10,7 +10,7 @@ import { memoryAddress } from "../../testing/memory.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { end, EXPIRING_CONFIG, withAnsweringPeer } from "../requirements/scripted_pair.ts";
 
-Deno.test("gossiper: ends at once with the reason when its transport breaks, and accepts nothing more (R12.1)", async () => {
+Deno.test("gossiper: ends at once with the reason if its transport breaks, and accepts no further call (R12.1)", async () => {
   await using elsewhere = new TestCluster(["a"]);
   const { transport } = elsewhere.make("a");
   await using cluster = new TestCluster(["a"]);
@@ -91,7 +91,7 @@ Deno.test("ConsensusExtractor: may not call `stop()`, and the refused call does 
   assertEquals(b.members.map(({ status }) => status), ["alive", "alive"]);
 });
 
-Deno.test("gossiper: refuses actor kinds that would leave no room for anything else (R12.3)", async () => {
+Deno.test("gossiper: refuses actor kinds that would leave no room for state in a message (R12.3)", async () => {
   await using cluster = new TestCluster(["a"]);
   const kinds = Array.from({ length: 36 }, (_, index) => `${index}`.padEnd(250, "k"));
   const { record: self } = cluster.make("a");
@@ -112,7 +112,7 @@ Deno.test("gossiper: refuses actor kinds that would leave no room for anything e
   assertEquals(error.problems.map(({ field }) => field), ["cluster.self.kinds"]);
 });
 
-Deno.test("maxMembers: a member above it is refused, and the earlier ones stay (R11.1)", async () => {
+Deno.test("maxMembers: a member above the limit is refused, and the earlier members stay (R11.1)", async () => {
   const config = { ...EXPIRING_CONFIG, heartbeatExpiration: 3_000, maxMembers: 3 };
   await using cluster = new TestCluster(["a", "b", "c", "d"], { config });
   const seed = memoryAddress("a", 1);

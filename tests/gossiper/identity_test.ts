@@ -26,7 +26,7 @@ function claimOf(incarnation: Incarnation): Partial<Delta> {
   return { members: [{ id: "a", incarnation, after: 0, reset: false, entries: [] }] };
 }
 
-Deno.test("incarnation: a member that learns of a later incarnation of its id begins one above it, and sends that first (E1)", async () => {
+Deno.test("incarnation: a member that learns of a later incarnation of its id begins an incarnation above it, and sends its state first (E1)", async () => {
   const { cluster, a, peer } = await withAnsweringPeer();
   a.gossiper.setState("k", "v");
   const before = incarnationOf(a);
@@ -53,7 +53,7 @@ Deno.test("incarnation: a member that learns of a later incarnation of its id be
   await end(cluster, peer);
 });
 
-Deno.test("identity conflict: a signing member that meets another process with its id and key is fenced: it asks nothing, refuses requests, and still stops (E1)", async () => {
+Deno.test("identity conflict: a signing member that meets another process with its id and key is fenced: it sends no request, refuses requests, and still stops (E1)", async () => {
   const cluster = new TestCluster(["a", "p"], { config: EXPIRING_CONFIG });
   const peer = new ScriptedPeer(cluster, "p");
   const [own, other] = [signingOf("own"), signingOf("other")];
@@ -107,7 +107,7 @@ Deno.test("identity conflict: a signing member that meets another process with i
   await reading.catch(() => {});
 });
 
-Deno.test("identity conflict: a member that learns of ever later incarnations begins some of them, emits a conflict, and still answers (E1)", async () => {
+Deno.test("identity conflict: a member that learns of later and later incarnations begins a few of them, emits a conflict, and still answers (E1)", async () => {
   const { cluster, a, peer } = await withAnsweringPeer();
   peer.answer = (message) =>
     message.type === "gossip"
@@ -146,7 +146,7 @@ Deno.test("incarnation: a member that left and returns with a clock set back is 
   assertEquals([cluster.of("a").blocked, cluster.of("c").blocked], [{}, {}]);
 });
 
-Deno.test("incarnation: a member learns of a departure claimed under a later incarnation with its next request, and is admitted again (E1, E10)", async () => {
+Deno.test("incarnation: a member learns from its next request that a departure was claimed under a later incarnation, and is admitted again (E1, E10)", async () => {
   const cluster = new TestCluster(["a", "b", "p"], { config: EXPIRING_CONFIG });
   const peer = new ScriptedPeer(cluster, "p");
   const [a, b] = [cluster.make("a"), cluster.make("b")];
@@ -205,7 +205,7 @@ for (const meeting of ["through a third member", "directly"]) {
 }
 
 for (const meeting of ["through a third member", "directly"]) {
-  Deno.test(`identity conflict: two processes with one id and one key that meet ${meeting} both emit an event, and one that the other dials is fenced (E1)`, async () => {
+  Deno.test(`identity conflict: two processes with one id and one key that meet ${meeting} both emit an event, and a process that the other dials is fenced (E1)`, async () => {
     const config = { ...EXPIRING_CONFIG, heartbeatExpiration: 5_000 };
     const [signing, others] = [signingOf("one"), signingOf("other")];
     await using cluster = new TestCluster(["a", "x"], { config });

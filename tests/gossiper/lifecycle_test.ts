@@ -16,7 +16,7 @@ async function openMember(cluster: TestCluster): Promise<TestMember> {
   return made;
 }
 
-Deno.test("handshake: a stranger that is refused is no member, nor with the next topology (E2)", async () => {
+Deno.test("handshake: a refused stranger is no member, not even after the next topology (E2)", async () => {
   await using cluster = new TestCluster(["a", "p"], { config: PAIR_CONFIG, fixed: false });
   await using peer = new ScriptedPeer(cluster, "p");
   const a = await openMember(cluster);
@@ -27,7 +27,7 @@ Deno.test("handshake: a stranger that is refused is no member, nor with the next
   assertEquals(idsAt(a), ["a"]);
 });
 
-Deno.test("handshake: a stranger that was let in stays a member though an older topology does not name it (R7.4)", async () => {
+Deno.test("handshake: an admitted stranger stays a member, even if an older topology does not name it (R7.4)", async () => {
   await using cluster = new TestCluster(["a", "p"], { config: PAIR_CONFIG, fixed: false });
   await using peer = new ScriptedPeer(cluster, "p");
   const a = await openMember(cluster);
@@ -40,7 +40,7 @@ Deno.test("handshake: a stranger that was let in stays a member though an older 
   assertEquals(a.gossiper.members.find(({ id }) => id === "p")?.member, undefined);
 });
 
-Deno.test("gossiper: an error of the engine ends the member at once as failed, and peers get no departure of it (E10)", async () => {
+Deno.test("gossiper: an error of the engine ends the member at once as failed, and peers receive no departure (E10)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: EXPIRING_CONFIG });
   await cluster.runUntil(() => cluster.isConfirmed());
   const { runtime, gossiper } = cluster.of("a");

@@ -33,7 +33,7 @@ Deno.test("events: MemberJoined is emitted once for each other member, and never
   assertEquals([joined.sort(), aliveByEvents(cluster.of("a"))], [["b", "c"], ["b", "c"]]);
 });
 
-Deno.test("events: MemberLeft follows a departure, MemberFailed a crash, with the reason", async () => {
+Deno.test("events: MemberLeft is emitted after a departure, MemberFailed after a crash, with the reason", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.stop("b");
@@ -46,7 +46,7 @@ Deno.test("events: MemberLeft follows a departure, MemberFailed a crash, with th
   assertEquals(seen, ["a alive", "b left", "c failed"]);
 });
 
-Deno.test("events: a member that the topology drops has left, one that it blocks has failed", async () => {
+Deno.test("events: MemberLeft is emitted for a member that the topology drops, MemberFailed for a member that it blocks", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"], { fixed: false });
   await cluster.publish(["a", "b", "c"]);
   await cluster.publish(["a", "c"], { blocked: ["c"], to: ["a"] });
@@ -58,7 +58,7 @@ Deno.test("events: a member that the topology drops has left, one that it blocks
   ]]);
 });
 
-Deno.test("events: a member that is back after a partition has joined again", async () => {
+Deno.test("events: MemberJoined is emitted again for a member that is back after a partition", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: { blockedProbeInterval: 1_000 } });
   await cluster.runUntil(() => cluster.isConfirmed());
   cluster.network.setFaults({ hang: true });
@@ -70,7 +70,7 @@ Deno.test("events: a member that is back after a partition has joined again", as
   assertEquals([aliveByEvents(a), aliveByMembers(a)], [["b"], ["b"]]);
 });
 
-Deno.test("events: a suspicion that an answer ends is followed by SuspicionEnded, and shown in between", async () => {
+Deno.test("events: SuspicionEnded is emitted when an answer ends a suspicion, and `members` shows the suspicion until then", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   const a = cluster.of("a");
@@ -87,7 +87,7 @@ Deno.test("events: a suspicion that an answer ends is followed by SuspicionEnded
   assertEquals(ofB, ["b alive", "b suspected", "b alive"]);
 });
 
-Deno.test("watchMembers: shows the members there are, then each that changes, and ends with the member", async () => {
+Deno.test("watchMembers: emits the present members, then each member that changes, and ends with this member", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   const a = cluster.of("a");
@@ -117,7 +117,7 @@ async function viewsAt(cluster: TestCluster, act: () => Promise<unknown>): Promi
   });
 }
 
-Deno.test("watchMembers: a crash and a departure are one view each", async () => {
+Deno.test("watchMembers: emits one view for a departure, and one view for each step of a crash", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   const views = await viewsAt(cluster, async () => {
@@ -128,7 +128,7 @@ Deno.test("watchMembers: a crash and a departure are one view each", async () =>
   assertEquals(views, ["b alive 1", "c alive 2", "c left 2", "b suspected 1", "b failed 1"]);
 });
 
-Deno.test("watchMembers: a member that left and returns under its id is alive with its new incarnation", async () => {
+Deno.test("watchMembers: a member that left and returned under its id is alive with its new incarnation", async () => {
   const discovery = () => ({ cluster: { discovery: seeds([memoryAddress("a", 1), memoryAddress("c", 1)]) } });
   await using cluster = new TestCluster(["a", "b", "c"]);
   for (const id of ["a", "b", "c"]) await cluster.make(id, discovery()).gossiper.start();
@@ -144,7 +144,7 @@ Deno.test("watchMembers: a member that left and returns under its id is alive wi
   assertEquals(views, ["b alive 1", "c alive 2", "b left 1", "b alive 3"]);
 });
 
-Deno.test("watchMembers: a member that is forgotten after it left is one more view", async () => {
+Deno.test("watchMembers: emits one more view when a departed member is forgotten", async () => {
   const config = { departedRetention: 20_000 };
   await using cluster = await TestCluster.started(["a", "b", "c"], { fixed: false, config });
   await cluster.publish(["a", "b", "c"]);
@@ -157,7 +157,7 @@ Deno.test("watchMembers: a member that is forgotten after it left is one more vi
   assertEquals(views.filter((view) => view.startsWith("b")), ["b alive 1", "b left 1", "b left 0"]);
 });
 
-Deno.test("whenMembers: resolves with the members once there are so many, this one included", async () => {
+Deno.test("whenMembers: resolves with the members once there are as many as asked for, this member included", async () => {
   const cluster = new TestCluster(["a", "b", "c"], { fixed: false });
   await using _ = cluster;
   for (const id of ["a", "b", "c"]) await cluster.make(id).gossiper.start();
@@ -171,7 +171,7 @@ Deno.test("whenMembers: resolves with the members once there are so many, this o
   ]);
 });
 
-Deno.test("whenMembers: with stableFor, a member that comes or goes begins the wait again", async () => {
+Deno.test("whenMembers: with stableFor, a member that comes or goes restarts the wait", async () => {
   const cluster = new TestCluster(["a", "b", "c"], { fixed: false });
   await using _ = cluster;
   for (const id of ["a", "b", "c"]) await cluster.make(id).gossiper.start();
@@ -208,7 +208,7 @@ Deno.test("whenMembers: rejects with the signal's reason, with `stopped` at the 
   await Promise.all([ended, endedStable]);
 });
 
-Deno.test("registerConsensusCheck: the end of the scope of its handle removes the check", async () => {
+Deno.test("registerConsensusCheck: the handle's disposal at the end of its scope removes the check", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   let id: string;

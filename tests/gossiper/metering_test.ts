@@ -16,7 +16,7 @@ import { MeteredCluster } from "../operations/metrics/cluster.ts";
 
 const IDS = ["a", "b", "c"];
 
-Deno.test("metrics: members by status follow a crash and a departure", async () => {
+Deno.test("metrics: the counts of members by status follow a crash and a departure", async () => {
   await using metered = await MeteredCluster.started(IDS);
   const { cluster } = metered;
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -33,7 +33,7 @@ Deno.test("metrics: members by status follow a crash and a departure", async () 
   assertEquals(counts(), [1, 0, 1, 1]);
 });
 
-Deno.test("metrics: rounds are counted with their duration, and so are those that were skipped", async () => {
+Deno.test("metrics: rounds are counted with their duration, and skipped rounds are counted", async () => {
   await using metered = await MeteredCluster.started(IDS, { config: { gossipInterval: 300 } });
   await metered.cluster.advance(3_000);
   assertEquals(metered.value("a", "hearsay_rounds_total"), 11);
@@ -51,7 +51,7 @@ Deno.test("metrics: rounds are counted with their duration, and so are those tha
   assertGreater(metered.value("a", "hearsay_round_duration_seconds_sum"), 0.3);
 });
 
-Deno.test("metrics: the delay of the event loop is that of the rounds' timers", async () => {
+Deno.test("metrics: the delay of the event loop is the delay of the rounds' timers", async () => {
   await using metered = await MeteredCluster.started(IDS, { config: { gossipInterval: 300 } });
   await metered.cluster.advance(3_000);
   assertEquals(metered.value("a", "hearsay_event_loop_delay_seconds_count"), 10);
@@ -123,7 +123,7 @@ Deno.test("metrics: pushes are counted at both sides, by outcome", async () => {
   assertEquals(received("ignored"), 1);
 });
 
-Deno.test("metrics: connections, state and queues are the amounts of the moment", async () => {
+Deno.test("metrics: connections, state and queues have the present amounts", async () => {
   await using metered = await MeteredCluster.started(IDS);
   const { cluster } = metered;
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -162,7 +162,7 @@ Deno.test("metrics: the outbox is the number of messages that peers do not read"
   cluster.network.resume(memoryAddress("b", 1));
 });
 
-Deno.test("metrics: members of whom a peer lacks entries are pending, until the peer has all", async () => {
+Deno.test("metrics: a member is counted as pending while a peer lacks entries of it", async () => {
   const config = { maxMessageBytes: 65_536, maxStateBytes: 400_000, spread: "interval" } as const;
   await using metered = await MeteredCluster.started(["a", "b"], { config });
   const { cluster } = metered;
@@ -195,7 +195,7 @@ Deno.test("metrics: a push to a peer that reads nothing counts as congested", as
   await connection.readable.cancel();
 });
 
-Deno.test("metrics: a block counts by its reason, and as false only if the member lived all the time", async () => {
+Deno.test("metrics: a block is counted under its reason, and as false only if the member lived all the time", async () => {
   await using metered = await MeteredCluster.started(IDS, { config: { heartbeatExpiration: 4_000 } });
   const { cluster } = metered;
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -219,7 +219,7 @@ Deno.test("metrics: a block counts by its reason, and as false only if the membe
   assertEquals([blocks("expired"), falseBlocks("expired"), falseBlocks("crashed")], [1, 1, 0]);
 });
 
-Deno.test("metrics: a block that the user ends is false once the member is heard again", async () => {
+Deno.test("metrics: a block that the user ends counts as false once the member is heard again", async () => {
   await using metered = await MeteredCluster.started(IDS, { config: { heartbeatExpiration: 4_000 } });
   const { cluster } = metered;
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -259,7 +259,7 @@ Deno.test("metrics: the lag of a set ends with the acknowledgement of each membe
   assertGreaterOrEqual(read("1").sum - before[1]!.sum, 2);
 });
 
-Deno.test("metrics: a set of another member begins no measurement of the lag", async () => {
+Deno.test("metrics: a set of another member starts no measurement of the lag", async () => {
   await using metered = await MeteredCluster.started(IDS);
   const { cluster } = metered;
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -310,7 +310,7 @@ Deno.test("metrics: a new incarnation drops the measurements of the lag", async 
   assertEquals([meters.member!.amounts().oldestSpreadMs, meters.droppedLags], [0, 2]);
 });
 
-Deno.test("metrics: a connection without a handshake is counted apart", async () => {
+Deno.test("metrics: a connection without a handshake is counted separately", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const meters = new MemberMeters();
   const { gossiper } = cluster.make("b", { cluster: { meters } });
@@ -323,7 +323,7 @@ Deno.test("metrics: a connection without a handshake is counted apart", async ()
   await connection.readable.cancel();
 });
 
-Deno.test("meters: hear of the join and of the departure, with their durations", async () => {
+Deno.test("meters: receive the join and the departure, with their durations", async () => {
   const heard: unknown[] = [];
   class Heard extends MemberMeters {
     override joined(durationMs: number): void {
@@ -346,7 +346,7 @@ Deno.test("meters: hear of the join and of the departure, with their durations",
   assertEquals(heard.slice(1), [{ durationMs: 0, acknowledgedBy: 1, wanted: 1, flushed: true }]);
 });
 
-Deno.test("metrics: meters of another member are refused, and nothing starts", async () => {
+Deno.test("metrics: meters of another member are refused, and the gossiper does not start", async () => {
   await using metered = await MeteredCluster.started(["a"]);
   const { cluster } = metered;
   const other = cluster.make("b", { cluster: { meters: metered.meters.get("a")! } });

@@ -12,7 +12,7 @@ async function confirmed(config: object = {}): Promise<TestCluster> {
   return cluster;
 }
 
-Deno.test("heartbeatExpiration Infinity: blocks no member for silence, and goes on where it was (R2.3)", async () => {
+Deno.test("heartbeatExpiration Infinity: no member is blocked for silence, and members agree again after a long partition (R2.3)", async () => {
   await using cluster = await confirmed();
   for (const id of ["a", "b"]) cluster.network.cut(memoryAddress(id, 1), memoryAddress("c", 1));
   cluster.of("c").gossiper.setState("k", 1);
@@ -25,7 +25,7 @@ Deno.test("heartbeatExpiration Infinity: blocks no member for silence, and goes 
   await cluster.runUntil(() => cluster.isConfirmed() && cluster.of("a").value("c", "k") === 1);
 });
 
-Deno.test("heartbeatExpiration Infinity: departures and crashes block as before", async () => {
+Deno.test("heartbeatExpiration Infinity: members that leave or crash are still blocked", async () => {
   await using cluster = await confirmed();
   await cluster.stop("b");
   cluster.crash("c");
@@ -44,7 +44,7 @@ Deno.test("heartbeatExpiration Infinity: counts are relayed at the pace of the d
   assertEquals(endsWhen, "It fails 1.1 s after its connection broke and its address refuses.");
 });
 
-Deno.test("heartbeatExpiration Infinity: fits any `gossipInterval`, and travels as the greatest whole number", async () => {
+Deno.test("heartbeatExpiration Infinity: fits any `gossipInterval` of a peer, and is sent as the greatest safe integer", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await cluster.make("a", { config: NEVER }).gossiper.start();
   await cluster.make("b", {
@@ -58,7 +58,7 @@ Deno.test("heartbeatExpiration Infinity: fits any `gossipInterval`, and travels 
   assertEquals(cluster.members.flatMap((member) => member.emitted("SettingsDiffer")), []);
 });
 
-Deno.test("heartbeatExpiration Infinity: others with an expiration still block", async () => {
+Deno.test("heartbeatExpiration Infinity: members with an expiration still block silent members", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await cluster.make("a", { config: NEVER }).gossiper.start();
   await cluster.make("b", { config: { gossipInterval: 1_000 } }).gossiper.start();

@@ -50,7 +50,7 @@ Deno.test("dialOnly: all members know two members that only dial, and exchange s
   for (const id of ids) assertEquals(failedTo(cluster, id), new Set());
 });
 
-Deno.test("dialOnly: over the connections of a member that only dials, peers send requests as well", async () => {
+Deno.test("dialOnly: peers send requests over the connections of a member that only dials", async () => {
   await using cluster = await startedCluster(["a", "b"], ["x"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   cluster.sent.length = 0;
@@ -83,7 +83,7 @@ Deno.test("dialOnly: consensus needs the members that only dial too (E13)", asyn
   await cluster.finish(acknowledged);
 });
 
-Deno.test("dialOnly: an isolated member that only dials is blocked, dialed by none, and freed when it returns (E10)", async () => {
+Deno.test("dialOnly: an isolated member that only dials is blocked, never dialed, and freed when it returns (E10)", async () => {
   await using cluster = await startedCluster(["a", "b"], ["x"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   for (const id of ["a", "b"]) cluster.network.cut(memoryAddress("x", 1), memoryAddress(id, 1));
@@ -116,7 +116,7 @@ async function joined(options: Partial<JoinOptions>): Promise<{ node: Node; even
   return { node, events };
 }
 
-Deno.test("dialOnly: a member that joins with it listens nowhere, and state passes both ways over WebSocket (R8.1)", async () => {
+Deno.test("dialOnly: a member that joins with `dialOnly` does not listen, and state passes both ways over WebSocket (R8.1)", async () => {
   const signal = AbortSignal.timeout(10_000);
   const one = await joined({ listen: { port: 0 } });
   await using _one = one.node;
@@ -141,7 +141,7 @@ Deno.test("dialOnly: a member that joins with it listens nowhere, and state pass
   assertEquals(failed, []);
 });
 
-Deno.test("advertise: a member is reached at its advertised URL, and not where it listens (R8.1)", async () => {
+Deno.test("advertise: a member is dialed at its advertised URL, and not where it listens (R8.1)", async () => {
   const signal = AbortSignal.timeout(10_000);
   const port = freePort();
   await using way = new Proxy(`http://127.0.0.1:${port}`);
@@ -162,7 +162,7 @@ Deno.test("advertise: a member is reached at its advertised URL, and not where i
   assertEquals([record?.member?.host, record?.member?.port], [advertise.host, advertise.port]);
 });
 
-Deno.test("handshake: both sides wait for one that takes longer than a request", async () => {
+Deno.test("handshake: both sides wait for a handshake that takes longer than a request", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: { ...CONFIG, heartbeatExpiration: 4_000 } });
   // A connection takes 300 ms, and the handshake 300 more; a request may take 200.
   cluster.network.setFaults({ delayMs: 150 });

@@ -32,7 +32,7 @@ Deno.test("reconcile: digests that differ twice in a row are compared by member,
   await end(cluster, peer);
 });
 
-Deno.test("reconcile: with equal numbers and different sums the owner sends a reset; if that fails, it emits one event (E12)", async () => {
+Deno.test("reconcile: with equal numbers and different sums the owner sends a reset, and emits one event if the reset does not help (E12)", async () => {
   const { cluster, peer } = await withScripted();
   cluster.of("a").gossiper.setState("k", "v");
   const resets: boolean[] = [];
@@ -55,7 +55,7 @@ Deno.test("reconcile: with equal numbers and different sums the owner sends a re
   await end(cluster, peer);
 });
 
-Deno.test("reconcile: a comparison without an answer is given up and started again (E12)", async () => {
+Deno.test("reconcile: a comparison without an answer is ended and started again (E12)", async () => {
   const { cluster, peer } = await withScripted();
   peer.answer = differing;
   await cluster.runUntil(() => peer.received.filter(({ type }) => type === "reconcile").length >= 2);

@@ -47,7 +47,7 @@ Deno.test("RefusedHandshakes: emits each reason once for each peer, until a hand
   assertEquals(seen(), [...each, each[0]!]);
 });
 
-Deno.test("RefusedHandshakes: passes over refusals with an event of their own, or that are part of a departure", () => {
+Deno.test("RefusedHandshakes: emits no event for refusals that have another event, or that are part of a departure", () => {
   const { emitted, handshakes } = reports();
   const settings = {} as never;
   for (
@@ -79,7 +79,7 @@ Deno.test("RefusedHandshakes: escapes the texts of a peer", () => {
   assertEquals(emitted[0]!.reason.includes("\u001b"), false);
 });
 
-Deno.test("handshake: a member that refuses one of another cluster emits an event (P1)", async () => {
+Deno.test("handshake: a member that refuses a peer of another cluster emits an event (P1)", async () => {
   await using blue = await join({ cluster: "blue", listen: { port: 0 } });
   const refused = blue.events.subscribe("HandshakeRefused").getReader();
   await using red = await join({ cluster: "red", id: "red", listen: { port: 0 }, seeds: [blue.address] });
@@ -88,7 +88,7 @@ Deno.test("handshake: a member that refuses one of another cluster emits an even
   assertEquals(value!.reason.includes(new URL(red.address).host), true);
 });
 
-Deno.test("handshake: a member that was let in is reported again when it is refused (P1)", async () => {
+Deno.test("handshake: a peer that was admitted is reported again when it is refused (P1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { fixed: false });
   const a = cluster.of("a");
   await cluster.publish(["a", "b"], { to: ["b"] });

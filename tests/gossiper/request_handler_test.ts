@@ -8,7 +8,7 @@ import { partOf, replyTo, ScriptedPeer } from "../requirements/scripted_peer.ts"
 import { end, PAIR_CONFIG, withScripted } from "../requirements/scripted_pair.ts";
 import { entry, memberDelta } from "../engine/harness.ts";
 
-Deno.test("session: of a reply with an impossible incarnation nothing of that member is merged, and the rest is (E1, P6)", async () => {
+Deno.test("session: a member with an impossible incarnation in a reply is not merged, and the rest of the reply is (E1, P6)", async () => {
   const { cluster, peer } = await withScripted();
   const farAhead = makeIncarnation(cluster.runtime.wallMs() + 2 * 366 * 86_400_000, 0);
   const members = [
@@ -49,7 +49,7 @@ Deno.test("session: a peer that requests and does not read the answers is ignore
   await speaking;
 });
 
-Deno.test("session: a reply with new state is acknowledged, with the asker's version after a gap (E5)", async () => {
+Deno.test("session: a reply with new state is acknowledged, after a gap with the version of the member that sent the request (E5)", async () => {
   const { cluster, peer } = await withScripted();
   const acks = () => peer.received.filter(({ type }) => type === "ack").length;
   await cluster.advance(1_000);

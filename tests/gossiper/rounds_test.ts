@@ -49,7 +49,7 @@ function bytesOf(messages: readonly TimedMessage[]): number {
   return messages.reduce((sum, { text }) => sum + new TextEncoder().encode(text).length, 0);
 }
 
-Deno.test("rounds: two idle members exchange a heartbeat each way in an interval, in at most 100 bytes together", async () => {
+Deno.test("rounds: two idle members send each other one heartbeat in an interval, in at most 100 bytes together", async () => {
   await using cluster = await idleCluster(2, { heartbeatExpiration: 20_000 });
   for (let interval = 0; interval < 50; interval++) {
     const from = cluster.sent.length;
@@ -63,7 +63,7 @@ Deno.test("rounds: two idle members exchange a heartbeat each way in an interval
   }
 });
 
-Deno.test("rounds: in an idle cluster one sends one heartbeat and no gossip", async () => {
+Deno.test("rounds: in an idle cluster each member sends one heartbeat in an interval, and no gossip", async () => {
   // Among eight, a peer may by chance be silent for many rounds.
   await using cluster = await idleCluster(8, { heartbeatExpiration: 60_000, departedRetention: 60_000 });
   await cluster.advance(50 * INTERVAL_MS);
@@ -179,7 +179,7 @@ async function withAgreeing(incarnation?: string): Promise<{ cluster: TestCluste
   return { cluster, peer };
 }
 
-Deno.test("rounds: a peer with the same state gets heartbeats, one without incarnations gets a request in each round", async () => {
+Deno.test("rounds: a peer with the same state gets heartbeats, and a peer without incarnations gets a request in each round", async () => {
   const expected = [[undefined, "heartbeat"], [NO_INCARNATION, "gossip"]] as const;
   for (const [incarnation, type] of expected) {
     const { cluster, peer } = await withAgreeing(incarnation);
@@ -204,7 +204,7 @@ Deno.test("rounds: a peer that acknowledges and reports another state does not g
   await cluster[Symbol.asyncDispose]();
 });
 
-Deno.test("rounds: a peer with the same state that has not acknowledged this member's does not get heartbeats alone", async () => {
+Deno.test("rounds: a peer with the same state that has not acknowledged this member's state does not get heartbeats alone", async () => {
   const cluster = new TestCluster(["a", "b"], { config: CONFIG });
   const peer = new ScriptedPeer(cluster, "b");
   peer.greeting = ({ id, digest, active }) => ({ ...peer.hello(id), digest, active });
@@ -219,7 +219,7 @@ Deno.test("rounds: a peer with the same state that has not acknowledged this mem
   await cluster[Symbol.asyncDispose]();
 });
 
-Deno.test("backoff: a peer that answers nothing is left alone for longer and longer, so that it delays ever fewer rounds (R2.5, R8.3)", async () => {
+Deno.test("backoff: grows for a peer that does not answer, so that the peer delays ever fewer rounds (R2.5, R8.3)", async () => {
   const config = {
     gossipInterval: 100,
     gossipRequestTimeout: 200,
@@ -243,7 +243,7 @@ Deno.test("backoff: a peer that answers nothing is left alone for longer and lon
   await peer[Symbol.asyncDispose]();
 });
 
-Deno.test("backoff: a request after two lost ones is made in the next round (E5)", async () => {
+Deno.test("backoff: the request after two lost requests is sent in the next round (E5)", async () => {
   const config = {
     gossipInterval: 100,
     gossipRequestTimeout: 100,

@@ -17,7 +17,7 @@ function lagAmong(acknowledged: number[]) {
   return { lag, reports, clock };
 }
 
-Deno.test("lag: reports half, 95 % and all of the other members, each once", () => {
+Deno.test("lag: reports when half, 95 % and all of the other members have a set, each once", () => {
   const acknowledged: number[] = new Array(40).fill(0);
   const { lag, reports, clock } = lagAmong(acknowledged);
   lag.begin(7);
@@ -31,7 +31,7 @@ Deno.test("lag: reports half, 95 % and all of the other members, each once", () 
   assertEquals(lag.oldestMs, 0);
 });
 
-Deno.test("lag: an acknowledgement of a later set counts for the sets before", () => {
+Deno.test("lag: an acknowledgement of a later set counts for the earlier sets", () => {
   const acknowledged = [0];
   const { lag, reports, clock } = lagAmong(acknowledged);
   lag.begin(1);
@@ -47,7 +47,7 @@ Deno.test("lag: an acknowledgement of a later set counts for the sets before", (
   assertEquals(reports.slice(3), ["0.5 after 4", "0.95 after 4", "1 after 4"]);
 });
 
-Deno.test("lag: measures four sets at a time, until one is a minute old and gives its place to a later set", () => {
+Deno.test("lag: measures four sets at a time, and drops a set that is a minute old for a later set", () => {
   const acknowledged = [0];
   const { lag, reports, clock } = lagAmong(acknowledged);
   clock.nowMs = 500;
@@ -73,7 +73,7 @@ Deno.test("lag: measures four sets at a time, until one is a minute old and give
   ]);
 });
 
-Deno.test("lag: measures no set of a member alone, and drops those of a member that becomes alone", () => {
+Deno.test("lag: measures no set of a member that is alone, and drops the sets of a member that becomes alone", () => {
   const acknowledged: number[] = [];
   const { lag, reports, clock } = lagAmong(acknowledged);
   lag.begin(1);
@@ -87,7 +87,7 @@ Deno.test("lag: measures no set of a member alone, and drops those of a member t
   assertEquals([reports, lag.oldestMs], [["dropped"], 0]);
 });
 
-Deno.test("lag: a member that leaves the active ones is not waited for", () => {
+Deno.test("lag: a member that is no longer active is not waited for", () => {
   const acknowledged = [0, 0];
   const { lag, reports, clock } = lagAmong(acknowledged);
   lag.begin(1);

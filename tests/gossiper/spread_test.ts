@@ -59,7 +59,7 @@ Deno.test("spread: a delete and a departure are pushed like a set", async () => 
   await cluster.finish(stopping);
 });
 
-Deno.test("spread: many sets in a row cost one push per peer at once, which has the last values", async () => {
+Deno.test("spread: many sets in a row cause one immediate push per peer, which has the last values", async () => {
   await using cluster = await settledCluster(4);
   for (let value = 0; value < 1_000; value++) cluster.of("m0").gossiper.setState(`k${value % 3}`, value);
   // No timer passes.
@@ -68,7 +68,7 @@ Deno.test("spread: many sets in a row cost one push per peer at once, which has 
   assertEquals(["k0", "k1", "k2"].map((key) => cluster.of("m3").value("m0", key)), [999, 997, 998]);
 });
 
-Deno.test("spread: sets that follow soon after a push go together 4 ms after it", async () => {
+Deno.test("spread: sets that follow soon after a push are pushed together 4 ms after that push", async () => {
   await using cluster = await settledCluster(2);
   for (const value of [1, 2, 3]) {
     cluster.of("m0").gossiper.setState("k", value);
@@ -139,7 +139,7 @@ Deno.test("spread: a push does not count as acknowledged (E5)", async () => {
 
 const NOTHING = { members: [], digest: "0".repeat(16), active: "0".repeat(16), partial: true };
 
-Deno.test("spread: a new member receives all state, and all members know it, at once", async () => {
+Deno.test("spread: a new member receives all state at once, and all members know the new member at once", async () => {
   const ids = ["s", "a", "b", "c"];
   await using cluster = new TestCluster(ids, { config: { gossipInterval: 2_000 } });
   const make = (id: string) =>
@@ -156,7 +156,7 @@ Deno.test("spread: a new member receives all state, and all members know it, at 
   for (const id of ids) assertEquals(cluster.of(id).value("c", "k"), 1, id);
 });
 
-Deno.test("spread: members that start together know each other before the second round, though connected with the seed alone", async () => {
+Deno.test("spread: members that start together know each other before the second round, even if they are connected with the seed alone", async () => {
   const ids = Array.from({ length: 12 }, (_, index) => `m${index}`);
   await using cluster = new TestCluster(ids, {
     fixed: false,
@@ -219,7 +219,7 @@ Deno.test("spread: pushes take at most half of the messages that a peer accepts 
   assertEquals(cluster.of("m1").value("m0", "k"), 1_999);
 });
 
-Deno.test("spread: a change long after the last is not delayed by the limit", async () => {
+Deno.test("spread: a change long after the last change is not delayed by the limit", async () => {
   await using cluster = await settledCluster(2, { maxMessagesPerSecond: 10 });
   const { gossiper } = cluster.of("m0");
   for (let value = 0; value < 3; value++) {

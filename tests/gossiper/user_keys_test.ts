@@ -23,7 +23,7 @@ function shortOf({ memberId, key, value }: GossipUpdate) {
   return [memberId, key, value];
 }
 
-Deno.test("keys: lists the keys of all members once, sorted, without deleted ones and those of the gossiper", async () => {
+Deno.test("keys: lists the keys of all members once, sorted, without deleted keys and the gossiper's keys", async () => {
   await using cluster = await pair();
   const [a, b] = [cluster.of("a").gossiper, cluster.of("b").gossiper];
   assertEquals(a.keys(), []);
@@ -36,7 +36,7 @@ Deno.test("keys: lists the keys of all members once, sorted, without deleted one
   assertEquals([a.getState(HEARTBEAT_KEY).size, a.getState(TOPOLOGY_KEY).size], [2, 2]);
 });
 
-Deno.test("getAll: has the values of one member by key, without those of the gossiper, and none of an unknown one", async () => {
+Deno.test("getAll: has the values of one member by key, without the gossiper's keys, and no values of an unknown member", async () => {
   await using cluster = await pair();
   const [a, b] = [cluster.of("a").gossiper, cluster.of("b").gossiper];
   b.setState("load", { cpu: 0.5 });
@@ -81,7 +81,7 @@ Deno.test("watch: with a prefix emits the present values of all keys that begin 
   ]);
 });
 
-Deno.test("watch: with the empty prefix emits all keys but those of the gossiper, and no heartbeats", async () => {
+Deno.test("watch: with the empty prefix emits all keys except the gossiper's keys, and no heartbeats", async () => {
   await using cluster = await pair();
   const { gossiper } = cluster.of("a");
   const over = new AbortController();
@@ -114,7 +114,7 @@ Deno.test("watch: with a prefix that is a key of the gossiper emits nothing", as
   await Promise.all([reader.cancel(), heartbeats.cancel(), reading]);
 });
 
-Deno.test("watch: a slow reader of a prefix gets the latest value of every key, and of no key that came and went", async () => {
+Deno.test("watch: a slow reader of a prefix gets the latest value of every key, and few updates of keys that came and went", async () => {
   await using cluster = new TestCluster(["a"]);
   const { gossiper } = cluster.make("a");
   const reader = gossiper.watch({ prefix: "job/" }).getReader();
@@ -169,7 +169,7 @@ Deno.test("watch: refuses a prefix that no key can have, and an option that it d
   assertThrows(() => gossiper.watch({ prefix: "a" }, signal as never), ConfigurationError, "{ signal }");
 });
 
-Deno.test("watch: with a prefix ends by the signal beside the prefix, and by that of the options", async () => {
+Deno.test("watch: with a prefix ends when the signal beside the prefix, or the signal of the options, is aborted", async () => {
   await using cluster = new TestCluster(["a"]);
   const { gossiper } = cluster.make("a");
   gossiper.setState("k", 1);

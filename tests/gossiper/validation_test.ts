@@ -24,7 +24,7 @@ async function refusal(cluster: TestCluster, call: (gossiper: Gossiper) => unkno
 }
 
 for (const [name, call] of Object.entries(CALLS)) {
-  Deno.test(`${name}: refuses an unknown option with the intended one (R12.3)`, async () => {
+  Deno.test(`${name}: refuses an unknown option, and names the intended option (R12.3)`, async () => {
     await using cluster = new TestCluster(["a", "b"]);
     cluster.make("a");
     const text = await refusal(cluster, (gossiper) => call(gossiper, { signl: AbortSignal.abort() }));
@@ -38,7 +38,7 @@ for (const [name, call] of Object.entries(CALLS)) {
     assertEquals(text, "`options` must be `{ signal }`; got an AbortSignal.");
   });
 
-  Deno.test(`${name}: refuses options that are no object, and a signal that is none (R12.3)`, async () => {
+  Deno.test(`${name}: refuses options that are no object, and a signal that is no AbortSignal (R12.3)`, async () => {
     await using cluster = new TestCluster(["a", "b"]);
     cluster.make("a");
     for (const given of [null, 500, [], () => {}]) {
@@ -64,7 +64,7 @@ Deno.test("options: a misspelled number is refused and changes nothing (R12.3)",
   assertEquals(await refusal(cluster, timeout), "`timeout` is not an option. Allowed: signal, stableFor.");
 });
 
-Deno.test("registerConsensusCheck: refuses an extractor and callbacks that are none (R12.3)", async () => {
+Deno.test("registerConsensusCheck: refuses an extractor and callbacks that are no functions (R12.3)", async () => {
   await using cluster = new TestCluster(["a"]);
   const { gossiper } = cluster.make("a");
   const fieldsOf = (call: () => unknown) =>

@@ -16,7 +16,7 @@ Deno.test("phaseOf: a fenced member is diffusing, even if its engine agrees with
   ]);
 });
 
-Deno.test("snapshot: has the address of each member, with its URL where host and port do not say all", async () => {
+Deno.test("snapshot: has the address of each member, with its URL if it has one", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const url = "ws://proxy.test/orders/c";
   const members = [recordOf("a"), recordOf("b"), { ...recordOf("c"), url }];

@@ -49,7 +49,7 @@ async function heartbeatsIn(cluster: TestCluster, stream: CountedStream): Promis
 
 const ALL = { a: INTERVALS, b: INTERVALS };
 
-Deno.test("events: heartbeats cost no event without a subscriber, and are shown all the same", async () => {
+Deno.test("events: heartbeats emit no event without a subscriber, and are still shown", async () => {
   const { cluster, stream, gossiper } = await withoutSubscribers();
   await using _ = cluster;
   const before = gossiper.getState(HEARTBEAT_KEY).get("b")!;
@@ -86,7 +86,7 @@ for (const types of [undefined, "GossipUpdate", ["MemberBlocked", "GossipUpdate"
   });
 }
 
-Deno.test("events: a subscriber to other types gets no heartbeats, and none are made for it", async () => {
+Deno.test("events: a subscriber to other types gets no heartbeats, and no heartbeat events are made for it", async () => {
   const { cluster, stream, gossiper } = await withoutSubscribers();
   await using _ = cluster;
   const reader = gossiper.events.subscribe(["MemberBlocked", "PhaseChanged"]).getReader();
@@ -94,7 +94,7 @@ Deno.test("events: a subscriber to other types gets no heartbeats, and none are 
   await reader.cancel();
 });
 
-Deno.test("watch: the heartbeat key emits every count while it is watched, and none after", async () => {
+Deno.test("watch: the heartbeat key emits every count while it is watched, and no count afterwards", async () => {
   const { cluster, stream, gossiper } = await withoutSubscribers();
   await using _ = cluster;
   const over = new AbortController();
@@ -113,7 +113,7 @@ Deno.test("watch: the heartbeat key emits every count while it is watched, and n
   assertEquals(await heartbeatsIn(cluster, stream), {});
 });
 
-Deno.test("watch: another key emits no heartbeat, nor does a watch that has ended from the start", async () => {
+Deno.test("watch: a watch of another key emits no heartbeat, and a watch that has ended emits nothing", async () => {
   const { cluster, stream, gossiper } = await withoutSubscribers();
   await using _ = cluster;
   const other = gossiper.watch("k").getReader();

@@ -18,7 +18,7 @@ import {
   withScriptedPeer,
 } from "./clusters.ts";
 
-Deno.test("CrashWatch: a crashed member is suspected at once and blocked by all within 1.15 s, once each (C1, C3)", async () => {
+Deno.test("CrashWatch: a crashed member is suspected at once, and each other member blocks it once within 1.15 s (C1, C3)", async () => {
   await using cluster = await connectedCluster(["a", "b", "c", "d", "e"]);
   cluster.crash("c");
   await cluster.runtime.settle();
@@ -50,7 +50,7 @@ Deno.test("CrashWatch: a member that is alone with a suspect confirms it by repe
   assertEquals([dials.length, eventsAbout(cluster.of("a"), "b")], [5, ["suspected", "crashed"]]);
 });
 
-Deno.test("CrashWatch: a heartbeat that was under way begins the wait again, and the last dial is at its end (C3)", async () => {
+Deno.test("CrashWatch: a heartbeat that was under way restarts the wait, and the last dial is at its end (C3)", async () => {
   await using cluster = await connectedCluster(["a", "b", "c"]);
   cluster.network.setFaults({ delayMs: 200 }, { from: memoryAddress("b", 1), to: memoryAddress("a", 1) });
   const a = cluster.of("a");
@@ -69,7 +69,7 @@ Deno.test("CrashWatch: a heartbeat that was under way begins the wait again, and
   assertEquals(cluster.sentBy("a", "suspect").filter(({ atMs }) => atMs === blockedAtMs), []);
 });
 
-Deno.test("CrashWatch: 32 members, of which few have the last count, block a crashed member within 1.25 s (C3)", async () => {
+Deno.test("CrashWatch: 32 members block a crashed member within 1.25 s, even if few have its last count (C3)", async () => {
   const ids = Array.from({ length: 32 }, (_, index) => `m${index}`);
   await using cluster = await connectedCluster(ids);
   // The wait of a member restarts when it first hears the last count, so the members exchange their counts early.
@@ -79,7 +79,7 @@ Deno.test("CrashWatch: 32 members, of which few have the last count, block a cra
   await cluster.runUntil(() => others.every(({ blocked }) => blocked.m7 === "crashed"), { withinMs: 1_250 });
 });
 
-Deno.test("CrashWatch: a crashed member that restarts at once under a new id leaves no old one alive (C1, C3)", async () => {
+Deno.test("CrashWatch: a crashed member that restarts at once under a new id is not listed as alive under its old id (C1, C3)", async () => {
   await using cluster = new TestCluster(["a", "b", "c"], {
     fixed: false,
     cluster: { discovery: seeds([memoryAddress("a", 1)]) },
@@ -102,7 +102,7 @@ Deno.test("CrashWatch: a crashed member that restarts at once under a new id lea
   await cluster.runUntil(() => cluster.of("a").gossiper.phase === "confirmed", { withinMs: 1_000 });
 });
 
-Deno.test("CrashWatch: a crashed member whose next process answers slowly at first leaves no old one alive (C1, C3)", async () => {
+Deno.test("CrashWatch: a crashed member is blocked even if the next process at its address answers slowly at first (C1, C3)", async () => {
   await using cluster = new TestCluster(["a", "b", "c"], {
     fixed: false,
     cluster: { discovery: seeds([memoryAddress("a", 1)]) },
@@ -123,7 +123,7 @@ Deno.test("CrashWatch: a crashed member whose next process answers slowly at fir
   await cluster.runUntil(() => ["a", "b"].every((of) => status(of) === "failed"), { withinMs: 6_000 });
 });
 
-Deno.test("CrashWatch: waits half of a short expiration (C3)", async () => {
+Deno.test("CrashWatch: blocks a crashed member after half of a short expiration (C3)", async () => {
   await using cluster = await connectedCluster(["a", "b"], {
     gossipInterval: 100,
     heartbeatExpiration: 1_600,
@@ -136,7 +136,7 @@ Deno.test("CrashWatch: waits half of a short expiration (C3)", async () => {
   assertEquals(cluster.of("a").blocked, { b: "crashed" });
 });
 
-Deno.test("CrashWatch: blockedMembers, members and the snapshot show the reason (C3)", async () => {
+Deno.test("CrashWatch: blockedMembers, members and the snapshot show the reason `crashed` (C3)", async () => {
   await using cluster = await connectedCluster(["a", "b"]);
   cluster.crash("b");
   await cluster.advance(FOUND_WITHIN_MS);
@@ -241,7 +241,7 @@ Deno.test("CrashWatch: a suspicion of a peer about a suspect causes no more dial
   assertEquals([cluster.of("a").blocked, dials.length], [{ b: "crashed" }, 5]);
 });
 
-Deno.test("CrashWatch: a dial that fails otherwise ends the suspicion, and the next suspicion waits in full (C4)", async () => {
+Deno.test("CrashWatch: a dial that fails without a refusal ends the suspicion, and the next suspicion waits in full (C4)", async () => {
   const { cluster, peer } = await withScriptedPeer(FEW_ROUNDS);
   await using _cluster = cluster, _peer = peer;
   const [one, other] = [memoryAddress("a", 1), memoryAddress("b", 1)];

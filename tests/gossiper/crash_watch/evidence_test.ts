@@ -61,7 +61,7 @@ Deno.test("CrashWatch: a frozen process is not suspected, and suspects no member
   for (const id of ["a", "b", "c"]) assertEquals(withOtherEvents(cluster, id, []), []);
 });
 
-Deno.test("CrashWatch: a member that hung and is then killed is suspected, though no connection is left to break (C1)", async () => {
+Deno.test("CrashWatch: a member that hung and is then killed is suspected, even if no connection is left to break (C1)", async () => {
   for (const heartbeatExpiration of [Infinity, 60_000]) {
     await using cluster = await connectedCluster(["a", "b", "c"], { heartbeatExpiration });
     const { runtime } = cluster.of("c");
