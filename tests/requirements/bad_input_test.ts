@@ -204,7 +204,7 @@ Deno.test("bad input: a push or a heartbeat before the handshake closes with 440
   await victims.assertServed();
 });
 
-Deno.test("bad input: of a push, entries of this member and after a gap are not merged, and all others are (E1, E4)", async () => {
+Deno.test("bad input: a push about this member, or with a gap, is not merged, and a later valid push is (E1, E4)", async () => {
   await using victims = await Victims.make();
   const gossiper = victims.victim;
   gossiper.setState("mine", "kept");
@@ -225,7 +225,7 @@ Deno.test("bad input: of a push, entries of this member and after a gap are not 
   await raw.hangUp();
 });
 
-Deno.test("bad input: false counts and vectors block no member and delay none (L2)", async () => {
+Deno.test("bad input: false counts and vectors neither block nor delay a member (L2)", async () => {
   await using victims = await Victims.make({ heartbeatExpiration: 1_000 });
   const raw = await Raw.greeted(victims.victim);
   const { active } = await raw.hears("gossip");
@@ -263,7 +263,7 @@ Deno.test("bad input: a flood of pings is answered and delays no member (P5)", a
   await raw.hangUp();
 });
 
-Deno.test("bad input: after the end a client of a mounted handler gets 503 and a sentence (R9.3, P1)", async () => {
+Deno.test("bad input: after the end a client of a mounted handler gets 503 with a text (R9.3, P1)", async () => {
   const node = await join({ cluster: "honest", advertise: { host: "127.0.0.1", port: 1 }, config: CONFIG });
   await node.stop();
   const headers = { upgrade: "websocket", connection: "upgrade", "sec-websocket-protocol": "hearsay.v2" };

@@ -54,7 +54,7 @@ Deno.test("block: a blocked member gets handshakes and no gossip until it answer
   assertEquals(cluster.of("a").emitted("MemberUnblocked").map(({ memberId }) => memberId), ["c"]);
 });
 
-Deno.test("block: gossip of a blocked member is refused with the reason, and nothing of it is merged (R10.2)", async () => {
+Deno.test("block: gossip of a blocked member is refused with the reason, and no entry of it is merged (R10.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: CONFIG, fixed: false });
   await cluster.publish(["a", "b"]);
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -83,7 +83,7 @@ Deno.test("departure: a member with the gracefully-left key is blocked as left b
   }
 });
 
-Deno.test("block: a second block of a member emits no event, also with another reason (R10.4)", async () => {
+Deno.test("block: a second block of a member emits no event, even with another reason (R10.4)", async () => {
   await using cluster = await withCutOff({ blockedProbeInterval: Infinity });
   await cluster.publish(["a", "b", "c"], { blocked: ["c"], to: ["a"] });
   await cluster.advance(5_000);

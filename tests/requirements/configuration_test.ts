@@ -131,7 +131,7 @@ Deno.test("configuration: one error names every invalid setting in file and code
   });
 });
 
-Deno.test("configuration: a rule between settings holds across file and code, and names the place of the invalid one (R12.3)", async () => {
+Deno.test("configuration: a rule between settings holds across file and code, and its error names the place of the invalid setting (R12.3)", async () => {
   await withFile("gossipFanOut: 4\nheartbeatExpiration: 900\n", async (file) => {
     const error = await assertRejects(
       () => loadConfig(file, { override: { gossipInterval: 1_000, maxConnections: 2 } }),
@@ -164,7 +164,7 @@ Deno.test("YAML: a duplicate name is reported with the second line (R12.3)", () 
   assertEquals(problem?.source, "YAML, line 3");
 });
 
-Deno.test("YAML: an empty text, or one of comments alone, is refused (R12.3)", () => {
+Deno.test("YAML: an empty text, or a text of comments alone, is refused (R12.3)", () => {
   for (const text of ["", "\n\n", "# gossipFanOut: 4\n", "~\n"]) {
     assertEquals(problemsOf(text, { name: "x.yaml" }), [{
       field: "configuration",
@@ -227,7 +227,7 @@ Deno.test("gossiper: is constructed from a configuration and a cluster, and uses
   await stopped;
 });
 
-Deno.test("gossiper: is not constructed with invalid settings: one error names them all (R12.3)", async () => {
+Deno.test("gossiper: is not constructed with invalid settings, and one error names all of them (R12.3)", async () => {
   const runtime = new VirtualRuntime();
   await using network = new MemoryNetwork({ runtime });
   const cluster = aloneOn(network, runtime);
@@ -243,7 +243,7 @@ Deno.test("gossiper: is not constructed with invalid settings: one error names t
   assertEquals(runtime.timers, 0);
 });
 
-Deno.test("gossiper: is not constructed where the cluster lacks a required part (R12.3)", async () => {
+Deno.test("gossiper: is not constructed if the cluster lacks a required part (R12.3)", async () => {
   const runtime = new VirtualRuntime();
   await using network = new MemoryNetwork({ runtime });
   const cluster = aloneOn(network, runtime);

@@ -12,7 +12,7 @@ async function confirmed(): Promise<TestCluster> {
   return cluster;
 }
 
-Deno.test("consensus check: is reached when all members have one value, emits once, and is lost when a member has another (R11.1, R11.2, R11.3)", async () => {
+Deno.test("consensus check: is reached when all members have one value, emits one event, and is lost when a member has another value (R11.1, R11.2, R11.3)", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
   const emitted: unknown[] = [];
@@ -39,7 +39,7 @@ Deno.test("consensus check: is reached when all members have one value, emits on
   assertEquals([check.value, check.dissenters()], [undefined, ["b"]]);
 });
 
-Deno.test("consensus check: a member without a value, or with a deleted one, prevents consensus (R11.2)", async () => {
+Deno.test("consensus check: a member without a value, or with a deleted value, prevents consensus (R11.2)", async () => {
   await using cluster = await confirmed();
   const check = cluster.of("a").gossiper.registerConsensusCheck("k", (value) => value);
   for (const id of IDS) cluster.of(id).gossiper.setState("k", 1);
@@ -71,7 +71,7 @@ Deno.test("consensus check: consensus on A and then on B calls back twice (R11.3
   assertEquals(reached, ["A", "B"]);
 });
 
-Deno.test("consensus check: the extractor decides what is compared; one that throws counts as no value and emits an event (R11.1)", async () => {
+Deno.test("consensus check: the extractor decides what is compared; an extractor that throws counts as no value and emits an event (R11.1)", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
   const check = gossiper.registerConsensusCheck(

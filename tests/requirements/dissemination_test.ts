@@ -40,7 +40,7 @@ Deno.test("disseminate: sends an entry again unless the peer acknowledged it (R3
   assertEquals(includesOnce().slice(0, 4), [true, true, false, false]);
 });
 
-Deno.test("disseminate: the reply to gossip has what the peer lacks (R3.2)", async () => {
+Deno.test("disseminate: the reply to gossip has the entries that the peer lacks (R3.2)", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: { gossipInterval: 9_000 } });
   await cluster.make("a").gossiper.start();
   await cluster.make("b", { config: { gossipInterval: 300 } }).gossiper.start();
@@ -108,7 +108,7 @@ Deno.test("disseminate: sends a member that the peer asks for from the version t
   assertEquals(members.slice(0, 4).filter((each) => each.endsWith("1")), ["e after 1", "f after 1"]);
 });
 
-Deno.test("applyIncoming: merges and answers gossip (R3.3)", async () => {
+Deno.test("applyIncoming: merges gossip and answers it (R3.3)", async () => {
   await using cluster = new TestCluster(["a", "b", "c"]);
   const a = cluster.make("a");
   await a.gossiper.start();

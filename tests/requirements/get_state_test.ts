@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "../../deps/std_assert.ts";
 import { TestCluster } from "./harness.ts";
 
-Deno.test("getState: returns the value of the key for every member that has one (R4.1)", async () => {
+Deno.test("getState: returns the value of the key for every member that has the key (R4.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c", "d"]);
   cluster.of("a").gossiper.setState("load", { cpu: 0.5 });
   cluster.of("b").gossiper.setState("load", { cpu: 0.25 });
@@ -75,7 +75,7 @@ Deno.test("getState: every value is frozen at every depth, here and at the peers
   }
 });
 
-Deno.test("getState: includes blocked members, and no inherited property of objects (R4.1)", async () => {
+Deno.test("getState: includes blocked members, and ignores inherited properties of objects (R4.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   cluster.of("b").gossiper.setState("k", 1);
   await cluster.runUntil(() => cluster.isConfirmed());

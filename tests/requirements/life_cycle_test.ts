@@ -136,7 +136,7 @@ async function departure(leave: (gossiper: Gossiper, controller: AbortController
   };
 }
 
-Deno.test("stop: an abort of the signal of start does exactly the same (R1.3)", async () => {
+Deno.test("stop: an abort of the signal of `start` stops the member as `stop()` does (R1.3)", async () => {
   const stopped = await departure((gossiper) => void gossiper.stop());
   const aborted = await departure((_gossiper, controller) => controller.abort());
   assertEquals([stopped.reason, aborted.reason], ["stopped", "aborted"]);
@@ -146,7 +146,7 @@ Deno.test("stop: an abort of the signal of start does exactly the same (R1.3)", 
   assert(aborted.seen.rest.flush?.flushed);
 });
 
-Deno.test("stop: ends gracefully within two request timeouts where no peer answers (R1.3)", async () => {
+Deno.test("stop: ends gracefully within two request timeouts if no peer answers (R1.3)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.advance(450);
   cluster.network.setFaults({ hang: true });
@@ -166,7 +166,7 @@ Deno.test("stop: a later abort of the signal changes nothing (R1.3)", async () =
   await assertCode(gossiper.start(), "stopped");
 });
 
-Deno.test("start: fails where the gossiper runs, and does not start a second loop (R1.4)", async () => {
+Deno.test("start: fails if the gossiper runs already, and does not start a second loop (R1.4)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const { gossiper } = cluster.of("a");
   await assertCode(gossiper.start(), "already_started");
@@ -231,7 +231,7 @@ Deno.test("stop: fails after any end (R1.5)", async () => {
   await assertCode(gossiper.stop(), "stopped");
 });
 
-Deno.test("start, stop: of several calls at once one succeeds and the others fail with the reason (R1.6)", async () => {
+Deno.test("start, stop: if several calls are made at once, one succeeds and the others fail with the reason (R1.6)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await cluster.make("b").gossiper.start();
   const { gossiper } = cluster.make("a");
@@ -245,7 +245,7 @@ Deno.test("start, stop: of several calls at once one succeeds and the others fai
   assertEquals(cluster.of("b").blocked, { a: "left" });
 });
 
-Deno.test("start, stop: one call of each at once leaves nothing running, in either order (R1.6)", async () => {
+Deno.test("start, stop: `start` and `stop` called at once leave nothing running, in either order (R1.6)", async () => {
   await using cluster = new TestCluster(["a"]);
   const first = cluster.make("a").gossiper;
   assertEquals(await cluster.finish(outcomes([first.start(), first.stop()])), { fulfilled: 2, codes: [] });
@@ -256,7 +256,7 @@ Deno.test("start, stop: one call of each at once leaves nothing running, in eith
   assertEquals(await outcomes([second.stop(), second.start()]), { fulfilled: 1, codes: ["not_started"] });
 });
 
-Deno.test("extractor: a call to the gossiper from within it is refused, and the state stays consistent (R1.6)", async () => {
+Deno.test("extractor: a call to the gossiper from within an extractor is refused, and the state stays consistent (R1.6)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   const codes: unknown[] = [];

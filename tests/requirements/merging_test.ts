@@ -82,7 +82,7 @@ Deno.test("merge: the last of two writes wins at every member, also within one m
   assertEquals([valueOf(a, "a", "k"), valueOf(b, "a", "k")], ["last", "last"]);
 });
 
-Deno.test("merge: a higher number wins with any value, also null or an equal one (R5.2)", () => {
+Deno.test("merge: a higher number wins with any value, also null or an equal value (R5.2)", () => {
   const { a, incarnation, clock } = makeWithState();
   for (const [number, value] of [[7, "held"], [8, null], [9, 0], [10, ""], [11, false]] as const) {
     deliver(a, "b", memberDelta("b", incarnation, [entry("k", number, value)], { after: number - 1 }), clock);
@@ -139,7 +139,7 @@ Deno.test("merge: every merge sets the timestamp, and an ignored entry does not 
   assertEquals(a.view.get("b", "other")?.timestampMs, WALL_START_MS);
 });
 
-Deno.test("GossipUpdate: every change emits one with member, key, value and sequence number (R5.5)", () => {
+Deno.test("GossipUpdate: every change emits an update with member, key, value and sequence number (R5.5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", { deep: [1] }, clock);
@@ -155,7 +155,7 @@ Deno.test("GossipUpdate: every change emits one with member, key, value and sequ
   assertEquals(updatesOf(b), expected);
 });
 
-Deno.test("GossipUpdate: a merged deletion emits one too (R5.5)", () => {
+Deno.test("GossipUpdate: a merged deletion emits an update too (R5.5)", () => {
   const clock = new TestClock();
   const [a, b] = makePair(clock);
   set(a, "x", 1, clock);

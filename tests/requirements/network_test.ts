@@ -11,7 +11,7 @@ function membersIn(text: string): string[] {
   return Object.keys((message.request ?? message.response).state?.members ?? {});
 }
 
-Deno.test("request: has what the peer lacks; the answer acknowledges that and has what the requester lacks (R8.1, R8.2)", async () => {
+Deno.test("request: has the entries that the peer lacks; the answer acknowledges them and has the entries that the requester lacks (R8.1, R8.2)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const [a, b] = [cluster.make("a"), cluster.make("b")];
   a.gossiper.setState("k", "of a");
@@ -51,7 +51,7 @@ Deno.test("gossipRequestTimeout: a request that takes longer fails with a timeou
   cluster.network.heal();
 });
 
-Deno.test("dial: to an unused address fails within the request timeout, and affects no other peer (R8.3)", async () => {
+Deno.test("dial: a dial of an unused address fails within the request timeout, and affects no other peer (R8.3)", async () => {
   await using cluster = new TestCluster(["a", "b", "gone"]);
   for (const member of [cluster.make("b"), cluster.make("a")]) await member.gossiper.start();
   cluster.of("a").gossiper.setState("k", 1);

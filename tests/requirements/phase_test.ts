@@ -31,7 +31,7 @@ Deno.test("phase: is diffusing from a set until every active peer acknowledged i
   assertEquals([a.phase, cluster.of("b").values("k"), cluster.of("c").values("k")], ["confirmed", {}, {}]);
 });
 
-Deno.test("phase: is diffusing while a peer lacks state of a third member, or one cannot be reached (R3.5)", async () => {
+Deno.test("phase: is diffusing while a peer lacks state of a third member, or while a peer cannot be reached (R3.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   cluster.network.cut("memory://a:1", "memory://c:1");
@@ -80,7 +80,7 @@ Deno.test("phase: is reconciling while a peer lacks state that it had acknowledg
   assertEquals(phasesOf(cluster, "a").slice(-3), ["confirmed", "reconciling", "confirmed"]);
 });
 
-Deno.test("phase: is reconciling while digests still differ and members are compared one by one (R3.5)", async () => {
+Deno.test("phase: is reconciling while digests still differ and members are compared separately (R3.5)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await using peer = new ScriptedPeer(cluster, "b");
   const a = cluster.make("a");
@@ -110,7 +110,7 @@ Deno.test("phase: is reconciling while digests still differ and members are comp
   assertEquals(own.after, 0);
 });
 
-Deno.test("phase: a member with a list of its peers is not confirmed before it has met them (R3.5)", async () => {
+Deno.test("phase: a member with a fixed list is not confirmed before it has met its peers (R3.5)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const a = cluster.make("a");
   await cluster.make("b").gossiper.start();
@@ -146,7 +146,7 @@ function holdsAll(
   });
 }
 
-Deno.test("phase: confirmed is never reported wrongly, whatever the network does (R3.5)", async () => {
+Deno.test("phase: confirmed is never reported wrongly under any network faults (R3.5)", async () => {
   const ids = ["a", "b", "c"];
   for (let seed = 1; seed <= 2; seed++) {
     await using cluster = await TestCluster.started(ids, { seed, config: { gossipRequestTimeout: 200 } });

@@ -194,7 +194,7 @@ Deno.test("engine: equal inputs give equal outputs, bit for bit (R3.1)", () => {
   }
 });
 
-Deno.test("engine: random numbers are passed in: another one gives another renewed incarnation (R3.1)", () => {
+Deno.test("engine: uses the random numbers that it is given: another number gives another renewed incarnation (R3.1)", () => {
   const incarnations = [0.25, 0.25, 0.75].map((random) =>
     runScript(3, { random }).join("\n").match(/"type":"IncarnationRenewed","incarnation":"[^"]+"/g)
   );

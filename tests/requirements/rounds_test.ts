@@ -47,7 +47,7 @@ Deno.test("round: gossip is sent at every interval while the gossiper runs, and 
   assertEquals(cluster.sent.slice(count).filter(({ from }) => from === "memory://a:1"), []);
 });
 
-Deno.test("round: a value that was set is sent with the next round alone (R2.1)", async () => {
+Deno.test("round: without pushes, a value that was set is sent with the next round (R2.1)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: { spread: "interval" } });
   await cluster.advance(1_000);
   cluster.of("a").gossiper.setState("k", 1);
@@ -55,7 +55,7 @@ Deno.test("round: a value that was set is sent with the next round alone (R2.1)"
   assertEquals(await cluster.runUntil(() => cluster.of("b").value("a", "k") === 1), 200);
 });
 
-Deno.test("heartbeat: is refreshed at every interval, and reaches the peers as often (R2.2)", async () => {
+Deno.test("heartbeat: rises at every interval, and reaches the peers as often (R2.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.advance(100);
   cluster.of("b").events.length = 0;
@@ -72,7 +72,7 @@ Deno.test("heartbeat: is refreshed at every interval, and reaches the peers as o
   assertEquals(merged, merged.toSorted((one, other) => one - other));
 });
 
-Deno.test("heartbeat: a member alone refreshes its own too (R2.2)", async () => {
+Deno.test("heartbeat: rises at every interval of a member that is alone (R2.2)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const own = heartbeatsOf(cluster, cluster.of("a"));
   await cluster.advance(1_500);
@@ -108,7 +108,7 @@ async function silence(cluster: TestCluster, id: string) {
   await cluster.runtime.settle();
 }
 
-Deno.test("departure: a member that left is blocked, and blocked again at the next interval if it was freed (R2.4)", async () => {
+Deno.test("departure: a member that left is blocked, and is blocked again at the next interval after `unblock` (R2.4)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   await cluster.advance(1_000);
   await cluster.stop("c");
@@ -142,7 +142,7 @@ function looping(options: { readonly runtime: VirtualRuntime; readonly lasts: (r
   return { loop, starts, controller, running: loop.run(controller) };
 }
 
-Deno.test("loop: no round of 1,000 is a millisecond off the grid, and none is skipped (R2.5)", async () => {
+Deno.test("loop: each of 1,000 rounds starts on its millisecond, and no round is skipped (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   const random = seededRandom(3);
   // Some take no time, some almost the whole interval.
@@ -155,7 +155,7 @@ Deno.test("loop: no round of 1,000 is a millisecond off the grid, and none is sk
   await running;
 });
 
-Deno.test("loop: early and late timers do not add up, and no round comes before its time (R2.5)", async () => {
+Deno.test("loop: the errors of early and late timers do not add up, and no round starts before its time (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   const random = seededRandom(5);
   const unsteady: Runtime = {
@@ -189,7 +189,7 @@ Deno.test("loop: steps of the wall clock do not move the rounds (R2.5)", async (
   assertEquals(own, grid(10, { from: 1 }));
 });
 
-Deno.test("loop: a slow round delays the tick after it, and earlier ticks are skipped (R2.5)", async () => {
+Deno.test("loop: a slow round delays the next tick, and the ticks that it missed are skipped (R2.5)", async () => {
   const cases: readonly [lastsMs: number, starts: number[], skipped: number][] = [
     // As long as the interval: no tick is late.
     [300, [0, 300, 600, 900, 1_200, 1_500], 0],
@@ -252,7 +252,7 @@ Deno.test("loop: an abort during a round ends it after that round (R2.5)", async
   assertEquals([runtime.timers, starts], [0, [0]]);
 });
 
-Deno.test("loop: an earlier abort starts nothing, and an error of a round ends the loop (R2.5)", async () => {
+Deno.test("loop: starts no round if its signal is aborted already, and ends with the error of a round (R2.5)", async () => {
   const runtime = new VirtualRuntime();
   let rounds = 0;
   const round = () => Promise.resolve(void rounds++);
@@ -306,7 +306,7 @@ Deno.test("gossiper: an abort between two rounds ends it at once (R2.5)", async 
   assertEquals(cluster.of("b").blocked, { a: "left" });
 });
 
-Deno.test("interval: is read from the configuration (R2.6)", async () => {
+Deno.test("gossipInterval: is read from the configuration (R2.6)", async () => {
   for (const gossipInterval of [10, 70, 1_000, 3_600_000]) {
     await using cluster = await TestCluster.started(["a"], {
       config: { gossipInterval, heartbeatExpiration: 8_000_000, departedRetention: 8_000_000 },

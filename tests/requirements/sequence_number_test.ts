@@ -3,7 +3,7 @@ import { HEARTBEAT_KEY } from "../../engine/types.ts";
 import { seededRandom } from "../../testing/memory_random.ts";
 import { ownNumbers, TestCluster } from "./harness.ts";
 
-Deno.test("sequence number: every set and delete of any key raises it by one, also with an equal value (R4.3)", async () => {
+Deno.test("sequence number: rises by one with every set and delete of any key, also with an equal value (R4.3)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const a = cluster.of("a");
   const random = seededRandom(11);
@@ -31,7 +31,7 @@ Deno.test("sequence number: every set and delete of any key raises it by one, al
   assertEquals(ownNumbers(a), ownNumbers(a).toSorted((one, other) => one - other));
 });
 
-Deno.test("sequence number: a heartbeat does not raise it; the heartbeat's own count rises by one an interval (R4.3, R6.1)", async () => {
+Deno.test("sequence number: does not rise with a heartbeat; the heartbeat's own count rises by one an interval (R4.3, R6.1)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const a = cluster.of("a");
   a.gossiper.setState("k", 1);
@@ -44,7 +44,7 @@ Deno.test("sequence number: a heartbeat does not raise it; the heartbeat's own c
   assertEquals(counts, Array.from({ length: 11 }, (_, index) => index + 1));
 });
 
-Deno.test("sequence number: a delete of a missing key does not raise it (R4.3)", async () => {
+Deno.test("sequence number: does not rise with a delete of a missing key (R4.3)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   gossiper.setState("k", 1);
@@ -58,7 +58,7 @@ Deno.test("sequence number: a delete of a missing key does not raise it (R4.3)",
   assertEquals(gossiper.getState("k").get("a")!.sequenceNumber, sequenceNumber + 2);
 });
 
-Deno.test("timestamp: every set records the wall clock of this machine, also after a step of it (R4.4)", async () => {
+Deno.test("timestamp: every set records the wall clock of this machine, also after a step of that clock (R4.4)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const a = cluster.make("a");
   const stamp = (key = "k") => a.gossiper.getState(key).get("a")!.localTimestampUnixMilliseconds;

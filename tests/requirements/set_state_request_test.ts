@@ -34,7 +34,7 @@ Deno.test("setStateRequest: resolves when the value is set, without a delay (R4.
   assertEquals(cluster.runtime.timers, 0);
 });
 
-Deno.test("setStateRequest: a signal aborted before it rejects with its reason and sets nothing (R4.5)", async () => {
+Deno.test("setStateRequest: rejects with the reason of a signal that is aborted already, and sets nothing (R4.5)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   await cluster.runtime.settle();
   const a = cluster.of("a");
@@ -74,7 +74,7 @@ function membersWith(cluster: TestCluster, key: string, value: unknown): number 
   return cluster.members.filter((member) => member.id !== "a" && member.value("a", key) === value).length;
 }
 
-Deno.test("acknowledgedBy: resolves as soon as so many other members acknowledged the value, and not before (R4.5)", async () => {
+Deno.test("acknowledgedBy: resolves as soon as that many other members acknowledged the value, and not before (R4.5)", async () => {
   const spreads = ["interval", "immediate"] as const;
   const cases = [1, 2, 3, 4, "all" as const].flatMap((acknowledgedBy) =>
     spreads.map((spread) => ({ acknowledgedBy, spread }))
@@ -131,7 +131,7 @@ Deno.test("acknowledgedBy: a later set of the key does not delay an earlier requ
   await Promise.all([first.promise, second.promise]);
 });
 
-Deno.test("acknowledgedBy: waits for more members where there are too few (R4.5)", async () => {
+Deno.test("acknowledgedBy: waits for more members if there are too few (R4.5)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"], { fixed: false });
   await cluster.publish(["a", "b"], { to: ["a", "b"] });
   const { gossiper } = cluster.of("a");
@@ -143,7 +143,7 @@ Deno.test("acknowledgedBy: waits for more members where there are too few (R4.5)
   assertEquals(membersWith(cluster, "k", 1), 2);
 });
 
-Deno.test('acknowledgedBy "all": does not wait for blocked or departed members, and waits for new ones (R4.5)', async () => {
+Deno.test('acknowledgedBy "all": does not wait for blocked or departed members, and waits for new members (R4.5)', async () => {
   await using cluster = await TestCluster.started(["a", "b", "c", "d"], {
     fixed: false,
     config: { heartbeatExpiration: 2_000 },
@@ -168,7 +168,7 @@ Deno.test('acknowledgedBy "all": does not wait for blocked or departed members, 
   await Promise.all([blocked.promise, gone.promise]);
 });
 
-Deno.test('acknowledgedBy "all": waits for a list of peers from the first moment, also before the start (R4.5)', async () => {
+Deno.test('acknowledgedBy "all": waits for all members of a fixed list, even if it is called before the start (R4.5)', async () => {
   await using cluster = new TestCluster(["a", "b", "c"]);
   const { gossiper } = cluster.make("a");
   for (const id of ["b", "c"]) await cluster.make(id).gossiper.start();

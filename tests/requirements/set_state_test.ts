@@ -15,7 +15,7 @@ function codeOf(call: () => unknown): string {
   return assertThrows(call, HearsayError).code;
 }
 
-Deno.test("setState: updates the own state at once, and the next gossip sends it (R4.2)", async () => {
+Deno.test("setState: updates the member's own state at once, and the next gossip sends the value (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"], { config: { spread: "interval" } });
   await cluster.advance(1_000);
   const { gossiper } = cluster.of("a");
@@ -66,7 +66,7 @@ function nested(depth: number): unknown {
   return value;
 }
 
-Deno.test("setState: copies the value: a later change by its owner has no effect (R4.2)", async () => {
+Deno.test("setState: copies the value: a later change by the caller has no effect (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const value = { list: [1], same: { x: 1 } };
   cluster.of("a").gossiper.setState("k", value);
@@ -182,7 +182,7 @@ Deno.test("setState: a getter that throws, or calls the gossiper, does no harm (
   }]);
 });
 
-Deno.test("getState, watch: refuse an invalid key, which could never have a value (R4.2)", async () => {
+Deno.test("getState, watch: refuse an invalid key, because no member could set it (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   for (const key of [undefined, null, "", 5, "\ud800", "x".repeat(1_025), ["k"]] as string[]) {
@@ -257,7 +257,7 @@ Deno.test("setState: refuses a value over half a message and a state over maxSta
   assertEquals(cluster.of("b").value("a", "second"), "x".repeat(25_000));
 });
 
-Deno.test("setState: is refused after the end, while state can still be read (R4.2)", async () => {
+Deno.test("setState: is refused after the end, but state can still be read (R4.2)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   gossiper.setState("k", 1);

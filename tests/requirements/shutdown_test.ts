@@ -27,7 +27,7 @@ Deno.test("stop: waits for the request under way, and its answer still counts (R
   assertEquals(acknowledged.length, 1);
 });
 
-Deno.test("stop: is bounded where a peer never answers (R9.1)", async () => {
+Deno.test("stop: ends within its bound if a peer never answers (R9.1)", async () => {
   await using cluster = await confirmed(["a", "b"]);
   cluster.network.setFaults({ hang: true }, { to: memoryAddress("b", 1) });
   await cluster.advance(150);
@@ -41,7 +41,7 @@ Deno.test("stop: is bounded where a peer never answers (R9.1)", async () => {
 
 for (const gossipFanOut of [1, 3, 9]) {
   const wanted = Math.min(gossipFanOut, IDS.length - 1);
-  Deno.test(`stop: resolves when ${wanted} of 4 peers have the departure with a fan-out of ${gossipFanOut} (R9.2)`, async () => {
+  Deno.test(`stop: resolves when ${wanted} of 4 peers have acknowledged the departure with a fan-out of ${gossipFanOut} (R9.2)`, async () => {
     await using cluster = await confirmed(IDS, { gossipFanOut });
     const result = await cluster.stop("e");
     const knowing = IDS.slice(0, 4).filter((id) => cluster.of(id).blocked.e === "left");
@@ -52,7 +52,7 @@ for (const gossipFanOut of [1, 3, 9]) {
   });
 }
 
-Deno.test("stop: sends the departure to another peer where one cannot be reached (R9.2)", async () => {
+Deno.test("stop: sends the departure to another peer if a peer cannot be reached (R9.2)", async () => {
   await using cluster = await confirmed(IDS, { gossipFanOut: 2 });
   for (const id of ["a", "b"]) cluster.network.cut(memoryAddress("e", 1), memoryAddress(id, 1));
   const result = await cluster.stop("e");
@@ -61,7 +61,7 @@ Deno.test("stop: sends the departure to another peer where one cannot be reached
   cluster.network.heal();
 });
 
-Deno.test("stop: members that all leave at once receive each other's departure, and none waits for its bound (R9.2)", async () => {
+Deno.test("stop: members that all leave at once receive each other's departure, and no member waits for its bound (R9.2)", async () => {
   await using cluster = await confirmed();
   const fromMs = cluster.runtime.monotonicMs();
   const results = await cluster.finish(Promise.all(IDS.map((id) => cluster.of(id).gossiper.stop())));
@@ -70,7 +70,7 @@ Deno.test("stop: members that all leave at once receive each other's departure, 
   assert(tookMs < CONFIG.gossipRequestTimeout, `${tookMs} ms`);
 });
 
-Deno.test("stop: a peer that received the departure from another member counts, and its answer changes nothing (R9.2)", async () => {
+Deno.test("stop: a peer that received the departure from another member counts, and its own answer changes nothing (R9.2)", async () => {
   await using cluster = await confirmed(IDS, { gossipFanOut: 4 });
   // The link from e to b is so slow that b receives the departure from another member, and refuses e.
   cluster.network.setFaults({ delayMs: 180 }, { from: memoryAddress("e", 1), to: memoryAddress("b", 1) });
@@ -104,7 +104,7 @@ Deno.test('stop: a member that leaves refuses gossip at once with the code "stop
   cluster.network.heal();
 });
 
-Deno.test("stop: after it nothing of a peer is merged, and the gossiper refuses calls of its user (R9.3)", async () => {
+Deno.test("stop: after the stop no entry of a peer is merged, and the gossiper refuses calls of its user (R9.3)", async () => {
   await using cluster = await confirmed(["a", "b"]);
   await cluster.stop("a");
   const { gossiper } = cluster.of("a");
@@ -115,7 +115,7 @@ Deno.test("stop: after it nothing of a peer is merged, and the gossiper refuses 
   assertEquals(error.code, "stopped");
 });
 
-Deno.test("stop: when it resolves no timer is set, and all watches and waits have ended (R9.4)", async () => {
+Deno.test("stop: no timer is set when `stop()` resolves, and all watches and waits have ended (R9.4)", async () => {
   const cluster = await confirmed(["a", "b"]);
   const { gossiper } = cluster.of("a");
   const watch = gossiper.watch("k").getReader();

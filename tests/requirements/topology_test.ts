@@ -13,7 +13,7 @@ function gossipedTo(cluster: TestCluster, id: string, sinceMs: number): string[]
   return [...new Set(to)].sort();
 }
 
-Deno.test("topology: a member that joined by a ClusterTopology gets gossip, and no other (R7.1, R7.2)", async () => {
+Deno.test("topology: a member that joined by a ClusterTopology gets gossip, and no other process gets any (R7.1, R7.2)", async () => {
   await using cluster = await unconnected();
   await cluster.advance(1_000);
   assertEquals(cluster.sent, []);
@@ -31,7 +31,7 @@ Deno.test("topology: a member that joined by a ClusterTopology gets gossip, and 
   assertEquals(gossipedTo(cluster, "a", joinedMs), ["memory://b:1", "memory://c:1"]);
 });
 
-Deno.test("topology: a member that left it gets no more gossip, and its connection is closed (R7.3)", async () => {
+Deno.test("topology: a member that left the topology gets no more gossip, and its connection is closed (R7.3)", async () => {
   await using cluster = await unconnected();
   await cluster.publish(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -53,7 +53,7 @@ Deno.test("topology: a member that left it gets no more gossip, and its connecti
   assert(cluster.sentBy("c", "hello").length > handshakes);
 });
 
-Deno.test("topology: gossip of a member that left it is refused and changes nothing (R7.3)", async () => {
+Deno.test("topology: gossip of a member that left the topology is refused and changes nothing (R7.3)", async () => {
   await using cluster = await unconnected();
   await cluster.publish(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -70,7 +70,7 @@ Deno.test("topology: gossip of a member that left it is refused and changes noth
   assert(refusals.length > 0);
 });
 
-Deno.test("topology: is taken from the event stream alone; the last one published counts (R7.4)", async () => {
+Deno.test("topology: is taken from the event stream alone, and the last published topology counts (R7.4)", async () => {
   await using cluster = await unconnected();
   const { stream } = cluster.of("a");
   stream.publish({ type: "ClusterTopology", members: ["a", "b", "c"].map(recordOf), blocked: [] });
@@ -81,7 +81,7 @@ Deno.test("topology: is taken from the event stream alone; the last one publishe
   assertEquals(active.map(({ id }) => id), ["a", "b"]);
 });
 
-Deno.test("topology: an invalid one is refused with an event, and the one before it stays (R7.4)", async () => {
+Deno.test("topology: an invalid topology is refused with an event, and the topology before it stays (R7.4)", async () => {
   await using cluster = await unconnected();
   await cluster.publish(["a", "b"], { to: ["a"] });
   const members = [recordOf("a")];
@@ -100,7 +100,7 @@ Deno.test("topology: an invalid one is refused with an event, and the one before
   assertEquals(cluster.of("a").gossiper.members.map(({ id }) => id), ["a", "b"]);
 });
 
-Deno.test("topology: the members that it lists as blocked are blocked, and freed when it no longer lists them (R7.1, R10.1)", async () => {
+Deno.test("topology: members that a topology lists as blocked are blocked, and are freed when it no longer lists them (R7.1, R10.1)", async () => {
   await using cluster = await unconnected();
   await cluster.publish(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());
