@@ -25,7 +25,7 @@ Deno.test("listen: a port in use is refused with the address and the reason, and
   assert(error.cause instanceof Deno.errors.AddrInUse);
 });
 
-Deno.test("listen: an abort of its signal closes the transport and frees the port (R9.4)", async () => {
+Deno.test("listen: an abort of the signal closes the transport and frees the port (R9.4)", async () => {
   const controller = new AbortController();
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0, signal: controller.signal } });
   const port = Number(new URL(server.address!).port);

@@ -6,7 +6,7 @@ import { Admission } from "../../transport/web_socket/admission.ts";
 
 const from = (hostname: string) => ({ transport: "tcp", hostname, port: 1 });
 
-Deno.test("networkOf: a public IPv6 address counts with its /64, a private one and an IPv4 address alone", () => {
+Deno.test("networkOf: is the /64 network of a public IPv6 address, and the address itself of others", () => {
   const cases: readonly (readonly [string, string])[] = [
     ["10.0.0.7", "10.0.0.7"],
     ["::ffff:10.0.0.7", "::ffff:10.0.0.7"],
@@ -25,7 +25,7 @@ Deno.test("networkOf: a public IPv6 address counts with its /64, a private one a
   assertEquals(networkOf(undefined), undefined);
 });
 
-Deno.test("limits of an address: all addresses of an IPv6 /64 share them, so that one machine gets no more by more of them", async () => {
+Deno.test("limits: all addresses of an IPv6 /64 share one limit, so that a machine with many addresses gets no more", async () => {
   const refusals: RefusedClient[] = [];
   const addresses: (string | undefined)[] = [];
   const admissionOf = (withKeys: boolean) =>

@@ -22,7 +22,7 @@ Deno.test("upgrade: a request that is no upgrade, or does not offer hearsay.v2, 
   }
 });
 
-Deno.test("upgrade: hearsay.v2 is found among other subprotocols, and only it is echoed (P1)", async () => {
+Deno.test("upgrade: hearsay.v2 is accepted among other subprotocols, and only hearsay.v2 is echoed (P1)", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   await using _ = closeEverything(server);
   const offered = { ...UPGRADE, "sec-websocket-protocol": "token.c2VjcmV0, hearsay.v2" };
@@ -32,7 +32,7 @@ Deno.test("upgrade: hearsay.v2 is found among other subprotocols, and only it is
   assertMatch(head, /^sec-websocket-protocol: hearsay\.v2\r$/im);
 });
 
-Deno.test("upgrade: a request to an invalid host is 400 (P1)", async () => {
+Deno.test("upgrade: a request to an invalid host is answered with 400 (P1)", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   await using _ = closeEverything(server);
   for (const host of ["a b", "[::1", "%"]) {
@@ -50,7 +50,7 @@ Deno.test("upgrade: a request without `Sec-WebSocket-Key` is answered with 400 (
   assertMatch(head, /^HTTP\/1\.1 400 /);
 });
 
-Deno.test("upgrade: an authorize that hangs keeps no newcomer out once its clients are gone, and full slots are reported (P1)", async () => {
+Deno.test("upgrade: clients that disconnect during a hanging `authorize` free their slots, and full slots are reported (P1)", async () => {
   const reasons: string[] = [];
   let freed = Promise.withResolvers<void>();
   const asked = Promise.withResolvers<void>();
@@ -83,7 +83,7 @@ Deno.test("upgrade: an authorize that hangs keeps no newcomer out once its clien
   await client.dial(server.address!, { signal: never });
 });
 
-Deno.test("upgrade: authorize refuses with 401 or 403 before it, and an exception in it with 403 (P1)", async () => {
+Deno.test("upgrade: `authorize` refuses with 401 or 403 before the upgrade, and with 403 if it throws (P1)", async () => {
   const server = new WebSocketTransport({
     ...OPTIONS,
     listen: { port: 0 },
@@ -111,7 +111,7 @@ Deno.test("upgrade: authorize refuses with 401 or 403 before it, and an exceptio
   assertEquals(error.code, "unauthorized");
 });
 
-Deno.test("close: an upgrade that does not reach its client in time, or before it, is given up (R9.4)", async () => {
+Deno.test("close: an upgrade is ended if it does not reach its client in time, or before the transport closes (R9.4)", async () => {
   for (const end of ["timeout", "close"] as const) {
     const runtime = new HandRuntime();
     const transport = new WebSocketTransport({ ...OPTIONS, runtime, connectTimeout: 3_000 });

@@ -62,7 +62,7 @@ Deno.test("maxConnectionsPerAddress: the longest idle connection is closed for a
   assert(refusals.length >= 1);
 });
 
-Deno.test("upgrade: a client that cannot be examined is 503, with one event for each reason (P1)", async () => {
+Deno.test("upgrade: a client whose check fails with an error is answered with 503, with one event for each reason (P1)", async () => {
   const reasons: string[] = [];
   const server = new WebSocketTransport({
     ...OPTIONS,

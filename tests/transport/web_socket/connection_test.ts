@@ -30,7 +30,7 @@ Deno.test("connection: a message of the largest size passes both ways (P2)", asy
   }
 });
 
-Deno.test("connection: a message too large to receive closes with 4413, on both sides with one reason (P2)", async () => {
+Deno.test("connection: a message too large to receive closes with 4413, with the same reason on both sides (P2)", async () => {
   await using two = await pair({ dialer: { maxMessageBytes: 100_000 } });
   const reading = two.accepted.readable.getReader().read();
   await two.dialed.writable.getWriter().write(messageOf(OPTIONS.maxMessageBytes + 1));
@@ -92,7 +92,7 @@ Deno.test("connection: a close reason is cut to the 123 bytes of a frame, betwee
   await closing;
 });
 
-Deno.test("connection: more messages than maxMessagesPerSecond close with 4413 before they are parsed, also pings (P2)", async () => {
+Deno.test("connection: more messages than maxMessagesPerSecond, pings included, close with 4413 before they are parsed (P2)", async () => {
   const { socket, connection, runtime } = fake();
   for (let count = 0; count < 1_000; count++) socket.receive(PING_TEXT);
   assertEquals(socket.closes, []);
@@ -148,7 +148,7 @@ Deno.test("connection: the side that accepted sends no ping, because its message
   assertEquals(socket.sent, [encode(message)]);
 });
 
-Deno.test("connection: a peer that pings on without reading gets no answers above the high-water mark (P5)", () => {
+Deno.test("connection: a peer that sends pings and reads nothing gets no answers above the high-water mark (P5)", () => {
   const { socket } = fake();
   socket.bufferedAmount = LIMITS.highWaterMark + 1;
   socket.receive(PING_TEXT);
@@ -160,7 +160,7 @@ Deno.test("connection: a peer that pings on without reading gets no answers abov
 
 // ---- the high-water mark
 
-Deno.test("connection: a write resolves once at most highWaterMark bytes wait to be sent (P5)", async () => {
+Deno.test("connection: a write resolves when at most highWaterMark bytes wait to be sent (P5)", async () => {
   const { socket, runtime, connection } = fake();
   const writer = connection.writable.getWriter();
   await writer.write(ACK);
@@ -210,7 +210,7 @@ Deno.test("connection: a write to a socket that ended without notice rejects, an
 
 // ---- closing (P6)
 
-Deno.test("connection: a close of the writable closes with 1000, and the messages before it are read first (P6)", async () => {
+Deno.test("connection: a close of the writable closes with 1000, and the peer reads the earlier messages first (P6)", async () => {
   await using two = await pair();
   const writer = two.dialed.writable.getWriter();
   await writer.write(ACK);
@@ -221,7 +221,7 @@ Deno.test("connection: a close of the writable closes with 1000, and the message
   assertEquals(await two.dialed.closed, { code: 1000, reason: "" });
 });
 
-Deno.test("connection: an abort or a cancel with a ConnectionClosed closes with its code, from either side (P6)", async () => {
+Deno.test("connection: an abort or a cancel with a ConnectionClosed closes with the code of that error, from either side (P6)", async () => {
   for (const side of ["dialed", "accepted"] as const) {
     for (const by of ["abort", "cancel"] as const) {
       await using two = await pair();
@@ -235,7 +235,7 @@ Deno.test("connection: an abort or a cancel with a ConnectionClosed closes with 
   }
 });
 
-Deno.test("connection: going away is 1001 from the side that accepted, and 4001 from the dialer (P6)", async () => {
+Deno.test("connection: going away closes with 1001 from the side that accepted, and with 4001 from the dialer (P6)", async () => {
   for (const [closer, other, code] of [["server", "dialed", 1001], ["client", "accepted", 4001]] as const) {
     await using two = await pair();
     const reading = readAll(two[other].readable);
@@ -246,7 +246,7 @@ Deno.test("connection: going away is 1001 from the side that accepted, and 4001 
   }
 });
 
-Deno.test("connection: a code that this side may not send becomes going away (P6)", () => {
+Deno.test("connection: a code that this side may not send becomes the code of going away (P6)", () => {
   for (
     const [dialed, given, sent] of [
       [true, 1000, 1000],
@@ -269,7 +269,7 @@ Deno.test("connection: a code that this side may not send becomes going away (P6
   }
 });
 
-Deno.test("connection: any other reason of an abort is going away, and none is a normal close (P6)", async () => {
+Deno.test("connection: an abort for another reason closes as going away, and a cancel without a reason closes normally (P6)", async () => {
   const stopped = fake();
   const aborting = stopped.connection.writable.abort(new HearsayError("stopped", "It has stopped."));
   assertEquals(stopped.socket.closes, [{ code: 4001, reason: "It has stopped." }]);
@@ -331,7 +331,7 @@ Deno.test("connection: messages after this side's close are neither delivered no
   assertEquals(socket.sent, []);
 });
 
-Deno.test("connection: has code 0 after it broke, and errors its readable (P6)", async () => {
+Deno.test("connection: a broken connection has code 0, and its readable errors (P6)", async () => {
   await using server = new Disposer(new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } }));
   const { peer } = await RawPeer.dial(server.transport.address!);
   const accepted = await take(server.transport);

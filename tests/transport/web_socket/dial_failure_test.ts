@@ -96,7 +96,7 @@ for (
   });
 }
 
-Deno.test("dial: says that the other side speaks wss, or ws (P1)", async () => {
+Deno.test("dial: an error says that the other side probably speaks wss, or ws (P1)", async () => {
   const { cert, key } = await AUTHORITY.sign();
   const caCerts = [AUTHORITY.cert];
   assertEquals(await failureAt({ scheme: "ws", serve: { cert, key } }), [
@@ -109,7 +109,7 @@ Deno.test("dial: says that the other side speaks wss, or ws (P1)", async () => {
   ]);
 });
 
-Deno.test("dial: names the option for a certificate of an unknown authority (P1)", async () => {
+Deno.test("dial: an error names the option for a certificate of an unknown authority (P1)", async () => {
   const { cert, key } = await AUTHORITY.sign();
   assertEquals(await failureAt({ scheme: "wss", serve: { cert, key } }), [
     "connection",
@@ -117,7 +117,7 @@ Deno.test("dial: names the option for a certificate of an unknown authority (P1)
   ]);
 });
 
-Deno.test("dial: says that the connection is refused where no process listens (P1)", async () => {
+Deno.test("dial: an error says that the connection is refused if no process listens (P1)", async () => {
   const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const address = `ws://127.0.0.1:${probe.addr.port}`;
   probe.close();
@@ -131,7 +131,7 @@ Deno.test("dial: says that the connection is refused where no process listens (P
   );
 });
 
-Deno.test("dial: keeps the text of a failure that it does not know, and says if there is none (P1)", () => {
+Deno.test("dial: keeps the text of an unknown failure, and says if a failure has no text (P1)", () => {
   const url = new URL("ws://orders.example/gossip");
   const textOf = (text: string) => dialError({ url, text, isRefused: false, hasToken: false }).message;
   const begin = "ws://orders.example/gossip could not be reached:";

@@ -20,7 +20,7 @@ Deno.test("dial: a client that finds another subprotocol after opening closes wi
   }
 });
 
-Deno.test("dial: an address without a path is dialed at the gossip actor's name (P1)", () => {
+Deno.test("dial: an address without a path is dialed at the path of the gossip actor's name (P1)", () => {
   assertEquals(dialUrl("ws://h:1", "/gossip").href, "ws://h:1/gossip");
   assertEquals(dialUrl("ws://h:1/", "/gossip").href, "ws://h:1/gossip");
   assertEquals(dialUrl("wss://h/behind/proxy?a=1", "/gossip").href, "wss://h/behind/proxy?a=1");
@@ -36,7 +36,7 @@ Deno.test("dial: an address that is not ws or wss is refused, and nothing is dia
   }
 });
 
-Deno.test("dial: a name that is not a plain path segment is served and dialed all the same (P1)", async () => {
+Deno.test("dial: a name that is no plain path segment is served and dialed as well (P1)", async () => {
   const options = { ...OPTIONS, path: "a b/ü?" };
   const server = new WebSocketTransport({ ...options, listen: { port: 0 } });
   const client = new WebSocketTransport(options);
@@ -44,7 +44,7 @@ Deno.test("dial: a name that is not a plain path segment is served and dialed al
   await client.dial(server.address!, { signal: never });
 });
 
-Deno.test("dial: rejects at an unused address with a connection error that names it (P4)", async () => {
+Deno.test("dial: a dial of an unused address rejects with a connection error that names the address (P4)", async () => {
   const client = new WebSocketTransport(OPTIONS);
   await using _ = closeEverything(client);
   const { listener, address } = listenTcp();
@@ -57,7 +57,7 @@ Deno.test("dial: rejects at an unused address with a connection error that names
   assertEquals(error.code, "connection");
 });
 
-Deno.test("dial: to a mute peer ends at once when the signal is aborted, with the signal's reason (P4)", async () => {
+Deno.test("dial: a dial of a mute peer ends at once when the signal is aborted, with the signal's reason (P4)", async () => {
   const client = new WebSocketTransport(OPTIONS);
   await using _ = closeEverything(client);
   using tcp = listenTcp();
@@ -71,7 +71,7 @@ Deno.test("dial: to a mute peer ends at once when the signal is aborted, with th
   assertEquals(await dialed.catch((error) => error), reason);
 });
 
-Deno.test("dial: ends after connectTimeout if no signal ends it (P4)", async () => {
+Deno.test("dial: a dial ends after connectTimeout if no signal ends it (P4)", async () => {
   const runtime = new HandRuntime();
   const client = new WebSocketTransport({ ...OPTIONS, runtime, connectTimeout: 3_000 });
   await using _ = closeEverything(client);
@@ -84,7 +84,7 @@ Deno.test("dial: ends after connectTimeout if no signal ends it (P4)", async () 
   assertEquals(runtime.set, []);
 });
 
-Deno.test("dial: is refused as stopped if it is under way when the transport closes, and after the close (R9.4)", async () => {
+Deno.test("dial: a dial is refused as stopped if the transport closes during it or before it (R9.4)", async () => {
   const client = new WebSocketTransport(OPTIONS);
   using tcp = listenTcp();
   const dialed = client.dial(tcp.address, { signal: never });

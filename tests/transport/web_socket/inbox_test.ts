@@ -6,7 +6,7 @@ import { encode } from "../../../protocol/codec.ts";
 import { fake, LIMITS } from "./fake_socket.ts";
 import { ackOf, messageOf, readAll } from "./messages.ts";
 
-Deno.test("connection: a peer that floods is closed with 4413 before its messages fill the memory (P2)", async () => {
+Deno.test("connection: a peer that floods is disconnected with 4413 before its messages fill the memory (P2)", async () => {
   const { socket, connection } = fake();
   for (let id = 0; id < MAX_UNREAD_MESSAGES; id++) socket.receive(encode(ackOf(id)));
   assertEquals(socket.closes, []);
@@ -17,7 +17,7 @@ Deno.test("connection: a peer that floods is closed with 4413 before its message
   socket.over(4413);
 });
 
-Deno.test("connection: fewer large messages may wait unread (P2)", () => {
+Deno.test("connection: the limit of unread messages is lower for large messages (P2)", () => {
   const { socket } = fake();
   const text = encode(messageOf(LIMITS.maxMessageBytes));
   for (let count = 0; count < MAX_UNREAD_LARGEST; count++) socket.receive(text);
@@ -37,7 +37,7 @@ Deno.test("connection: a reader that keeps up receives any number of messages (P
   assertEquals(socket.closes, []);
 });
 
-Deno.test("connection: no more messages wait for examination than may wait unread (P2)", async () => {
+Deno.test("connection: messages that wait for their check count as unread messages, with the same limit (P2)", async () => {
   const look = () => new Promise<Message>(() => {});
   const { signal } = new AbortController();
   const { socket, connection, runtime } = fake({ guard: { incoming: look, outgoing: look, signal } });

@@ -4,7 +4,7 @@ import { encode, PING_TEXT, PONG_TEXT } from "../../../protocol/codec.ts";
 import { messageOf } from "./messages.ts";
 import { pair } from "./transports.ts";
 
-Deno.test("meters: every message counts at both ends, with its kind and its bytes of UTF-8", async () => {
+Deno.test("meters: every message is counted at both ends, with its kind and its bytes of UTF-8", async () => {
   const [dialer, acceptor] = [new MemberMeters(), new MemberMeters()];
   await using two = await pair({ dialer: { meters: dialer }, acceptor: { meters: acceptor } });
   // Above 1,024 bytes, a dialer sends a ping before the message.
@@ -29,7 +29,7 @@ Deno.test("meters: every message counts at both ends, with its kind and its byte
   assertEquals([acceptor.sentTraffic.get("pong"), dialer.receivedTraffic.get("pong")], [pong, pong]);
 });
 
-Deno.test("meters: a message of an unknown kind counts without the name that the peer chose", async () => {
+Deno.test("meters: a message of an unknown kind is counted without the name that the peer chose", async () => {
   const [dialer, acceptor] = [new MemberMeters(), new MemberMeters()];
   await using two = await pair({ dialer: { meters: dialer }, acceptor: { meters: acceptor } });
   await two.dialed.writable.getWriter().write({ type: "unknown", name: 'evil"} 1\n' });

@@ -3,7 +3,7 @@ import { WebSocketTransport } from "../../../transport/web_socket/web_socket.ts"
 
 const OPTIONS = { path: "gossip", maxMessageBytes: 2 ** 16 };
 
-Deno.test("WebSocketTransport: knows the own addresses at which clients have dialed it", async () => {
+Deno.test("WebSocketTransport.wasReachedAt: is true for this transport's addresses at which clients have dialed it", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   const client = new WebSocketTransport(OPTIONS);
   const { port } = new URL(server.address!);

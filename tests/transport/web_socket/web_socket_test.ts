@@ -50,7 +50,7 @@ transportContract("WebSocket behind a guard", async () => {
   });
 });
 
-Deno.test("upgrade: an unknown path is 404 at the own server, and left to the service elsewhere (P1)", async () => {
+Deno.test("upgrade: an unknown path is answered with 404 by the transport's own server, and left to the service by `handler` (P1)", async () => {
   const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } });
   await using _ = closeEverything(server);
   for (const path of ["/", "/gossip/", "/gossip2", "/other"]) {
@@ -61,7 +61,7 @@ Deno.test("upgrade: an unknown path is 404 at the own server, and left to the se
   }
 });
 
-Deno.test("upgrade: after close, and after a cancel of incoming, clients get 503 and a sentence (P1, R9.3)", async () => {
+Deno.test("upgrade: after close, and after a cancel of incoming, clients get 503 and a text (P1, R9.3)", async () => {
   const request = () => new Request("http://127.0.0.1/gossip", { headers: UPGRADE });
   const closed = new WebSocketTransport(OPTIONS);
   await closed.close();
@@ -87,7 +87,7 @@ Deno.test("upgrade: clients above the limit of waiting connections get 503 (P1)"
   await client.dial(server.address!, { signal: never });
 });
 
-Deno.test("handler: a service mounts it in its own server, and may answer the other paths itself (P1, R8.2)", async () => {
+Deno.test("handler: a service mounts the handler in its own server, and may answer the other paths itself (P1, R8.2)", async () => {
   const transport = new WebSocketTransport(OPTIONS);
   const service = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
@@ -107,7 +107,7 @@ Deno.test("handler: a service mounts it in its own server, and may answer the ot
   await service.shutdown();
 });
 
-Deno.test("addressOf: is ws or wss, with an IPv6 host in brackets (P1)", () => {
+Deno.test("addressOf: returns a ws or wss URL, with an IPv6 host in brackets (P1)", () => {
   const member = { id: "a", host: "10.0.0.1", port: 7001, kinds: [] };
   const plain = new WebSocketTransport(OPTIONS);
   const secure = new WebSocketTransport({ ...OPTIONS, secure: true });
@@ -117,7 +117,7 @@ Deno.test("addressOf: is ws or wss, with an IPv6 host in brackets (P1)", () => {
   assertEquals(secure.addressOf({ ...member, host: "a.example" }), "wss://a.example:7001");
 });
 
-Deno.test("close: a mute server does not keep a dialer: its close timer ends the connection (P6, R9.4)", async () => {
+Deno.test("close: a mute server does not delay a dialer: its close timer ends the connection (P6, R9.4)", async () => {
   const runtime = new HandRuntime();
   const client = new WebSocketTransport({ ...OPTIONS, runtime, closeTimeout: 700 });
   using tcp = listenTcp();
@@ -134,7 +134,7 @@ Deno.test("close: a mute server does not keep a dialer: its close timer ends the
   assertEquals(runtime.set, []);
 });
 
-Deno.test("close: a mute client does not keep a server: nothing is left when close resolves (P6, R9.4)", async () => {
+Deno.test("close: a mute client does not delay a server: nothing is left when close resolves (P6, R9.4)", async () => {
   const runtime = new HandRuntime();
   const server = new WebSocketTransport({ ...OPTIONS, runtime, closeTimeout: 700, listen: { port: 0 } });
   const { peer } = await RawPeer.dial(server.address!);
@@ -158,7 +158,7 @@ Deno.test("close: does not wait for clients that never finish their request (R9.
   assertEquals(await silent.tcp.read(new Uint8Array(1)), null);
 });
 
-Deno.test("close: may be called again, and resolves alike (R9.4)", async () => {
+Deno.test("close: a repeated call resolves too (R9.4)", async () => {
   await using two = await pair();
   await Promise.all([two.server.close(), two.server.close(), two.client.close()]);
   await two.server.close();

@@ -10,7 +10,7 @@ function explained(message: string, code?: string): string {
   return `${error.code}: ${error.message.replace(url.href, "").trim()}`;
 }
 
-Deno.test("errors: Node's socket errors are explained like those of Deno", () => {
+Deno.test("errors: Node's socket errors get the same explanations as Deno's", () => {
   const cases: readonly (readonly [string, string | undefined, string])[] = [
     ["Unexpected server response: 503", undefined, "connection: accepts no connection now (503)"],
     ["Unexpected server response: 403", undefined, "refused: refused this member (403)."],

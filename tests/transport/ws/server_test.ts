@@ -21,7 +21,7 @@ async function answerTo(transport: WebSocketTransport, lines: readonly string[])
   return (await peer.readHead()).split("\r\n")[0]!;
 }
 
-Deno.test("server: every line of a header counts, so that no check sees the first of two alone (P1)", async () => {
+Deno.test("server: checks every line of a repeated header, not only the first (P1)", async () => {
   const transport = await listening({ allowedOrigins: ["https://app.example"] });
   const first = ["GET /gossip HTTP/1.1", "host: 127.0.0.1"];
   assertMatch(await answerTo(transport, [...first, "origin: https://app.example"]), / 101 /);
@@ -31,7 +31,7 @@ Deno.test("server: every line of a header counts, so that no check sees the firs
   await transport.close();
 });
 
-Deno.test("server: a host with more than a name or an address is 400, and one of another machine is 403 (P1)", async () => {
+Deno.test("server: a host with more than a name or an address is answered with 400, and the host of another machine with 403 (P1)", async () => {
   const transport = await listening();
   for (const host of ["127.0.0.1/gossip?", "127.0.0.1#", "a@127.0.0.1", "a b", "%"]) {
     assertMatch(await answerTo(transport, ["GET /other HTTP/1.1", `host: ${host}`]), / 400 /, host);
@@ -40,7 +40,7 @@ Deno.test("server: a host with more than a name or an address is 400, and one of
   await transport.close();
 });
 
-Deno.test("server: a request with an unusual method is refused, and the next one is served (P1)", async () => {
+Deno.test("server: a request with an unusual method is refused, and the next request is served (P1)", async () => {
   const transport = await listening();
   for (const method of ["TRACE", "POST", "DELETE"]) {
     assertMatch(
@@ -53,7 +53,7 @@ Deno.test("server: a request with an unusual method is refused, and the next one
   await transport.close();
 });
 
-Deno.test("listen: a taken port rejects with cannot_listen, and an aborted signal with its reason (R8.2)", async () => {
+Deno.test("listen: rejects with cannot_listen at a taken port, and with the reason of an aborted signal (R8.2)", async () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = taken.addr;
   const error = await assertRejects(
@@ -70,7 +70,7 @@ Deno.test("listen: a taken port rejects with cannot_listen, and an aborted signa
   assertEquals(await aborted.catch((error) => error), reason);
 });
 
-Deno.test("dial: another subprotocol, or none, is incompatible, and nothing is sent (P1)", async () => {
+Deno.test("dial: a server that answers with another subprotocol, or without one, is incompatible, and nothing is sent (P1)", async () => {
   const platform = await NodePlatform.make({ maxMessageBytes: OPTIONS.maxMessageBytes });
   const client = new WebSocketTransport({ ...OPTIONS, platform });
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
