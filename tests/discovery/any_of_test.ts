@@ -29,7 +29,7 @@ function topologiesOf(context: TestContext): ClusterTopology[] {
   return context.events.filter((event) => event.type === "ClusterTopology");
 }
 
-Deno.test("anyOf: publishes all members of all sources, each as its source last published it", async () => {
+Deno.test("anyOf: publishes the members of all sources, with each source's latest list", async () => {
   const [one, two] = [new Source(), new Source()];
   await using context = new TestContext(anyOf(one, two), { self: memberOf("a") });
   one.names("a", "b");
@@ -50,7 +50,7 @@ Deno.test("anyOf: publishes all members of all sources, each as its source last 
   assertEquals(topologiesOf(context).length, length + 1);
 });
 
-Deno.test("anyOf: of two records with one id the record of the first source counts, whichever published last", async () => {
+Deno.test("anyOf: if two sources name one id, the record of the first source counts, whichever published last", async () => {
   const [one, two] = [new Source(), new Source()];
   await using context = new TestContext(anyOf(one, two), { self: memberOf("a") });
   const publish = (source: Source, port: number, ...blocked: readonly string[]) =>
@@ -80,7 +80,7 @@ Deno.test("anyOf: a source that throws emits an event, and the others continue",
   assertEquals(context.failures, ["anyOf source 1, not retried"]);
 });
 
-Deno.test("anyOf: has its known members before the start, and needs handshakes where one source does", () => {
+Deno.test("anyOf: has the members of its lists before the start, and needs handshakes if a source does", () => {
   const list = fixedMembers([memberOf("a"), memberOf("b")]);
   const both = anyOf(list, seeds(["ws://127.0.0.1:1"]), fixedMembers([memberOf("b", 9), memberOf("c")]));
   assertEquals(both.members, [memberOf("a"), memberOf("b"), memberOf("c")]);
@@ -120,7 +120,7 @@ Deno.test("anyOf: removes a member that left from every source that needs handsh
   await cluster.runUntil(() => namedAt("a") === "a,c" && namedAt("c") === "a,c");
 });
 
-Deno.test("anyOf: only sources with open membership receive handshakes, because the others read none", async () => {
+Deno.test("anyOf: only sources with open membership receive handshakes, because the other sources do not read them", async () => {
   const closed = new Source();
   const open = Object.assign(new Source(), { openMembership: true });
   await using context = new TestContext(anyOf(closed, open), { self: memberOf("a") });

@@ -10,7 +10,7 @@ function lookingFor(name: string, server: DnsServer, options: DnsOptions = {}): 
   return new TestContext(dns(name, { nameServer, interval: 50, ...options }), { self: memberOf("a") });
 }
 
-dnsTest("DNS: handshakes with all addresses of a name, of both versions, also with later ones", async () => {
+dnsTest("DNS: dials all addresses of a name, IPv4 and IPv6, and addresses that are added later", async () => {
   await using server = await DnsServer.start({
     hosts: { "orders.test": ["10.0.0.1", "10.0.0.2", "fd00::1"] },
   });
@@ -21,7 +21,7 @@ dnsTest("DNS: handshakes with all addresses of a name, of both versions, also wi
   await context.untilGreeted("ws://10.0.0.2:7001", "ws://10.0.0.3:7001");
 });
 
-dnsTest("DNS: handshakes with services at the addresses of their targets, each at its port", async () => {
+dnsTest("DNS: dials services at the addresses of their targets, each at its port", async () => {
   const services = { "_gossip._tcp.orders.test": ["one.test:7001", "two.test:7002", "gone.test:7003"] };
   const hosts = { "one.test": ["10.0.0.1"], "two.test": ["10.0.0.2", "fd00::2"] };
   await using server = await DnsServer.start({ services, hosts });
@@ -37,7 +37,7 @@ dnsTest("DNS: with TLS dials the targets of services by their names", async () =
   await context.untilGreeted("wss://one.test:7001");
 });
 
-dnsTest("DNS: a name without records emits one event, and the addresses from before are kept", async () => {
+dnsTest("DNS: a name without records emits one event, and its earlier addresses are kept", async () => {
   await using server = await DnsServer.start();
   await using context = lookingFor("orders.test", server, { port: 7001 });
   await context.until(() => context.failures.length > 0);
@@ -91,7 +91,7 @@ dnsTest("DNS: a seed whose name the name server does not know is dialed unresolv
 });
 
 const mayDialLoopback = { net: ["127.0.0.1"] };
-Deno.test("DNS: a seed whose name may not be resolved is dialed unresolved", {
+Deno.test("DNS: without the permission to resolve a seed's name, the seed is dialed by its name", {
   permissions: mayDialLoopback,
 }, async () => {
   await using context = new TestContext(seeds(["ws://seed.test:7001"]), { self: memberOf("a") });

@@ -27,7 +27,7 @@ async function ended(run: Discovery["run"]) {
   return { before, soon, outcome, events, timers: runtime.timers };
 }
 
-Deno.test("endingInTime: a source that does not end is left after two seconds, with an event", async () => {
+Deno.test("endingInTime: a source that does not end is abandoned after two seconds, with an event", async () => {
   const { events, ...rest } = await ended(() => new Promise(() => {}));
   assertEquals(rest, { before: "runs", soon: "runs", outcome: "ended", timers: 0 });
   assertEquals(events.map(({ error }) => (error as Error).message), [

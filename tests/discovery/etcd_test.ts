@@ -22,7 +22,7 @@ function topologiesOf(context: TestContext): number {
 }
 
 etcdTest(
-  "etcd: finds the members of its own cluster, and none of a cluster with a longer name",
+  "etcd: finds the members of its own cluster, and no member of a cluster with a longer name",
   async () => {
     await using server = await EtcdServer.start();
     const { endpoint } = server;
@@ -84,23 +84,26 @@ etcdTest("etcd: a revoked lease and a deleted key are registered again", async (
   await b.untilIds("a", "b");
 });
 
-etcdTest("etcd: a member whose key is gone counts during the grace period, and not after it", async () => {
-  await using server = await EtcdServer.start();
-  await using a = member("a", server.endpoint, { grace: 1_000 });
-  const other = JSON.stringify(memberOf("b"));
-  await server.put("/hearsay/orders/b", other);
-  await a.untilIds("a", "b");
-  const before = topologiesOf(a);
-  await server.delete("/hearsay/orders/b");
-  await server.put("/hearsay/orders/b", other);
-  await server.put("/hearsay/orders/c", JSON.stringify(memberOf("c")));
-  await a.untilIds("a", "b", "c");
-  assertEquals(topologiesOf(a), before + 1);
-  const deletedMs = performance.now();
-  await server.delete("/hearsay/orders/b");
-  await a.untilIds("a", "c");
-  assert(performance.now() - deletedMs > 900);
-});
+etcdTest(
+  "etcd: a member whose key is gone stays in the topology during the grace period, and no longer",
+  async () => {
+    await using server = await EtcdServer.start();
+    await using a = member("a", server.endpoint, { grace: 1_000 });
+    const other = JSON.stringify(memberOf("b"));
+    await server.put("/hearsay/orders/b", other);
+    await a.untilIds("a", "b");
+    const before = topologiesOf(a);
+    await server.delete("/hearsay/orders/b");
+    await server.put("/hearsay/orders/b", other);
+    await server.put("/hearsay/orders/c", JSON.stringify(memberOf("c")));
+    await a.untilIds("a", "b", "c");
+    assertEquals(topologiesOf(a), before + 1);
+    const deletedMs = performance.now();
+    await server.delete("/hearsay/orders/b");
+    await a.untilIds("a", "c");
+    assert(performance.now() - deletedMs > 900);
+  },
+);
 
 etcdTest("etcd: an etcd that lost all its data removes no member", async () => {
   const first = await EtcdServer.start();
@@ -121,14 +124,14 @@ etcdTest("etcd: an etcd that lost all its data removes no member", async () => {
   assertEquals(topologiesOf(b), before + 1);
 });
 
-Deno.test("etcd: before its first answer nothing is published, and the failure emits one event", async () => {
+Deno.test("etcd: publishes nothing before its first answer, and the failure emits one event", async () => {
   await using a = member("a", `http://127.0.0.1:${freePort()}`);
   await a.until(() => a.failures.length === 2);
   await new Promise((resolve) => setTimeout(resolve, 500));
   assertEquals([a.members, a.failures.length], [[], 2]);
 });
 
-etcdTest("etcd: an interrupted watch continues where history was compacted meanwhile", async () => {
+etcdTest("etcd: an interrupted watch continues after history was compacted meanwhile", async () => {
   await using server = await EtcdServer.start();
   await using way = new Proxy(server.endpoint);
   await using a = member("a", way.endpoint, { leaseTtl: 30_000 });
@@ -144,7 +147,7 @@ etcdTest("etcd: an interrupted watch continues where history was compacted meanw
   await a.untilIds("a", "c", "d", "e");
 });
 
-etcdTest("etcd: a watch from before a compaction reports that", async () => {
+etcdTest("etcd: a watch of a compacted revision rejects with `Compacted`", async () => {
   await using server = await EtcdServer.start();
   await server.put("/hearsay/orders/b", "1");
   await server.put("/hearsay/orders/b", "2");
@@ -170,7 +173,7 @@ etcdTest("etcd: a watch that stalls is corrected when all keys are read again", 
   await a.untilIds("a", "b", "c");
 });
 
-etcdTest("etcd: finds one endpoint of several that is up", async () => {
+etcdTest("etcd: uses the endpoint that is up among several", async () => {
   await using server = await EtcdServer.start();
   const endpoints = [
     `http://127.0.0.1:${freePort()}`,
@@ -185,7 +188,7 @@ etcdTest("etcd: finds one endpoint of several that is up", async () => {
 });
 
 etcdTest(
-  "etcd: sends name and password where etcd needs them, and again when the token has expired",
+  "etcd: sends name and password if etcd needs them, and sends them again when the token has expired",
   async () => {
     await using server = await EtcdServer.start();
     await server.call("auth/user/add", { name: "root", password: "secret" });

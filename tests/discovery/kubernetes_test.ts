@@ -22,7 +22,7 @@ function untilGreeted(context: TestContext, ...ips: readonly string[]): Promise<
   return context.untilGreeted(...ips.map((ip) => `ws://${ip}:7001`));
 }
 
-Deno.test("Kubernetes stand-in: handshakes with all pods of all pages, also with later, changed and removed ones", async () => {
+Deno.test("Kubernetes stand-in: dials all pods of all pages, also added, changed and removed pods", async () => {
   await using standIn = await KubernetesStandIn.start();
   for (const at of [1, 2, 3, 4, 5]) standIn.set(`pod-${at}`, { ip: `10.0.0.${at}` });
   await using context = asking(standIn);
@@ -39,7 +39,7 @@ Deno.test("Kubernetes stand-in: handshakes with all pods of all pages, also with
   assertEquals(context.failures, []);
 });
 
-Deno.test("Kubernetes stand-in: dials a pod that is not ready, and none that has ended or has no address", async () => {
+Deno.test("Kubernetes stand-in: dials a pod that is not ready, and no pod that has ended or has no address", async () => {
   await using standIn = await KubernetesStandIn.start();
   standIn.set("ended", { ip: "10.0.0.1", phase: "Succeeded" });
   standIn.set("nowhere", {});
@@ -101,7 +101,7 @@ Deno.test("Kubernetes stand-in: a 410 in an event, a status or an answer causes 
   assertEquals(context.failures, []);
 });
 
-Deno.test("Kubernetes stand-in: reads a replaced token again", async () => {
+Deno.test("Kubernetes stand-in: reads the token again after it was replaced", async () => {
   await using standIn = await KubernetesStandIn.start();
   await using context = asking(standIn);
   await context.until(() => standIn.watches === 1);
@@ -112,7 +112,7 @@ Deno.test("Kubernetes stand-in: reads a replaced token again", async () => {
   await untilGreeted(context, "10.0.0.1");
 });
 
-Deno.test("Kubernetes stand-in: a refusal emits its text, and the known pods are kept", async () => {
+Deno.test("Kubernetes stand-in: a refusal emits an event with its text, and the known pods are kept", async () => {
   await using standIn = await KubernetesStandIn.start();
   standIn.set("a", { ip: "10.0.0.1" });
   await using context = asking(standIn);
@@ -141,7 +141,7 @@ Deno.test("Kubernetes stand-in: an invalid answer emits an event and causes a ne
   }
 });
 
-Deno.test("Kubernetes stand-in: a list without an end, and a watch of ever more pods, emit an event", async () => {
+Deno.test("Kubernetes stand-in: an endless list emits an event, and so does a watch that names ever more pods", async () => {
   await using standIn = await KubernetesStandIn.start();
   let pages = 0;
   standIn.failure = () => Response.json({ items: [], metadata: { continue: `${++pages}` } });

@@ -17,7 +17,7 @@ function listed() {
   return { list: new MemberList({ self: SELF, eventStream }), published };
 }
 
-Deno.test("MemberList: publishes a list that differs in any field, and no list twice", () => {
+Deno.test("MemberList: publishes a list that differs in any field, and no equal list twice", () => {
   const { list, published } = listed();
   const record: Member = { id: "a", host: "h", port: 1, kinds: ["k"] };
   const others: readonly Member[] = [
@@ -35,7 +35,7 @@ Deno.test("MemberList: publishes a list that differs in any field, and no list t
   }
 });
 
-Deno.test("MemberList: members with as many kinds as they may have are compared without a text of them all", () => {
+Deno.test("MemberList: members with the greatest number of kinds are compared without one text of all of them", () => {
   // Together 540 MB: more than a text can have.
   const kinds = Array.from({ length: 64 }, (_, index) => `${index}`.padEnd(256, "k"));
   const members = Array.from(

@@ -32,7 +32,7 @@ function watchedSeeds(addresses: readonly string[]): { discovery: Discovery; gre
   return { discovery, greetings };
 }
 
-Deno.test("Gate: admits a limited number at once, the others in order, and reserves slots for a while", async () => {
+Deno.test("Semaphore: admits a limited number at once and the others in order, and reserves slots for a while", async () => {
   const runtime = new VirtualRuntime();
   const gate = new Semaphore({ permits: 2, heldMs: 1_000, runtime });
   const entered: [number, number][] = [];
@@ -44,7 +44,7 @@ Deno.test("Gate: admits a limited number at once, the others in order, and reser
   assertEquals(entered, [[1, 0], [2, 0], [3, 1_000], [4, 1_000], [5, 2_000]]);
 });
 
-Deno.test("Gate: a wait that is aborted takes no slot from the others", async () => {
+Deno.test("Semaphore: a wait that is aborted takes no slot from the others", async () => {
   const runtime = new VirtualRuntime();
   const gate = new Semaphore({ permits: 1, heldMs: 0, runtime });
   const first = Promise.withResolvers<void>();
@@ -75,7 +75,7 @@ Deno.test("handshake discovery: does not dial an address whose member became kno
   assertEquals(greetings.length, MAX_HANDSHAKES);
 });
 
-Deno.test("handshake discovery: an address that is no longer found is not dialed, and their number is bounded", async () => {
+Deno.test("handshake discovery: an address that is no longer found is not dialed, and the number of addresses is bounded", async () => {
   let publish!: (addresses: readonly string[]) => void;
   const source = openMembership((_, { found, signal }) => {
     publish = found;
@@ -100,7 +100,7 @@ Deno.test("handshake discovery: an address that is no longer found is not dialed
   assertEquals(context.greetings.includes("after the end"), false);
 });
 
-Deno.test("handshake discovery: a seed in another form than its member's own address is recognized as that member's", async () => {
+Deno.test("handshake discovery: a seed that is another form of a member's own address is recognized as that address", async () => {
   const own = "127.0.0.1";
   await using cluster = new TestCluster(["a", own], { fixed: false });
   const addresses = ["memory://localhost:1", "memory://[::1]:1/"];
@@ -113,7 +113,7 @@ Deno.test("handshake discovery: a seed in another form than its member's own add
   assertEquals(greetings.length, 2);
 });
 
-Deno.test("openMembership: the signal of dials that wait for a member to return ends with them", async () => {
+Deno.test("openMembership: the signal of dials that wait for a member to return is aborted when the dials end", async () => {
   await using cluster = new TestCluster(["a", "b"], { fixed: false });
   const signals: AbortSignal[] = [];
   const { openMembership, run } = seeds([]);
@@ -137,7 +137,7 @@ Deno.test("openMembership: the signal of dials that wait for a member to return 
   assertEquals(signals.filter(({ aborted }) => !aborted), []);
 });
 
-Deno.test("openMembership: dials a name only while no member was met at its addresses", async () => {
+Deno.test("openMembership: dials the addresses of a name only until a member was met at them", async () => {
   await using cluster = new TestCluster(["a", "b", "c"], { fixed: false });
   const greetings: string[] = [];
   const name = "memory://name:1";
@@ -198,7 +198,7 @@ Deno.test("discovery: every source with waits refuses invalid durations", () => 
   );
 });
 
-Deno.test("retryForever: tries again after growing waits, and reports each reason once", async () => {
+Deno.test("retryForever: tries again after ever longer waits, and reports each reason once", async () => {
   const runtime = new VirtualRuntime();
   const published: unknown[] = [];
   const waits: number[] = [];

@@ -34,7 +34,7 @@ function activeAt(cluster: TestCluster, id: string): string[] {
   );
 }
 
-Deno.test("seeds: a member that handshakes with one seed learns of all members, and all derive one topology", async () => {
+Deno.test("seeds: a member that shakes hands with one seed learns of all members, and all derive the same topology", async () => {
   const ids = ["a", "b", "c", "d", "e"];
   await using cluster = emptyCluster(ids);
   await make(cluster, "a").gossiper.start();
@@ -50,7 +50,7 @@ Deno.test("seeds: a member that handshakes with one seed learns of all members, 
   assertEquals(last[0]?.members, ids.map(recordOf));
 });
 
-Deno.test("seeds: before the first contact there is neither consensus nor confirmed, and after it not with itself alone (E13)", async () => {
+Deno.test("seeds: a member reports neither consensus nor confirmed before the first contact, and later no consensus with itself alone (E13)", async () => {
   await using cluster = emptyCluster(["a", "b"]);
   const { gossiper } = make(cluster, "a", "b");
   const emitted: unknown[] = [];
@@ -70,7 +70,7 @@ Deno.test("seeds: before the first contact there is neither consensus nor confir
   assertEquals(emitted, [1]);
 });
 
-Deno.test("seeds: a seed that starts later is found, and one that stays down does no harm", async () => {
+Deno.test("seeds: a seed that starts later is found, and a seed that stays down does no harm", async () => {
   await using cluster = emptyCluster(["a", "late"]);
   await make(cluster, "a", "never", "late").gossiper.start();
   await cluster.advance(20_000);
@@ -79,7 +79,7 @@ Deno.test("seeds: a seed that starts later is found, and one that stays down doe
   await cluster.runUntil(() => activeAt(cluster, "a").length === 2, { withinMs: 6_000 });
 });
 
-Deno.test("seeds: two islands that started apart merge as soon as one can dial the other", async () => {
+Deno.test("seeds: two islands that started apart merge when a member of one island can dial the other", async () => {
   const ids = ["a", "b", "c", "d"];
   await using cluster = emptyCluster(ids);
   for (const [one, other] of [["a", "c"], ["a", "d"], ["b", "c"], ["b", "d"]] as const) {
@@ -101,7 +101,7 @@ Deno.test("seeds: two islands that started apart merge as soon as one can dial t
   );
 });
 
-Deno.test("seeds: the own address among the seeds does no harm, and is seldom dialed", async () => {
+Deno.test("seeds: a member's own address among the seeds does no harm, and is seldom dialed", async () => {
   await using cluster = emptyCluster(["a", "b"]);
   await make(cluster, "a", "a").gossiper.start();
   await make(cluster, "b", "b", "a").gossiper.start();
@@ -113,7 +113,7 @@ Deno.test("seeds: the own address among the seeds does no harm, and is seldom di
   assert(dials > 1 && dials <= 2 + 20_000 / (CONFIG.blockedProbeInterval / 2), `${dials} dials`);
 });
 
-Deno.test("seeds: a member that left is removed from the topology at once, an expired one once it is forgotten (E11)", async () => {
+Deno.test("seeds: a member that left is removed from the topology at once, an expired member when it is forgotten (E11)", async () => {
   const ids = ["a", "b", "c"];
   await using cluster = emptyCluster(ids);
   await make(cluster, "a").gossiper.start();
@@ -163,7 +163,7 @@ for (const how of ["stopped", "killed"] as const) {
       3_000,
     ]] as const
   ) {
-    Deno.test(`seeds: a seed of ${seedIds} that was ${how} is met within 2 s after it is back from ${downMs} ms`, async () => {
+    Deno.test(`seeds: a seed of ${seedIds} that was ${how} is met within 2 s after its return from ${downMs} ms`, async () => {
       await using cluster = new TestCluster(["s", "t", "a", "b"], { fixed: false });
       const ids = ["s", "a", "b", ...(seedIds as readonly string[]).filter((id) => id === "t")];
       for (const id of ids) await make(cluster, id, ...seedIds).gossiper.start();
@@ -192,7 +192,7 @@ Deno.test("seeds: a seed that was down for 20 s is met within 2 s with any rando
   }
 });
 
-Deno.test("seeds: a member that is no seed is met again at its address after a stop", async () => {
+Deno.test("seeds: a member that is no seed is met again at its address after its restart", async () => {
   await using cluster = new TestCluster(["s", "a", "b"], { fixed: false });
   await make(cluster, "s").gossiper.start();
   for (const id of ["a", "b"]) await make(cluster, id, "s").gossiper.start();
@@ -266,7 +266,7 @@ Deno.test("seeds: a member that is alone for 10 s reports the reason once, and i
 
 const BALANCER = "memory://balancer:1";
 
-Deno.test("seeds: a balancer as the only seed connects two members, though it leads each to itself first", async () => {
+Deno.test("seeds: a balancer as the only seed connects two members, even if it first leads each member to itself", async () => {
   await using cluster = new TestCluster(["a", "b"], { fixed: false });
   for (const id of ["a", "b"]) {
     cluster.network.balance(BALANCER, [memoryAddress(id, 1)]);
@@ -315,7 +315,7 @@ Deno.test("fixed list: a member refuses a peer that is not on its list", async (
   assertEquals(new Set(refusals), new Set(["unknown_member"]));
 });
 
-Deno.test("fixed list: is known before the first round, with this member on it or not", async () => {
+Deno.test("fixed list: is known before the first round", async () => {
   await using cluster = emptyCluster(["a", "b"]);
   for (const id of ["a", "b"]) {
     cluster.make(id, { cluster: { discovery: fixedMembers([recordOf("b"), recordOf("a")]) } });
@@ -331,7 +331,7 @@ Deno.test("discovery: refuses a list with a duplicate id, and seeds that are not
   assertThrows(() => seeds([7 as unknown as string]), ConfigurationError, "7");
 });
 
-Deno.test("discovery: takes a member's record only where it is valid", () => {
+Deno.test("discovery: takes only valid records of members", () => {
   const record = { id: "a", host: "h", port: 1, kinds: ["k"] };
   assertEquals(readMember({ ...record, more: 1 }), record);
   assertEquals(readMember({ id: "a", host: "h", port: 1 }), { ...record, kinds: [] });

@@ -114,7 +114,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "shared address: a member that may not dial its own address does not, and no permission is requested",
+  name:
+    "shared address: a member without the permission to dial its own address does not dial it, and no prompt appears",
   permissions: { net: false },
   async fn() {
     const { context: made, runtime } = await context({ probes: true, answers: () => memberOf("b") });
@@ -134,7 +135,8 @@ function failing(times: number): () => Member {
 }
 
 Deno.test({
-  name: "own address: without a member there, one event follows the last attempt, with its reason",
+  name:
+    "own address: if no member answers there, one event is emitted after the last attempt, with its reason",
   permissions: { net: ["127.0.0.1"] },
   async fn() {
     const { context: made, runtime, unreachable } = await context({ probes: true, answers: failing(100) });
@@ -149,7 +151,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "own address: a member that answers there once, or is dialed there by others, emits no event",
+  name: "own address: no event is emitted if a member answers there once, or if others dial the address",
   permissions: { net: ["127.0.0.1"] },
   async fn() {
     for (const options of [{ answers: failing(5) }, { answers: failing(100), isReached: () => true }]) {

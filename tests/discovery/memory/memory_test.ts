@@ -53,7 +53,7 @@ async function peersIn(path: string): Promise<string[]> {
   return JSON.parse(await Deno.readTextFile(path)).peers.map(({ id }: { id: string }) => id).sort();
 }
 
-Deno.test("memory: the id and the peers of one run are those of the next", () =>
+Deno.test("memory: the next run has the id and the peers of the last run", () =>
   withPath(async (path) => {
     const first = await remember(path, { ...CLUSTER, writeInterval: 100 });
     assertEquals([first.problem, first.peers], [undefined, []]);
@@ -72,7 +72,7 @@ Deno.test("memory: the id and the peers of one run are those of the next", () =>
     assertNotEquals(third.id, first.id);
   }));
 
-Deno.test("memory: is written soon after a change, and stays untouched without a change", () =>
+Deno.test("memory: the file is written soon after a change, and is not touched without a change", () =>
   withPath(async (path) => {
     await using memory = await remember(path, { ...CLUSTER, writeInterval: 100 });
     await using context = contextOf(memory);
@@ -89,7 +89,7 @@ Deno.test("memory: is written soon after a change, and stays untouched without a
     assertEquals((await Deno.stat(path)).mtime, mtime);
   }));
 
-Deno.test("memory: without a change it is written again after an eighth of maxAge, with the present times", () =>
+Deno.test("memory: without a change the file is written again after an eighth of maxAge, with the present times", () =>
   withPath(async (path) => {
     const runtime = new VirtualRuntime();
     await using memory = await remember(path, { ...CLUSTER, runtime, maxAge: 80 * MINUTE_MS });
@@ -136,7 +136,7 @@ Deno.test("memory: the remembered peers are dialed until ten minutes after the f
     assertEquals(await dials(60 * MINUTE_MS), new Set());
   }));
 
-Deno.test("memory: a file that cannot be used causes no exception: it is an event, and stays as it is", () =>
+Deno.test("memory: an unusable file causes an event instead of an exception, and stays as it is", () =>
   withPath(async (path) => {
     const texts = [
       fileOf("me", "a").slice(0, -9),
@@ -182,7 +182,7 @@ Deno.test("memory: a file that was repaired is used again within a minute", () =
     assertEquals(JSON.parse(await Deno.readTextFile(path)).id, memory.id);
   }));
 
-Deno.test("memory: in another cluster than that of its options, no peer is dialed and nothing is written", () =>
+Deno.test("memory: in another cluster than its options name, no peer is dialed and nothing is written", () =>
   withPath(async (path) => {
     const text = fileOf("me", "a");
     await Deno.writeTextFile(path, text);
@@ -197,7 +197,7 @@ Deno.test("memory: in another cluster than that of its options, no peer is diale
     assertEquals([context.greetings, await Deno.readTextFile(path)], [[], text]);
   }));
 
-Deno.test("memory: without the permissions a member has a new id, and starts", {
+Deno.test("memory: without the permissions for its file a member starts with a new id", {
   permissions: { net: ["127.0.0.1"], read: false, write: false },
 }, async () => {
   await using memory = await remember("state/peers.json", CLUSTER);
@@ -223,7 +223,7 @@ Deno.test("memory: serves one member, once", () =>
     assertThrows(() => disposed.discovery(), HearsayError, "A memory must be used by one member, once.");
   }));
 
-Deno.test("memory: a list of members is refused as a source, because it would let in others", () =>
+Deno.test("memory: a list of members is refused as a source, because the remembered peers would join it", () =>
   withPath(async (path) => {
     await using memory = await remember(path, CLUSTER);
     const listed = fixedMembers([{ id: "a", host: "127.0.0.1", port: 7001 }]);
@@ -233,7 +233,7 @@ Deno.test("memory: a list of members is refused as a source, because it would le
     memory.discovery();
   }));
 
-Deno.test("memory: every fault in the options is named, and no file is made", async () => {
+Deno.test("memory: one error names every invalid option, and no file is made", async () => {
   const given = { cluster: "", maxPeers: 0, maxAge: 999, writeInterval: 99, runtime: {}, file: 1 };
   const error = await assertRejects(
     () => remember("", given as unknown as MemoryOptions),

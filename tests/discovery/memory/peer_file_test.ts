@@ -31,7 +31,7 @@ Deno.test("peer file: creates its folder, and is readable and writable by its ow
     ]);
   }));
 
-Deno.test("peer file: cannot be opened twice, in one process either", () =>
+Deno.test("peer file: cannot be opened twice, even in one process", () =>
   inFolder(async (folder) => {
     const path = `${folder}/peers.json`;
     const file = await PeerFile.open(path);
@@ -41,7 +41,7 @@ Deno.test("peer file: cannot be opened twice, in one process either", () =>
     (await PeerFile.open(path)).close();
   }));
 
-Deno.test("peer file: is replaced as a whole, over the rest of a killed process, and through no link", () =>
+Deno.test("peer file: is replaced as a whole, over the remains of a killed process, and through no link", () =>
   inFolder(async (folder) => {
     const path = `${folder}/peers.json`;
     await Deno.writeTextFile(`${folder}/other.txt`, "untouched");
@@ -90,7 +90,7 @@ Deno.test("peer file: a file that cannot be trusted is refused with the reason, 
 for (const missing of ["read", "write"] as const) {
   Deno.test({
     name:
-      `peer file: without the permission to ${missing} its folder it is refused, and no question is asked`,
+      `peer file: without the permission to ${missing} its folder the file is refused, and no prompt appears`,
     permissions: { read: missing === "write", write: missing === "read" },
     fn: async () => {
       const error = await assertRejects(() => PeerFile.open("state/peers.json"), Deno.errors.NotCapable);

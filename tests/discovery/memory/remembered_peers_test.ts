@@ -21,7 +21,7 @@ function idsOf(peers: RememberedPeers): string {
   return peers.list.map(({ member }) => member.id).join();
 }
 
-Deno.test("remembered peers: the last active come first, and one that is gone keeps the time of its last activity", () => {
+Deno.test("remembered peers: the peers that were active last come first, and an inactive peer keeps the time of its last activity", () => {
   const peers = new RememberedPeers({ maxPeers: 8, maxAge: HOUR_MS });
   peers.see([peer("a"), peer("b")], { nowMs: 1_000, random });
   peers.see([peer("a")], { nowMs: 2_000, random });
@@ -31,7 +31,7 @@ Deno.test("remembered peers: the last active come first, and one that is gone ke
   ]);
 });
 
-Deno.test("remembered peers: a peer expires after maxAge without activity, and no sooner; an active one never does", () => {
+Deno.test("remembered peers: a peer expires after maxAge without activity, and no sooner; an active peer never expires", () => {
   const peers = new RememberedPeers({ maxPeers: 8, maxAge: HOUR_MS });
   const startMs = 10 * HOUR_MS;
   peers.see([peer("a"), peer("b")], { nowMs: startMs, random });
@@ -44,7 +44,7 @@ Deno.test("remembered peers: a peer expires after maxAge without activity, and n
   assertEquals(idsOf(peers), "a");
 });
 
-Deno.test("remembered peers: a full set drops the peer that is gone for longest, and never an active one", () => {
+Deno.test("remembered peers: a full set drops the peer that was inactive for longest, and never an active peer", () => {
   const peers = new RememberedPeers({ maxPeers: 2, maxAge: HOUR_MS });
   peers.see([peer("a")], { nowMs: 1, random });
   peers.see([peer("b")], { nowMs: 2, random });
@@ -57,7 +57,7 @@ Deno.test("remembered peers: a full set drops the peer that is gone for longest,
   assertEquals(peers.summary, summary);
 });
 
-Deno.test("remembered peers: members of a large cluster keep different ones, by chance", () => {
+Deno.test("remembered peers: members of a large cluster keep different peers, by chance", () => {
   const all = Array.from({ length: 100 }, (_, at) => peer(`m${at}`));
   const [one, other] = [0, 0.5].map((drawn) => {
     const peers = new RememberedPeers({ maxPeers: 4, maxAge: HOUR_MS });
@@ -68,7 +68,7 @@ Deno.test("remembered peers: members of a large cluster keep different ones, by 
   assertNotEquals(one!.summary, other!.summary);
 });
 
-Deno.test("remembered peers: one place has one peer, and a peer that moved has one place", () => {
+Deno.test("remembered peers: an address has one peer, and a peer that moved has one address", () => {
   const peers = new RememberedPeers({ maxPeers: 8, maxAge: HOUR_MS });
   peers.see([peer("old", 7001, "Host")], { nowMs: 1, random });
   peers.see([peer("new", 7001, "host")], { nowMs: 2, random });
@@ -85,7 +85,7 @@ Deno.test("remembered peers: a member that cannot be dialed is not kept", () => 
   assertEquals(idsOf(peers), "");
 });
 
-Deno.test("remembered peers: of a file, the latest count; expired ones do not, and a time ahead counts as now", () => {
+Deno.test("remembered peers: loads the latest peers of a file without expired peers, and takes a time ahead as now", () => {
   const peers = new RememberedPeers({ maxPeers: 2, maxAge: HOUR_MS });
   const seen = (id: string, seenUnixMilliseconds: number) => ({ member: peer(id), seenUnixMilliseconds });
   const nowMs = 10 * HOUR_MS;
@@ -104,7 +104,7 @@ Deno.test("remembered peers: of a file, the latest count; expired ones do not, a
   assertEquals(idsOf(expiring), "oldest");
 });
 
-Deno.test("text of a memory: is read as it was written, with the URL and without the kinds", () => {
+Deno.test("text of a memory: the text of a memory can be read again, with URLs and without kinds", () => {
   const peers = [
     { member: { ...peer("a"), kinds: ["worker"] }, seenUnixMilliseconds: 2 },
     { member: { ...peer("b"), url: "wss://proxy.example/b" }, seenUnixMilliseconds: 1 },
@@ -120,7 +120,7 @@ Deno.test("text of a memory: is read as it was written, with the URL and without
   assertEquals(contentsOf(textOf({ id: "me", peers: [] }, "orders"), "orders"), { id: "me", peers: [] });
 });
 
-Deno.test("text of a memory: is never over its limit, and leaves out what was active the longest ago", () => {
+Deno.test("text of a memory: stays within its limit, and leaves out the peers that were inactive for longest", () => {
   const long = "x".repeat(2_000);
   const peers = Array.from({ length: 400 }, (_, at) => ({
     member: { ...peer(`m${at}`), url: `wss://proxy.example/${long}` },
@@ -146,7 +146,7 @@ Deno.test("text of a memory: a peer that just fits is kept", () => {
   assert(sizeWith(room + 1) < 1_000);
 });
 
-Deno.test("text of a memory: anything else is refused with the reason", () => {
+Deno.test("text of a memory: any other text is refused with the reason", () => {
   const good = JSON.parse(
     textOf({ id: "me", peers: [{ member: peer("a"), seenUnixMilliseconds: 1 }] }, "orders"),
   );

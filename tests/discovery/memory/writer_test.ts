@@ -77,7 +77,7 @@ Deno.test("memory writer: gathers changes for a second, then writes at most once
   await stop();
 });
 
-Deno.test("memory writer: writes active members alone, and again when one of the topology becomes active", async () => {
+Deno.test("memory writer: writes active members alone, and writes again when a member of the topology becomes active", async () => {
   const { runtime, active, writes, publish, join, stop } = running();
   publish(SELF, memberOf("a"), memberOf("b"));
   active.delete("b");
@@ -96,7 +96,7 @@ Deno.test("memory writer: writes without a change after the longest interval", a
   await stop();
 });
 
-Deno.test("memory writer: a failure is an event once, and is tried again after a minute, whatever changes meanwhile", async () => {
+Deno.test("memory writer: a failure emits one event, and the write is tried again after a minute, whatever changes meanwhile", async () => {
   let isFull = true;
   const { runtime, writes, failures, publish, stop } = running({
     write: () => isFull ? Promise.reject(new Error("The disk is full.")) : Promise.resolve(),
@@ -117,7 +117,7 @@ Deno.test("memory writer: a failure is an event once, and is tried again after a
   await stop();
 });
 
-Deno.test("memory writer: writes at the end what changed last, and leaves no timer", async () => {
+Deno.test("memory writer: writes the last change at the end, and leaves no timer", async () => {
   const { runtime, writes, publish, stop } = running();
   publish(SELF, memberOf("a"));
   await runtime.advance(1_100);
@@ -128,7 +128,7 @@ Deno.test("memory writer: writes at the end what changed last, and leaves no tim
   assertEquals(runtime.timers, 0);
 });
 
-Deno.test("memory writer: a disk that hangs keeps the end waiting for a second and no longer", async () => {
+Deno.test("memory writer: a disk that hangs delays the end by at most a second", async () => {
   const disk = Promise.withResolvers<void>();
   const { runtime, publish, stop } = running({ write: () => disk.promise });
   publish(SELF);
