@@ -72,7 +72,7 @@ Deno.test("operations: /live is 200 while the member runs, and 503 after its end
   assertEquals(await ask(member.handler, "/live"), [503, { live: false }]);
 });
 
-Deno.test("operations: /ready waits for another member, then answers 200 after `within` in any case", async () => {
+Deno.test("operations: /ready waits for another member, and answers 200 after `within` in any case", async () => {
   await using member = await operated();
   assertEquals(await ask(member.handler, "/ready"), [503, {
     ready: false,
@@ -129,7 +129,7 @@ Deno.test("operations: /ready is 200 at once for the only member of a complete l
   assertEquals(await readyOf(member.handler), [200]);
 });
 
-Deno.test("operations: /ready waits until members have exchanged their state, on real members", async () => {
+Deno.test("operations: /ready waits until real members have exchanged their state", async () => {
   await using one = await join({ cluster: "orders", listen: { port: 0 } });
   const first = operations(one);
   const needsTwo = operations(one, { members: 2 });
@@ -148,7 +148,7 @@ Deno.test("operations: /ready waits until members have exchanged their state, on
   assertEquals(await readyOf(needsTwo), [503, "members"]);
 });
 
-Deno.test("operations: /ready waits while other members come after an agreement", async () => {
+Deno.test("operations: /ready waits while further members join after an agreement", async () => {
   await using member = await operated();
   const { node, runtime } = member;
   const { id, signal, closed, events } = node;
@@ -187,7 +187,7 @@ Deno.test("operations: /ready waits while other members come after an agreement"
   assertEquals(await readyOf(handler), [200]);
 });
 
-Deno.test("operations: /ready waits for a number of members, and longer than `within`", async () => {
+Deno.test("operations: /ready waits for the number of `members` without the limit of `within`", async () => {
   await using member = await operated({ members: 3, within: 0 });
   assertEquals((await ask(member.handler, "/ready"))![1], {
     ready: false,
@@ -198,7 +198,7 @@ Deno.test("operations: /ready waits for a number of members, and longer than `wi
   });
 });
 
-Deno.test("operations: an isolated member is not ready at the start, nor later if it needs other members", async () => {
+Deno.test("operations: an isolated member is not ready at the start, and later only if it needs no other members", async () => {
   const peer = { id: "bob", host: "127.0.0.1", port: 1 };
   const listed = () => ({ discovery: fixedMembers([peer]) });
   for (const [members, later] of [[1, [200]], [2, [503, "members"]]] as const) {
@@ -217,7 +217,7 @@ Deno.test("operations: an isolated member is not ready at the start, nor later i
   }
 });
 
-Deno.test("operations: /ready has the reason of the service, escaped, and of one that throws", async () => {
+Deno.test("operations: /ready has the service's reason, escaped, and is 503 if the service's function throws", async () => {
   let reason: () => string | undefined = () => "The cache\u001b[2J is cold.";
   await using member = await operated({ within: 0, waitsFor: () => reason() });
   const [status, report] = (await ask(member.handler, "/ready")) as [number, ReadyReport];
@@ -254,7 +254,7 @@ Deno.test("operations: a member that leaves is not ready", async () => {
   assertEquals(await readyOf(member.handler), [503, "leaving"]);
 });
 
-Deno.test("whenReady: resolves when the time is up, and rejects at an abort and at the end", async () => {
+Deno.test("whenReady: resolves at the latest after `within`, and rejects at an abort and at the member's end", async () => {
   await using member = await operated();
   const ready = member.handler.whenReady();
   const aborted = new AbortController();
@@ -270,7 +270,7 @@ Deno.test("whenReady: resolves when the time is up, and rejects at an abort and 
   await stopped;
 });
 
-Deno.test("operations: /members shows members and no key, and the body is fit for a terminal", async () => {
+Deno.test("operations: /members has the members without any key, and its body is escaped for terminals", async () => {
   const peer = { id: "bob\u202e\u009b31m<script>\u{e0001}", host: "::1", port: 7001, kinds: ["cart"] };
   await using member = await operated({}, { discovery: fixedMembers([peer]) });
   member.node.setState("token", "the-secret");
@@ -295,7 +295,7 @@ Deno.test("operations: /members shows members and no key, and the body is fit fo
   assertMatch(members[0].incarnation, /^[0-9a-f]{12}-/);
 });
 
-Deno.test("operations: /metrics answers the text of the option, 404 without it, and a sentence if it fails", async () => {
+Deno.test("operations: /metrics answers with the text of the option, with 404 without the option, and with an error if it fails", async () => {
   await using member = await operated();
   assertEquals(await ask(member.handler, "/metrics"), [404, "This service has no metrics.\n"]);
   let making = Promise.withResolvers<string>();

@@ -133,7 +133,7 @@ Deno.test("logTo: logs by level: trouble by default, then membership, then every
   assertEquals(log.lines, []);
 });
 
-Deno.test("logTo: escapes and cuts texts of other members, and formats of a console", async () => {
+Deno.test("logTo: escapes and cuts texts of other members, and escapes format directives of a console", async () => {
   await using log = await logged({ level: "info" });
   const memberId = `\u001b[2J\r\n\u202e%c%s${"x".repeat(5_000)}`;
   await log.publish(
@@ -151,7 +151,7 @@ Deno.test("logTo: escapes and cuts texts of other members, and formats of a cons
   assert(log.messages[0]!.length < 300);
 });
 
-Deno.test("logTo: logs a few lines about a subject in a minute, then the number of those left out", async () => {
+Deno.test("logTo: logs a few lines about a subject in a minute, then the number of lines left out", async () => {
   await using log = await logged({ level: "info" });
   for (let count = 0; count < LINES_PER_SUBJECT + 7; count++) {
     await log.publish({ ...CLIENT, remote: `10.0.0.9:${4_000 + count}` });
@@ -186,7 +186,7 @@ Deno.test("logTo: the lines about one event are bounded, however many subjects i
   );
 });
 
-Deno.test("logTo: disposal ends the log, logs what was left out, and leaves no timer", async () => {
+Deno.test("logTo: disposal ends the log, logs the number of lines left out, and leaves no timer", async () => {
   await using log = await logged();
   for (let count = 0; count <= LINES_PER_SUBJECT; count++) await log.publish(CLIENT);
   const before = log.runtime.timers;
@@ -210,7 +210,7 @@ Deno.test("logTo: logs the end of the member", async () => {
   });
 });
 
-Deno.test("logTo: logs the failure of a gossiper, also of one without `join`", async () => {
+Deno.test("logTo: logs the failure of a gossiper, even if `join` did not make it", async () => {
   const events = new EventStream();
   const closed = Promise.withResolvers<GossiperClosed>();
   const kept = new KeptLog();
@@ -230,7 +230,7 @@ Deno.test("logTo: logs the failure of a gossiper, also of one without `join`", a
   );
 });
 
-Deno.test("logTo: takes the warnings of join over, so that each is logged once, and gives them back", async () => {
+Deno.test("logTo: logs the warnings of join in its place, so that each is logged once, until its disposal", async () => {
   using printed = new CapturedConsole();
   await using log = await logged({}, { log: true });
   const isolated: HearsayEvent = { type: "Isolated" };
@@ -261,7 +261,7 @@ Deno.test("logTo: with the console, a warning of join is one line of one argumen
   ]);
 });
 
-Deno.test("logTo: with `log: false` it gets the warnings from before its call, and join prints none", async () => {
+Deno.test("logTo: with `log: false` it logs the warnings from before its call, and join prints no warning", async () => {
   using printed = new CapturedConsole();
   const runtime = new VirtualRuntime();
   await using node = await join({ cluster: "orders", id: "ada", listen: { port: 0 }, runtime, log: false });
@@ -334,7 +334,7 @@ interface StdLogger {
   error<T>(msg: T extends (...args: never) => unknown ? never : T, ...args: unknown[]): T | undefined;
 }
 
-Deno.test("logTo: takes a logger with the types of @std/log, and keeps its `this`", async () => {
+Deno.test("logTo: accepts a logger with the types of @std/log, and calls it with its `this`", async () => {
   const records: unknown[][] = [];
   class StdLog implements StdLogger {
     readonly #records = records;

@@ -18,7 +18,7 @@ async function alone(options: DashboardOptions = {}) {
   return { cluster, show: dashboard(cluster.of("a").gossiper, options) };
 }
 
-Deno.test("dashboard: answers its page, its data and nothing else", async () => {
+Deno.test("dashboard: answers requests for its page and its data, and for nothing else", async () => {
   const { cluster, show } = await alone();
   await using _ = cluster;
   const page = await show(requestOf("/dashboard/"), LOCAL);
@@ -55,7 +55,7 @@ Deno.test("dashboard: is served under the path of its option `prefix`", async ()
   assertEquals((await root(requestOf("/data"), LOCAL))!.status, 200);
 });
 
-Deno.test("dashboard: names a wrong option", async () => {
+Deno.test("dashboard: refuses an invalid option, and names it", async () => {
   const { cluster } = await alone();
   await using _ = cluster;
   const { gossiper } = cluster.of("a");
@@ -66,7 +66,7 @@ Deno.test("dashboard: names a wrong option", async () => {
   }
 });
 
-Deno.test("dashboard: allows exactly its own script and style, and no markup from a text", async () => {
+Deno.test("dashboard: its policy allows exactly its own script and style, and texts add no markup", async () => {
   const { cluster, show } = await alone();
   await using _ = cluster;
   const page = await show(requestOf("/dashboard/"), LOCAL);
@@ -87,7 +87,7 @@ Deno.test("dashboard: allows exactly its own script and style, and no markup fro
   assertEquals(page!.headers.get("cross-origin-resource-policy"), "same-origin");
 });
 
-Deno.test("dashboard: answers only clients of this machine, unless it is open", async () => {
+Deno.test("dashboard: answers only clients of this machine, unless `open` is set", async () => {
   const { cluster, show } = await alone();
   await using _ = cluster;
   const open = dashboard(cluster.of("a").gossiper, { open: true });
@@ -113,7 +113,7 @@ Deno.test("dashboard: answers only clients of this machine, unless it is open", 
   }
 });
 
-Deno.test("dashboard: refuses its data to a page of another origin, also with `open`", async () => {
+Deno.test("dashboard: refuses its data to a page of another origin, even with `open`", async () => {
   const { cluster } = await alone();
   await using _ = cluster;
   const show = dashboard(cluster.of("a").gossiper, { open: true });
@@ -159,7 +159,7 @@ Deno.test("dashboard data: shows a crash and a departure, with their times", asy
   assertEquals(after.phases.map(({ phase }) => phase).slice(0, 2), ["diffusing", "confirmed"]);
 });
 
-Deno.test("dashboard data: counts what a member has not acknowledged as its lag", async () => {
+Deno.test("dashboard data: the lag of a member is the number of entries that it has not acknowledged", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const { gossiper } = cluster.of("a");
   const show = dashboard(gossiper);

@@ -72,7 +72,7 @@ Deno.test("dashboard explain: a member that lags has the number of entries that 
   assertEquals((await explained(show, "b")).lacks, 2);
 });
 
-Deno.test("dashboard explain: refuses a name that is missing, too long, or shown of no member", async () => {
+Deno.test("dashboard explain: refuses an id that is missing, too long, or not among the shown members", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const show = dashboard(cluster.of("a").gossiper);
   for (const [path, parameter] of [["explain", "member"], ["seen", "key"]] as const) {
@@ -89,7 +89,7 @@ Deno.test("dashboard explain: refuses a name that is missing, too long, or shown
   assertEquals((await seen(show, "nothing")).number, null);
 });
 
-Deno.test("dashboard explain: an escaped or shortened id leads to its member, unless two are shown alike", async () => {
+Deno.test("dashboard explain: finds a member by its escaped or shortened id, unless two members have the same shown id", async () => {
   const long = "i".repeat(220);
   const [escaped, literal] = ["x\u202ey", "x\\u202ey"];
   {

@@ -41,7 +41,7 @@ Deno.test("state: a search finds keys, values and members, in any case", async (
   assertEquals(await found("nothing"), []);
 });
 
-Deno.test("state: the keys of the library are left out unless they are wanted", async () => {
+Deno.test("state: the keys of the library are left out unless the request asks for them", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.runUntil(() => cluster.isConfirmed());
   const show = dashboard(cluster.of("a").gossiper);
@@ -72,7 +72,7 @@ Deno.test("state: shows at most MAX_KEYS keys, and at most MAX_ENTRIES entries o
   assertEquals(JSON.stringify(state).length < MAX_KEYS * 600, true);
 });
 
-Deno.test("state: a state too large to be read as a whole says so", async () => {
+Deno.test("state: a state that is too large to be read as a whole is marked as such", async () => {
   await using cluster = await TestCluster.started(["a"], { config: { maxKeysPerMember: 30_000 } });
   const { gossiper } = cluster.of("a");
   for (let index = 0; index <= MAX_SCANNED; index++) gossiper.setState(`key ${index}`, 1);

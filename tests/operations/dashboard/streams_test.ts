@@ -63,7 +63,7 @@ class Bench {
   }
 }
 
-Deno.test("streams: send the first document at once, later ones when they differ", async () => {
+Deno.test("streams: send the first document at once, and a later document when it differs", async () => {
   const bench = new Bench();
   const reader = bench.open();
   assertEquals(await bench.next(reader), [0, 0]);
@@ -83,7 +83,7 @@ Deno.test("streams: a change of membership is sent after the shortest gap, many 
   await reader.cancel();
 });
 
-Deno.test("streams: a slow reader gets the latest document, and nothing is made for it meanwhile", async () => {
+Deno.test("streams: a slow reader gets the latest document, and no document is made for it meanwhile", async () => {
   const bench = new Bench();
   const reader = bench.open();
   await bench.next(reader);
@@ -118,7 +118,7 @@ Deno.test("streams: send the last document when the member leaves, and end", asy
   assertEquals([bench.runtime.timers, bench.streams.count, bench.listeners.size], [0, 0, 0]);
 });
 
-Deno.test("streams: end when the client is gone, during a wait too", async () => {
+Deno.test("streams: end when the client is gone, even during a wait", async () => {
   const bench = new Bench();
   const reader = bench.open();
   await bench.next(reader);
@@ -129,7 +129,7 @@ Deno.test("streams: end when the client is gone, during a wait too", async () =>
   assertEquals([bench.runtime.timers, bench.streams.count, bench.listeners.size], [0, 0, 0]);
 });
 
-Deno.test("streams: end for a reader that takes nothing, so that another one has its place", async () => {
+Deno.test("streams: end for a reader that takes nothing, so that another reader gets its slot", async () => {
   const bench = new Bench();
   const reader = bench.open();
   await bench.next(reader);
@@ -140,7 +140,7 @@ Deno.test("streams: end for a reader that takes nothing, so that another one has
   assertEquals(await reader.next(), undefined);
 });
 
-Deno.test("streams: a failure to make a document ends the stream, and frees its place", async () => {
+Deno.test("streams: a failure to make a document ends the stream, and frees its slot", async () => {
   const bench = new Bench();
   const stream = bench.streams.open(() => {
     throw new TypeError("no document");
@@ -160,7 +160,7 @@ Deno.test("streams: are limited in number", async () => {
   assertEquals([bench.streams.count, bench.runtime.timers], [0, 0]);
 });
 
-Deno.test("streams: make documents for a bounded share of the time, whatever a document costs", async () => {
+Deno.test("streams: take a bounded share of the time to make documents, however long a document takes", async () => {
   const runtime = new VirtualRuntime();
   let spentMs = 0;
   let made = 0;
@@ -218,7 +218,7 @@ Deno.test("dashboard events: pages that open at once share a document, until the
   for (const reader of [first, second]) await reader.cancel();
 });
 
-Deno.test("dashboard events: follow the member to its end, and are not opened again then", async () => {
+Deno.test("dashboard events: follow the member to its end, and a request after it gets 204", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const show = dashboard(cluster.of("a").gossiper);
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -238,7 +238,7 @@ Deno.test("dashboard events: follow the member to its end, and are not opened ag
   assertEquals((await show(requestOf("/dashboard/data"), LOCAL))!.status, 200);
 });
 
-Deno.test("dashboard events: a page too many is refused with a reason", async () => {
+Deno.test("dashboard events: a page above the limit is refused with a reason", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const show = dashboard(cluster.of("a").gossiper);
   for (let opened = 0; opened < MAX_STREAMS; opened++) await show(requestOf("/dashboard/events"), LOCAL);
@@ -248,7 +248,7 @@ Deno.test("dashboard events: a page too many is refused with a reason", async ()
   assertEquals((await show(requestOf("/dashboard/data"), LOCAL))!.status, 200);
 });
 
-Deno.test("dashboard events: clients that are gone give their places back", async () => {
+Deno.test("dashboard events: clients that are gone free their slots", async () => {
   await using site = await Site.started(["ada"]);
   const clients = await Promise.all(Array.from({ length: MAX_STREAMS }, () => openAt(site)));
   assertEquals(clients.map(({ status }) => status), Array(MAX_STREAMS).fill(200));

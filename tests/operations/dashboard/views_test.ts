@@ -12,14 +12,14 @@ async function threeMembers() {
   return { cluster, show: dashboard(cluster.of("a").gossiper) };
 }
 
-Deno.test("views: a member with this member's view has its index", async () => {
+Deno.test("views: a member that sees what this member sees has the index of this member's view", async () => {
   const { cluster, show } = await threeMembers();
   await using _ = cluster;
   const { views, viewOf } = await dataAt(show);
   assertEquals([views, viewOf], [[{ active: [0, 1, 2], blocked: [] }], [0, 0, 0]]);
 });
 
-Deno.test("views: a member that blocks another has a view of its own, verified by its hash", async () => {
+Deno.test("views: a member that blocks another member has a separate view, verified by its hash", async () => {
   const { cluster, show } = await threeMembers();
   await using _ = cluster;
   await cluster.publish(["a", "b", "c"], { blocked: ["c"], to: ["b"] });
@@ -33,7 +33,7 @@ Deno.test("views: a member that blocks another has a view of its own, verified b
   assertEquals(views[1], { active: [0, 1], blocked: [2] });
 });
 
-Deno.test("views: a member that counts others than this member knows has no list of active members", async () => {
+Deno.test("views: the view of a member that has unknown active members has no list of active members", async () => {
   const { cluster, show } = await threeMembers();
   await using _ = cluster;
   await cluster.publish(["a", "b", "c", "d"], { to: ["b"] });
@@ -42,7 +42,7 @@ Deno.test("views: a member that counts others than this member knows has no list
   assertEquals([views[1], viewOf[1]], [{ active: null, blocked: [] }, 1]);
 });
 
-Deno.test("views: a member that left has none", async () => {
+Deno.test("views: a member that left has no view", async () => {
   const { cluster, show } = await threeMembers();
   await using _ = cluster;
   await cluster.stop("c");

@@ -13,7 +13,7 @@ interface Dashboard {
 
 const DASHBOARD = new URL("../../../docs/grafana-dashboard.json", import.meta.url);
 
-Deno.test("Grafana dashboard: each metric exists, with the labels that it names, and each one has a panel", async () => {
+Deno.test("Grafana dashboard: each metric and label that it names exists, and each metric of the library has a panel", async () => {
   await using metered = await MeteredCluster.started(["a", "b"]);
   await metered.cluster.runUntil(() => metered.cluster.isConfirmed());
   const text = metered.text("a");
@@ -42,7 +42,7 @@ Deno.test("Grafana dashboard: each metric exists, with the labels that it names,
   }
 });
 
-Deno.test("Grafana dashboard: every panel has an id of its own, a title and a description", async () => {
+Deno.test("Grafana dashboard: every panel has a unique id, a title and a description", async () => {
   const { panels }: Dashboard = JSON.parse(await Deno.readTextFile(DASHBOARD));
   assertEquals(new Set(panels.map(({ id }) => id)).size, panels.length);
   assertEquals(panels.filter(({ title, description }) => !title || !description), []);

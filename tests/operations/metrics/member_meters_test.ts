@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "../../../deps/std_assert.ts";
 import { MemberMeters } from "../../../operations/metrics/mod.ts";
 import { ConfigurationError } from "../../../options/configuration.ts";
 
-Deno.test("meters: at most 32 kinds of messages have a count of their own", () => {
+Deno.test("meters: at most 32 kinds of messages are counted separately", () => {
   const meters = new MemberMeters();
   for (let kind = 0; kind < 100; kind++) meters.received(`kind ${kind}`, 10);
   const total = [...meters.receivedTraffic.values()].reduce((sum, { messages }) => sum + messages, 0);

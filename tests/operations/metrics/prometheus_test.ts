@@ -40,14 +40,14 @@ Deno.test({
   },
 });
 
-Deno.test("metrics: have one header each, and are empty before the start", async () => {
+Deno.test("metrics: each metric has one header, and the text is empty before the start", async () => {
   assertEquals(metrics(new MemberMeters()), "");
   await using metered = await MeteredCluster.started(["a"]);
   const names = namesIn(metered.text("a"));
   assertEquals(new Set(names).size, names.length);
 });
 
-Deno.test("metrics: a name with quotes, backslashes and line breaks stays within its label", () => {
+Deno.test("metrics: a label value with quotes, backslashes and line breaks is escaped", () => {
   const meters = new MemberMeters();
   meters.started({
     id: 'a"} 1\nevil 1\n',
