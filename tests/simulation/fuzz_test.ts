@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertLessOrEqual } from "../../deps/std_assert.ts";
 import { fuzz } from "./fuzz.ts";
 
-Deno.test("fuzz: a member survives 20,000 mutated messages and keeps nothing of them (P2, P6, P7)", async () => {
+Deno.test("fuzz: a member survives 20,000 mutated messages and stores no part of them (P2, P6, P7)", async () => {
   const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
   console.log(`fuzz: deno task fuzz --messages 20000 --seed ${seed}`);
   const { messages, unreadable, mostMembers, before, after } = await fuzz({ seed, messages: 20_000 });

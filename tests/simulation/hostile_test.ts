@@ -64,7 +64,7 @@ Deno.test("limits: 10,000 silent connections evict only each other, and at most 
   await end(both);
 });
 
-Deno.test("limits: a message within maxMessageBytes is merged, and a larger one closes the connection (E7, P2)", async () => {
+Deno.test("limits: a message within maxMessageBytes is merged, and a larger message closes the connection (E7, P2)", async () => {
   const both = await withHostile();
   const { cluster, peer } = both;
   const keys = (count: number): Message => ({
@@ -101,7 +101,7 @@ Deno.test("limits: a message within maxMessageBytes is merged, and a larger one 
   await end(both);
 });
 
-Deno.test("merge: a peer that sends the highest number for every key cannot stop the owners: they start a higher incarnation (E1, E2)", async () => {
+Deno.test("merge: a peer that sends the highest number for every key cannot stop the owners, which start a higher incarnation (E1, E2)", async () => {
   const both = await withHostile();
   const { cluster, peer } = both;
   cluster.of("b").gossiper.setState("k", "true");

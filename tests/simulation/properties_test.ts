@@ -87,7 +87,7 @@ const someSlices = fc.array(fc.tuple(fc.integer({ min: 0, max: 30 }), fc.integer
   maxLength: 40,
 });
 
-Deno.test("merge: deltas in any order, repeated or lost, leave a prefix, and the full delta the full state (E3, E4)", () => {
+Deno.test("merge: after deltas in any order, repeated or lost, the state is a prefix, and the full delta gives the full state (E3, E4)", () => {
   fc.assert(
     fc.property(someActs, someSlices, (acts, slices) => {
       const { engine, clock } = receiver();
@@ -143,7 +143,7 @@ Deno.test("merge: is commutative, associative and idempotent over states of seve
   );
 });
 
-Deno.test("merge: one message with three members and three messages in any order give one digest (E4)", () => {
+Deno.test("merge: one message with three members and three messages in any order give the same digest (E4)", () => {
   fc.assert(
     fc.property(someActs, someActs, someActs, fc.integer({ min: 0, max: 5 }), (one, two, three, turn) => {
       const deltas = [["owner", one], ["other", two], ["third", three]].map(([id, acts]) => ({
@@ -175,7 +175,7 @@ const someEvents = fc.array(
   { maxLength: 60 },
 );
 
-Deno.test("deltas: after the acknowledged version lead to the full state despite lost messages (E4, E5)", () => {
+Deno.test("deltas: deltas after the acknowledged version lead to the full state despite lost messages (E4, E5)", () => {
   fc.assert(
     fc.property(someEvents, (events) => {
       const clock = new TestClock();

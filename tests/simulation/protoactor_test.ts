@@ -3,7 +3,7 @@ import { MixedCluster } from "./protoactor/mixed_cluster.ts";
 
 const SEEDS = 12;
 
-Deno.test("protoactor: Hearsay members converge after faults, and are confirmed only if all have their state (E3, E12, R3.5)", async () => {
+Deno.test("protoactor: Hearsay members converge after faults, and are confirmed only if all members have their state (E3, E12, R3.5)", async () => {
   let claims = 0;
   for (let seed = 1; seed <= SEEDS; seed++) {
     await using cluster = await MixedCluster.started({ seed, hearsay: 2 + seed % 3, go: 1 + seed % 3 });

@@ -90,7 +90,7 @@ function twoLeaders() {
   };
 }
 
-Deno.test("role checks: a former leader may lead beside the next one for the stated time, and no longer", () => {
+Deno.test("role checks: a former leader may lead beside the next leader for the stated time, and no longer", () => {
   for (const how of ["end", "sweep"] as const) {
     const cluster = twoLeaders();
     cluster.begin();

@@ -30,7 +30,7 @@ Deno.test("simulation: under faults of processes, clocks and links the invariant
   assertGreater(outcomes.filter(({ returnMs }) => !Number.isNaN(returnMs)).length, 0);
 });
 
-Deno.test("simulation: seeds that failed once pass", async () => {
+Deno.test("simulation: seeds that failed in the past pass", async () => {
   await assertAllPass(PLAIN_REGRESSIONS.map(([seed]) => seed), { isPlain: true });
 });
 
@@ -70,7 +70,7 @@ Deno.test("simulation: seeds draw every discovery and every kind of address, a s
   assertEquals(due.filter((each) => !drawn.has(each)), []);
 });
 
-Deno.test("simulation: equal seeds give equal event logs, byte for byte, and different seeds different ones", async () => {
+Deno.test("simulation: equal seeds give equal event logs, byte for byte, and different seeds give different event logs", async () => {
   for (const seed of [2, 19, 20, 28, 44]) {
     const logs = await Promise.all([seed, seed, seed + 1].map(async (each) => {
       const simulation = new Simulation(each);

@@ -13,7 +13,7 @@ for (const fault of Object.keys(FAULTS)) {
   });
 }
 
-Deno.test("roles: in new runs of any fault no epoch has two leaders, and none is below an earlier one", async () => {
+Deno.test("roles: in new runs of any fault no epoch has two leaders, and no epoch is below an earlier epoch", async () => {
   const base = crypto.getRandomValues(new Uint32Array(1))[0]! % 1e9;
   console.log(`roles: deno task simulate --roles 2 --from ${base}`);
   for (const fault of Object.keys(FAULTS)) {
@@ -33,7 +33,7 @@ async function longestOf(fault: string, options: Partial<TrialOptions>): Promise
   return longest;
 }
 
-Deno.test("roles: without `heardWithin` a member that seems dead leads beside the next one, for up to 3.8 s", async () => {
+Deno.test("roles: without `heardWithin` a member that seems dead leads beside the next leader, for up to 3.8 s", async () => {
   const longest = await longestOf("cut off, refusing", { heardWithin: 3_600_000 });
   assert(longest > 2_000 && longest <= 3_800, `${longest} ms`);
 });

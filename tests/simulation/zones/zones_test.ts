@@ -1,7 +1,7 @@
 import { assertEquals, assertGreater, assertLess, assertLessOrEqual } from "../../../deps/std_assert.ts";
 import { CHANGES, measureZoneCluster } from "./measure.ts";
 
-Deno.test("zones: near first, fewer bytes cross zones, and changes and crashes are known in time, as docs/members.md says (S4, C3)", async () => {
+Deno.test("zones: with near first, fewer bytes cross zones, and changes and crashes are known in time, as docs/members.md says (S4, C3)", async () => {
   for (const sizes of [[12, 12], [8, 8, 8]]) {
     const [plain, nearFirst] = await Promise.all(
       [false, true].map((nearFirst) => measureZoneCluster({ seed: 1, sizes, nearFirst })),
