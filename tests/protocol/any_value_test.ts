@@ -30,7 +30,7 @@ Deno.test("heartbeat: is read and written without statistics (P3)", () => {
   }
 });
 
-Deno.test("value: an Empty is read with and without a value, and written with one (P3)", () => {
+Deno.test("value: an Empty is read with and without a value, and written with a value (P3)", () => {
   for (const rest of [{}, { value: {} }]) {
     const read = entryOf({ sequenceNumber: "1", value: { "@type": `${ANY}google.protobuf.Empty`, ...rest } });
     assertEquals(read, entry("k", 1, {}, TYPE.empty));
@@ -71,7 +71,7 @@ Deno.test("value: a topology's hash may be a number, and defaults are omitted (P
   );
 });
 
-Deno.test("value: a value of an unknown type is kept and passed on unchanged (P3)", () => {
+Deno.test("value: a value of an unknown type is stored and passed on unchanged (P3)", () => {
   const any = { seats: [1, { x: null }], "@type": "types.example/shop.Cart", note: "ü" };
   const read = entryOf({ sequenceNumber: "1", value: any });
   assertEquals(read, entry("k", 1, any, "shop.Cart"));
@@ -120,7 +120,7 @@ Deno.test("decode: refuses an invalid topology, and names the field (P3)", () =>
   refused(topology({ members: [1] }), `${AT}.value.members["0"]: must be an object`);
 });
 
-Deno.test("decode: refuses at every depth what JSON.parse accepts and JSON cannot carry (P3)", () => {
+Deno.test("decode: refuses at every depth values that JSON.parse accepts and JSON cannot carry (P3)", () => {
   const value = (text: string, type: string = TYPE.value) =>
     JSON.stringify(gossipOf({ sequenceNumber: "1", value: { "@type": `${ANY}${type}`, value: "HERE" } }))
       .replace('"HERE"', text);
@@ -133,7 +133,7 @@ Deno.test("decode: refuses at every depth what JSON.parse accepts and JSON canno
   assertEquals(read(value(`${"[".repeat(64)}${"]".repeat(64)}`)).type, "gossip");
 });
 
-Deno.test("packed: bytes that are no base64 are refused (P3)", () => {
+Deno.test("packed: bytes that are not base64 are refused (P3)", () => {
   for (const bytes of ["%", "abc", 1]) {
     const raw = { "@type": `${ANY}${TYPE.packed}`, typeUrl: "x/y", bytes };
     refused(gossipOf({ sequenceNumber: "1", value: raw }), `${AT}.value.bytes: must be base64`);

@@ -20,14 +20,14 @@ Deno.test("decode: an error never repeats a peer's text at length (P6)", () => {
   assertLessOrEqual(deep.message.length, 1000);
 });
 
-Deno.test("readWhole, wholeOf: a negative zero is read as zero, so that each number has one form (P3)", () => {
+Deno.test("readWhole, wholeOf: read a negative zero as zero, so that each number has a single form (P3)", () => {
   const place = new JsonPath("number");
   assertEquals(Object.is(readWhole(-0, place, { min: 0, max: 9 }), 0), true);
   assertEquals(Object.is(readNumber(-0, place), 0), true);
   assertEquals(Object.is(wholeOf(-0, 0), 0), true);
 });
 
-Deno.test("readNames: takes as many names as a member may have kinds, and names the place of an invalid one (P6)", () => {
+Deno.test("readNames: accepts as many names as a member may have kinds, and names the place of an invalid name (P6)", () => {
   const place = new JsonPath("kinds");
   const most = Array.from({ length: MAX_LISTED }, (_, index) => `k${index}`);
   assertEquals(readNames(most, place), most);

@@ -109,7 +109,7 @@ Deno.test("decode: refuses text that is not JSON with 4400 (P2)", () => {
   }
 });
 
-Deno.test("decode: reads a message of maxMessageBytes, and refuses one byte more with 4413, unparsed (P2)", () => {
+Deno.test("decode: reads a message of maxMessageBytes, and refuses a message with one byte more with 4413, unparsed (P2)", () => {
   const pad = (bytes: number) => `{"type":"ping","pad":"${"x".repeat(bytes - 24)}"}`;
   assertEquals(utf8Length(pad(1_048_576)), 1_048_576);
   assertEquals(read(pad(1_048_576)), { type: "ping" });

@@ -16,7 +16,7 @@ function settle(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-Deno.test("outbox: a deferred message is made when the reader takes it, and has what is true by then", async () => {
+Deno.test("outbox: a deferred message is made when the reader takes it, with the values of that moment", async () => {
   const { outbox, reader } = makeOutbox();
   let latest = 1;
   outbox.push(ack(0));
@@ -47,7 +47,7 @@ Deno.test("outbox: a deferred message with nothing to send is skipped", async ()
   assertEquals((await next).value, ack(2));
 });
 
-Deno.test("outbox: deferred messages keep their place among the others", async () => {
+Deno.test("outbox: deferred messages keep their place among other messages", async () => {
   const { outbox, reader } = makeOutbox();
   for (const id of [0, 2, 4]) {
     outbox.push(() => ack(id));
@@ -80,7 +80,7 @@ Deno.test("outbox: deferred messages count as waiting, and are dropped when the 
   assertEquals(made, 0);
 });
 
-Deno.test("outbox: later messages are made one at a time, only while nothing else is unsent, and never after the end (M3)", async () => {
+Deno.test("outbox: later messages are made one at a time, only while no other message waits, and never after the end (M3)", async () => {
   const { outbox, reader } = makeOutbox();
   const calls: boolean[] = [];
   let left = 2;

@@ -49,7 +49,7 @@ Deno.test("decode: ids and keys such as __proto__ are valid (P2)", () => {
   for (const id of HOSTILE) assertEquals(byId.get(id)!.entries.map((entry) => entry.key), HOSTILE);
 });
 
-Deno.test("decode: a member named like an inherited property has no state unless it was sent (P2)", () => {
+Deno.test("decode: a member with the id of an inherited property has no state unless it was sent (P2)", () => {
   const members = ["__proto__", "constructor"].map((id) => memberDelta(id, []));
   const text = encode(gossip([memberDelta("x", [entry("k", 1, 1)]), ...members]));
   assertEquals(read(text), gossip([memberDelta("x", [entry("k", 1, 1)]), ...members]));
@@ -205,7 +205,7 @@ Deno.test("decode: refuses an invalid entry, and names the field (P3)", () => {
   }
 });
 
-Deno.test("decode: reads lifetime and age of a value, and refuses invalid ones (E16)", () => {
+Deno.test("decode: reads the lifetime and age of a value, and refuses invalid lifetimes and ages (E16)", () => {
   const value = { "@type": `${ANY}google.protobuf.Value`, value: 1 };
   const read = (fields: object) => entryOf({ sequenceNumber: "1", value, ...fields });
   assertEquals(read({ expiresAfterMilliseconds: 5, ageMilliseconds: 6 }).ageMs, 6);

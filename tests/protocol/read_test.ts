@@ -28,7 +28,7 @@ Deno.test("decode: ignores unknown fields (P7)", () => {
   assertEquals(entryOf({ sequenceNumber: "1", color: "red" }), tombstone("k", 1));
 });
 
-Deno.test("decode: known versions and comparisons may have hostile ids too (P2)", () => {
+Deno.test("decode: known versions and comparisons may have ids such as __proto__ (P2)", () => {
   const holds = new Map(HOSTILE.map((id) => [id, { incarnation: LIFE, number: 1 }]));
   const ack = read(encode({ type: "ack", id: "7", holds }));
   assert(ack.type === "ack");

@@ -7,7 +7,7 @@ import { end, withScripted, withUnknownPeer } from "../requirements/scripted_pai
 
 const HELLO: Question = { kind: "hello" };
 
-Deno.test("requests: the second is refused as busy until the first is answered (R2.5)", () => {
+Deno.test("requests: a second request is refused as busy until the first is answered (R2.5)", () => {
   const requests = new Requests("d");
   const first = requests.begin(HELLO);
   assertEquals([first.id, requests.isBusy], ["d1", true]);
@@ -29,7 +29,7 @@ Deno.test("requests: a late answer is matched once, and only the latest timed-ou
   assertEquals(requests.expire(late[1]!), false);
 });
 
-Deno.test("requests: an answer without a request is distinguished from a late one (P6)", () => {
+Deno.test("requests: an answer without a request is distinguished from a late answer (P6)", () => {
   const requests = new Requests("d");
   requests.take(requests.begin(HELLO).id);
   const made = ["d1", "d2", "d0", "d01", "d", "a1", "d1e0", "d9999999999999999"];
@@ -37,7 +37,7 @@ Deno.test("requests: an answer without a request is distinguished from a late on
   assertEquals(requests.take("d1"), undefined);
 });
 
-Deno.test("requests: a wait until none is under way includes those that follow at once (R9.1)", async () => {
+Deno.test("requests: a wait until no request is under way includes requests that follow at once (R9.1)", async () => {
   const requests = new Requests("d");
   const first = requests.begin(HELLO);
   let isIdle = false;
@@ -51,7 +51,7 @@ Deno.test("requests: a wait until none is under way includes those that follow a
   await waiting;
 });
 
-Deno.test("session: two requests in a row without an answer in time close the connection, and one does not (P4)", async () => {
+Deno.test("session: two requests in a row without an answer in time close the connection; a single request does not (P4)", async () => {
   const { cluster, peer } = await withScripted();
   let unanswered = 0;
   peer.answer = (message) => message.type !== "gossip" || unanswered-- > 0 ? undefined : replyTo(message);
@@ -82,7 +82,7 @@ Deno.test("session: a reply after its timeout still counts (E5)", async () => {
   await end(cluster, peer);
 });
 
-Deno.test("session: of unacknowledged replies the latest eight are remembered, and those still count (E5)", async () => {
+Deno.test("session: the latest eight unacknowledged replies are remembered, and a late acknowledgement of them counts (E5)", async () => {
   const { cluster, peer } = await withUnknownPeer();
   const isHeld = async (firstAck: string) => {
     const request = cluster.of("a").gossiper.setStateRequest("k", firstAck, { acknowledgedBy: 1 });

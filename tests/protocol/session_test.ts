@@ -38,7 +38,7 @@ for (const [what, message] of REFUSED) {
   });
 }
 
-Deno.test("session: any message before the handshake is refused, also a refusal (P2)", async () => {
+Deno.test("session: any message before the handshake is refused, even a refusal (P2)", async () => {
   const { cluster, peer } = await withUnknownPeer();
   await peer.sayUngreeted("a", { type: "error", code: "busy", message: "" });
   await peer.sayUngreeted("a", { type: "reconcile", id: "d1", part: partOf({}) });
@@ -49,14 +49,14 @@ Deno.test("session: any message before the handshake is refused, also a refusal 
   await end(cluster, peer);
 });
 
-Deno.test("session: a refusal as blocked that answers no request is ignored (E10)", async () => {
+Deno.test("session: a refusal with the code `blocked` that answers no request is ignored (E10)", async () => {
   const { cluster, peer } = await withUnknownPeer();
   await peer.say("a", { type: "error", code: "blocked", message: "", reason: "expired" });
   assertEquals(cluster.of("a").emitted("SelfBlocked"), []);
   await end(cluster, peer);
 });
 
-Deno.test("session: a member keeps its id for as long as a connection lasts (P2, R11.1)", async () => {
+Deno.test("session: a second handshake with another id on a connection is refused (P2, R11.1)", async () => {
   const { cluster, peer } = await withUnknownPeer();
   const other = { ...peer.hello("d2"), member: { ...peer.hello("d2").member, id: "q" } };
   await peer.say("a", other);
@@ -106,7 +106,7 @@ for (const [what, answer, code] of GREETED_BACK) {
   });
 }
 
-Deno.test("session: an answer of another kind is refused as invalid, and the request fails (P6)", async () => {
+Deno.test("session: an answer of the wrong kind is refused as invalid, and the request fails (P6)", async () => {
   const { cluster, peer } = await withScripted();
   peer.answer = (message) =>
     message.type === "gossip" ? { type: "reconcile", id: message.id, part: partOf({}) } : undefined;
@@ -207,7 +207,7 @@ Deno.test("session: a request that expires before the peer takes it is never sen
   session.over(undefined);
 });
 
-Deno.test("session: an unsent request is still sent when the session ends: it may be the departure (R9.2)", async () => {
+Deno.test("session: an unsent request is still sent when the session ends, because it may have the departure (R9.2)", async () => {
   const { session, reader } = await openSession();
   const content = { delta: deltaOf([]), sent: [], holds: new Map(), liveness: { count: 1 } };
   const asked = session.gossip(content as never, new AbortController());
@@ -217,7 +217,7 @@ Deno.test("session: an unsent request is still sent when the session ends: it ma
   session.over(undefined);
 });
 
-Deno.test("session: heartbeats that a peer does not read are dropped, within the bound of the outbox", async () => {
+Deno.test("session: heartbeats that a peer does not read are dropped above the bound of the outbox", async () => {
   const { session, reader } = await openSession();
   for (let count = 1; count <= 100; count++) session.heartbeat({ count });
   assertEquals(session.isBusy, true);
@@ -238,7 +238,7 @@ Deno.test("session: no heartbeat is sent before the handshake, or after the end"
   session.over(undefined);
 });
 
-Deno.test("session: after the end, messages that an extension offers are turned away at once", async () => {
+Deno.test("session: after the end, messages that an extension offers are refused at once", async () => {
   const { session } = await openSession();
   session.end(CLOSE.done, "over");
   const over: boolean[] = [];

@@ -61,14 +61,14 @@ function heldKeys(member: TestMember, of: string): number {
   return entries.filter(({ key }) => key.startsWith("k")).length;
 }
 
-Deno.test("settingDifferences: is empty for equal settings, and for durations that work together", () => {
+Deno.test("settingDifferences: is empty for equal settings, and for durations that fit together", () => {
   assertEquals(namesOf({}, {}), []);
   assertEquals(namesOf({ gossipInterval: 100 }, { gossipInterval: 10_000 }), []);
   assertEquals(namesOf({ gossipInterval: 10_000 }, { gossipInterval: 100 }), []);
   assertEquals(namesOf({ heartbeatExpiration: 600 }, { heartbeatExpiration: 60_000 }), []);
 });
 
-Deno.test("settingDifferences: an interval of more than half of the other's expiration is refused on both sides", () => {
+Deno.test("settingDifferences: an interval of more than half of the other member's expiration is refused on both sides", () => {
   assertEquals(namesOf({}, { gossipInterval: 10_001 }), ["gossipInterval!"]);
   assertEquals(namesOf({ gossipInterval: 10_001 }, {}), ["heartbeatExpiration!"]);
   assertEquals(namesOf({ heartbeatExpiration: 599 }, {}), ["gossipInterval!"]);
@@ -102,7 +102,7 @@ Deno.test("SettingsDiffer: members whose durations cannot work together refuse e
 });
 
 for (const [dialer, acceptor] of [["a", "b"], ["b", "a"]] as const) {
-  Deno.test(`SettingsDiffer: both sides emit it where only ${dialer} dials`, async () => {
+  Deno.test(`SettingsDiffer: both sides emit the event if only ${dialer} dials`, async () => {
     const configs = {
       a: { gossipInterval: 1_000, heartbeatExpiration: 20_000 },
       b: { gossipInterval: 100, heartbeatExpiration: 1_500 },
@@ -155,7 +155,7 @@ function keysSent(cluster: TestCluster, { of, to }: { readonly of: string; reado
   });
 }
 
-Deno.test("maxMessageBytes: states that exceed the smaller member's message together reach it in parts (E7)", async () => {
+Deno.test("maxMessageBytes: several states that together exceed the smaller member's message reach that member in parts (E7)", async () => {
   const ids = ["a", "c", "d"];
   await using cluster = await startedWith({ a: {}, b: { maxMessageBytes: 64 * KIB }, c: {}, d: {} });
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -172,7 +172,7 @@ Deno.test("maxMessageBytes: states that exceed the smaller member's message toge
   }
 });
 
-Deno.test("maxMessageBytes: a state of more than one message of the smaller member reaches it in parts (E7)", async () => {
+Deno.test("maxMessageBytes: a state larger than the smaller member's message reaches that member in parts (E7)", async () => {
   await using cluster = await startedWith({ a: {}, b: { maxMessageBytes: 64 * KIB }, c: {} });
   fill(cluster.of("a"), 200);
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -185,7 +185,7 @@ for (
     ["maxStateBytes", { maxStateBytes: 16 * KIB }, 60],
   ] as const
 ) {
-  Deno.test(`${setting}: state over the smaller member's limit is not stored there, both emit an event, and no member flaps (E7)`, async () => {
+  Deno.test(`${setting}: state over the smaller member's limit is not stored there, both members emit an event, and no member is blocked (E7)`, async () => {
     await using cluster = await startedWith({ a: {}, b: limits, c: {} });
     fill(cluster.of("a"), count);
     for (const id of ["b", "c"]) cluster.of(id).gossiper.setState("k", id);

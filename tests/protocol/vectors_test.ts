@@ -61,7 +61,7 @@ Deno.test("vectors: the ids are in the order of their UTF-8 bytes", async () => 
   assert([...sorted].sort().join() !== sorted.join());
 });
 
-Deno.test("vectors: incarnations have their form, and rise (E1)", async () => {
+Deno.test("vectors: incarnations have the documented form, and rise (E1)", async () => {
   const cases = await casesOf<{ startMs: number; random: number; incarnation: string }>("incarnations");
   for (const { startMs, random, incarnation } of cases) {
     assertEquals(makeIncarnation(startMs, random / 2 ** 32), incarnation);
@@ -70,7 +70,7 @@ Deno.test("vectors: incarnations have their form, and rise (E1)", async () => {
   assertEquals([...incarnations].sort(), incarnations);
 });
 
-Deno.test("vectors: the digest and the sum of each member (E12)", async () => {
+Deno.test("vectors: the digest and the sum of each member are as documented (E12)", async () => {
   interface Case {
     readonly members: readonly { id: string; incarnation: string; entries: readonly EntryVector[] }[];
     readonly sums: readonly string[];
@@ -84,30 +84,30 @@ Deno.test("vectors: the digest and the sum of each member (E12)", async () => {
   }
 });
 
-Deno.test("vectors: the hash of the active members (E12)", async () => {
+Deno.test("vectors: the hash of the active members is as documented (E12)", async () => {
   for (const { ids, active } of await casesOf<{ ids: readonly string[]; active: string }>("active")) {
     assertEquals(storeOf(ids.map((id) => [id, ""])).activeHash, active);
   }
 });
 
-Deno.test("vectors: the hash of the incarnations (L2)", async () => {
+Deno.test("vectors: the hash of the incarnations is as documented (L2)", async () => {
   const cases = await casesOf<{ members: [string, string][]; hash: string }>("incarnations_hash");
   for (const { members, hash } of cases) {
     assertEquals(storeOf(members).incarnationsHash, hash);
   }
 });
 
-Deno.test("vectors: the topology hash (E14)", async () => {
+Deno.test("vectors: the topology hash is as documented (E14)", async () => {
   const cases = await casesOf<{ ids: readonly string[]; topologyHash: string }>("topology");
   for (const each of cases) assertEquals(topologyHash(each.ids), each.topologyHash);
 });
 
-Deno.test("vectors: the tag of a member (L2)", async () => {
+Deno.test("vectors: the tag of a member is as documented (L2)", async () => {
   const cases = await casesOf<{ id: string; incarnation: string; tag: string }>("tags");
   for (const { id, incarnation, tag } of cases) assertEquals(new MemberState(id, incarnation).tag, tag);
 });
 
-Deno.test("vectors: the members that are known to agree (E12)", async () => {
+Deno.test("vectors: the set of the members that are known to agree is as documented (E12)", async () => {
   interface Case {
     readonly ids: readonly string[];
     readonly agreeing: readonly string[];
@@ -143,7 +143,7 @@ function heardOnce(count: number): { store: Store; state: MemberState } {
   return { store, state };
 }
 
-Deno.test("vectors: the stride, and the digit of a count (L2)", async () => {
+Deno.test("vectors: the stride and the digit of a count are as documented (L2)", async () => {
   const { strides, encode } = await read<LivenessVectors>("liveness");
   const sent = (heartbeats: Heartbeats, { store, state }: { store: Store; state: MemberState }) =>
     heartbeats.takeLiveness(state, { peerIncarnations: store.incarnationsHash, room: 1_000, nowMs: 0 })
@@ -166,7 +166,7 @@ Deno.test("vectors: the stride, and the digit of a count (L2)", async () => {
   }
 });
 
-Deno.test("vectors: the counts that a receiver knows after a digit (L2)", async () => {
+Deno.test("vectors: a receiver computes the documented counts from a digit (L2)", async () => {
   const { decode } = await read<LivenessVectors>("liveness");
   for (const { stride, known, digit, count } of decode) {
     const { store, state } = heardOnce(known);
@@ -176,7 +176,7 @@ Deno.test("vectors: the counts that a receiver knows after a digit (L2)", async 
   }
 });
 
-Deno.test("vectors: the counts that a receiver knows after a whole vector (L2)", async () => {
+Deno.test("vectors: a receiver computes the documented counts from a whole vector (L2)", async () => {
   const { vectors } = await read<LivenessVectors>("liveness");
   for (const { active, known, live, counts } of vectors) {
     const store = storeOf(active.map((each) => each.split(" ") as [string, string]));
@@ -206,7 +206,7 @@ interface SignatureVectors {
   readonly hello: Parameters<typeof helloText>[0] & { readonly text: string; readonly signature: string };
 }
 
-Deno.test("vectors: the signed bytes, and their signatures", async () => {
+Deno.test("vectors: the signed bytes and their signatures are as documented", async () => {
   const { privateKey: d, publicKey: x, state, hello } = await read<SignatureVectors>("signatures");
   const key = { kty: "OKP", crv: "Ed25519", x };
   const signing = await ed25519Signing({

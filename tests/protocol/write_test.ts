@@ -25,7 +25,7 @@ Deno.test("encode: writes a gossip as documented (P2)", () => {
   );
 });
 
-Deno.test("encode: writes a gossip that asks for members with its known versions (P2)", () => {
+Deno.test("encode: writes the known versions of a gossip that asks for members (P2)", () => {
   const holds = new Map([["c", { incarnation: NO_INCARNATION, number: 0 }], ["b", {
     incarnation: LIFE,
     number: 9,
@@ -107,7 +107,7 @@ Deno.test("encode: omits default values (P3)", () => {
   );
 });
 
-Deno.test("encode: splices in the kept JSON text of a value (P3)", () => {
+Deno.test("encode: writes the stored JSON text of a value as it is (P3)", () => {
   const odd = { ...entry("k", 1, { a: 1 }), json: '{ "a" : 1.0 }' };
   assertStringIncludes(encode(gossip([memberDelta("a", [odd])])), '"value":{ "a" : 1.0 }}');
 });
@@ -116,7 +116,7 @@ Deno.test("encode: splices in the kept JSON text of a value (P3)", () => {
 
 const LONG_ID = "\u0001".repeat(MAX_ID_BYTES);
 
-Deno.test("encode: a message never exceeds the sizes that the engine counts with (E7)", () => {
+Deno.test("encode: a member's part of a message is never larger than the size that the engine counts (E7)", () => {
   const kinds = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [String(index), 3]));
   const entries = [
     entry("k", 2 ** 52, "ü".repeat(10)),
@@ -141,7 +141,7 @@ Deno.test("encode: a message never exceeds the sizes that the engine counts with
   }
 });
 
-Deno.test("encode: the frame of a message and known versions never exceed the stated sizes (E7)", () => {
+Deno.test("encode: the frame of a message and its known versions are never larger than the stated sizes (E7)", () => {
   const holds = new Map([["a", { incarnation: LIFE, number: 2 ** 52 }], [LONG_ID, {
     incarnation: LIFE,
     number: 2 ** 52,
@@ -158,7 +158,7 @@ Deno.test("encode: the frame of a message and known versions never exceed the st
   assertLessOrEqual(utf8Length(encode(reply)), ENVELOPE_BYTES + versionsBytes(holds));
 });
 
-Deno.test("encode: a message full of state has as much of a vector as still fits (E7)", () => {
+Deno.test("encode: a message full of state has as many counts of a vector as still fit (E7)", () => {
   const maxMessageBytes = 1_048_576;
   const clock = new TestClock();
   const settings = { ...SETTINGS, maxMessageBytes, gossipMaxSend: 4 };
