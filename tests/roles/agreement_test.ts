@@ -63,7 +63,7 @@ Deno.test("agreement: waits for the report of every candidate under one epoch", 
   assertEquals(role.of("k").state, "known");
 });
 
-Deno.test("agreement: takes over the higher epoch of another report of the same set", async () => {
+Deno.test("agreement: a member takes over the higher epoch of another report of the same set", async () => {
   const { node, role } = await agreedNode();
   const { view } = node.own;
   node.reports.set("a", { epoch: 9, view });
@@ -76,7 +76,7 @@ Deno.test("agreement: takes over the higher epoch of another report of the same 
   role[Symbol.dispose]();
 });
 
-Deno.test("agreement: a key that a set gave to another member stays unknown, though the former set is back", async () => {
+Deno.test("agreement: a key that a set gave to another member stays unknown after the former set returns", async () => {
   const { node, role } = await agreedNode();
   const ownKey = keyOf(role, "self");
   let newcomer = 0;
@@ -99,7 +99,7 @@ Deno.test("agreement: a key that a set gave to another member stays unknown, tho
   role[Symbol.dispose]();
 });
 
-Deno.test("agreement: after sixteen sets without an agreement every key is given up", async () => {
+Deno.test("agreement: after sixteen candidate sets without an agreement every key is unknown", async () => {
   const { node, role } = await agreedNode();
   const owned = keyOf(role, "a");
   const answers: string[] = [];
@@ -139,7 +139,7 @@ Deno.test("agreement: a restarted process under the same id is another candidate
   role[Symbol.dispose]();
 });
 
-Deno.test("agreement: trouble gives all up, and its end needs a new epoch", async () => {
+Deno.test("agreement: in trouble a member gives up all keys, and owns keys again only under a new epoch", async () => {
   const { node, role } = await agreedNode();
   const troubles = [
     ["identity", () => node.status = "failed", () => node.status = "alive"],
@@ -188,7 +188,7 @@ Deno.test("agreement: a member whose state is full reports the error, and agrees
   await failures.cancel();
 });
 
-Deno.test("agreement: a member that failed to report a set does not agree to it, though others did", async () => {
+Deno.test("agreement: a member that failed to report a set does not agree to that set, even if others did", async () => {
   const { node, role } = await agreedNode();
   const add = async (id: string) => {
     node.others.set(id, "alive");
@@ -209,7 +209,7 @@ Deno.test("agreement: a member that failed to report a set does not agree to it,
   role[Symbol.dispose]();
 });
 
-Deno.test("agreement: a member that only asks follows newer agreements, and ignores older ones", async () => {
+Deno.test("agreement: a member that is no candidate follows newer agreements, and ignores older agreements", async () => {
   const node = new ScriptedNode();
   node.kinds.set("self", ["weight:0"]);
   node.others.set("a", "alive");
@@ -254,7 +254,7 @@ Deno.test("agreement: the end leaves no timer and no stream", async () => {
   assertEquals(node.reports.has("self"), true);
 });
 
-Deno.test("agreement: many changes at once are taken in together, and at the latest when an answer is read", async () => {
+Deno.test("agreement: many changes at once are processed together, at the latest when an answer is read", async () => {
   const { node, role } = await agreedNode();
   const before = node.reads;
   for (let change = 0; change < 500; change++) node.emitChange();
@@ -268,7 +268,7 @@ Deno.test("agreement: many changes at once are taken in together, and at the lat
   assertEquals(role.of("k"), { state: "unknown", reason: "few" });
 });
 
-Deno.test("agreement: answers are computed after a change alone", async () => {
+Deno.test("agreement: answers are computed only after a change", async () => {
   const node = new ScriptedNode();
   for (const id of ["a", "b"]) {
     node.others.set(id, "alive");
@@ -311,7 +311,7 @@ Deno.test("agreement: without options the candidates settle for 2 s", async () =
   assertEquals(role.of("k").state, "known");
 });
 
-Deno.test("agreement: a process stood still if it missed two looks at the clock, however short `settle` is", async () => {
+Deno.test("agreement: a process that misses two checks of the clock counts as stalled, however short `settle` is", async () => {
   const node = new ScriptedNode();
   const machine = node.runtime.machine();
   using role = owners(node, { atLeast: 1, settle: 0, runtime: machine });
@@ -334,7 +334,7 @@ Deno.test("agreement: a member that is isolated at the beginning knows nothing u
   assertEquals(role.of("k").state, "known");
 });
 
-Deno.test("agreement: a heartbeat counts for 2.5 s, and all of `atLeast` candidates need one", async () => {
+Deno.test("agreement: a heartbeat counts for 2.5 s, and `atLeast` candidates need a heartbeat", async () => {
   const node = new ScriptedNode();
   for (const id of ["a", "b"]) {
     node.others.set(id, "alive");
@@ -351,7 +351,7 @@ Deno.test("agreement: a heartbeat counts for 2.5 s, and all of `atLeast` candida
   assertEquals(role.of("k"), { state: "unknown", reason: "unheard" });
 });
 
-Deno.test("agreement: after the highest epoch that a peer can claim the others go on above it", async () => {
+Deno.test("agreement: after a peer claims the highest possible epoch, the other members continue above it", async () => {
   const { node, role } = await agreedNode();
   node.others.set("z", "alive");
   node.reports.set("z", { epoch: 2 ** 52 - 1, view: "x" });
@@ -379,7 +379,7 @@ Deno.test("candidateSetOf: has a fixed hash for equal candidates, because member
   assertEquals(seen(node).hash, "1rcmc0siv3e-1i4dznhophc");
 });
 
-Deno.test("readReport: ignores values that no role has set", () => {
+Deno.test("readReport: ignores values that are no reports of a role", () => {
   const view = "abc-def";
   assertEquals(readReport({ epoch: 3, view, more: 1 }, 0), { epoch: 3, view });
   const longest = { epoch: 0, view: "x".repeat(40) };
@@ -411,7 +411,7 @@ Deno.test("weightAndZoneOf: reads the weight and the zone of the kinds, and take
   }
 });
 
-Deno.test("agreement: a change at its end leaves no timer, taken in before it or after it", async () => {
+Deno.test("agreement: a change around the end leaves no timer", async () => {
   for (const isBefore of [true, false]) {
     const { node, role } = await agreedNode();
     node.emitChange();

@@ -156,7 +156,7 @@ etcdTest("etcdLeader: a key that a lost answer created belongs to the candidate"
   assertEquals([again.created, again.lease, again.value], [made.created, lease, "ada"]);
 });
 
-Deno.test("etcdLeader: without etcd the leader is unknown, with the error, and stop returns", async () => {
+Deno.test("etcdLeader: without etcd the leader is unknown with the error as reason, and `stop` returns", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
   listener.close();
@@ -189,7 +189,7 @@ function fakeEtcd({ txn, watch }: { readonly txn: () => Response; readonly watch
   };
 }
 
-Deno.test("etcdLeader: an etcd that renews leases and refuses the key is unreachable, with the reason", async () => {
+Deno.test("etcdLeader: if etcd renews leases but refuses the key, the leader is unknown as unreachable, with the reason", async () => {
   let mayWrite = true;
   await using server = fakeEtcd({
     txn: () =>
@@ -231,7 +231,7 @@ Deno.test("etcdLeader: refuses certificates that cannot be used", () => {
   assertThrows(() => etcdLeader(options), ConfigurationError, "`etcdLeader.tls` cannot be used: ");
 });
 
-Deno.test("etcdLeader: an aborted signal stops it, also before it begins", async () => {
+Deno.test("etcdLeader: an aborted signal stops the role, even before it begins", async () => {
   const role = etcdLeader({ name: "mailer", id: "ada", signal: AbortSignal.abort() });
   assertEquals(role.current, { state: "unknown", reason: "ended" });
   assertEquals((await Array.fromAsync(role.watch())).length, 1);

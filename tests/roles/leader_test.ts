@@ -24,7 +24,7 @@ function newcomer(among: readonly string[], { leads }: { readonly leads: boolean
   }
 }
 
-Deno.test("leader: all members know one leader under one epoch, and none before the candidates settled", async () => {
+Deno.test("leader: all members know the same leader under the same epoch, and no leader before the candidates settled", async () => {
   await using cluster = emptyCluster();
   const roles = await withLeader(cluster, ["a", "b", "c"]);
   await cluster.runUntil(() => agreedLeader(roles.values()) !== undefined);
@@ -37,7 +37,7 @@ Deno.test("leader: all members know one leader under one epoch, and none before 
   }
 });
 
-Deno.test("leader: with fewer candidates than `atLeast` it is unknown, and known once there are enough", async () => {
+Deno.test("leader: the leader is unknown with fewer candidates than `atLeast`, and known once there are enough", async () => {
   await using cluster = emptyCluster();
   const roles = await withLeader(cluster, ["a", "b"], { atLeast: 3 });
   await cluster.advance(10_000);
@@ -54,7 +54,7 @@ Deno.test("leader: a member without the role is no candidate", async () => {
   for (const { role } of roles.values()) assertEquals(role.current, { state: "unknown", reason: "few" });
 });
 
-Deno.test("leader: after a crash it is unknown, then another one with a higher epoch", async () => {
+Deno.test("leader: after a crash the leader is unknown, then there is another leader with a higher epoch", async () => {
   await using cluster = emptyCluster();
   const ids = ["a", "b", "c", "d"];
   const roles = await withLeader(cluster, ids);
@@ -70,7 +70,7 @@ Deno.test("leader: after a crash it is unknown, then another one with a higher e
   }
 });
 
-Deno.test("leader: a suspicion that ends brings the leader back under its epoch", async () => {
+Deno.test("leader: the end of a suspicion restores the leader under its epoch", async () => {
   await using cluster = emptyCluster();
   const roles = await withLeader(cluster, ["a", "b", "c", "d"]);
   await cluster.runUntil(() => agreedLeader(roles.values()) !== undefined);
@@ -85,7 +85,7 @@ Deno.test("leader: a suspicion that ends brings the leader back under its epoch"
   assertEquals(textsOf(other).slice(-3), [`${former} 1`, "suspected", `${former} 1`]);
 });
 
-Deno.test("leader: a leader that stops leads no more at once, and its stream ends with that answer", async () => {
+Deno.test("leader: a leader that stops gives up at once, and its stream ends with that answer", async () => {
   await using cluster = emptyCluster();
   const roles = await withLeader(cluster, ["a", "b", "c"]);
   await cluster.runUntil(() => agreedLeader(roles.values()) !== undefined);
@@ -102,7 +102,7 @@ Deno.test("leader: a leader that stops leads no more at once, and its stream end
   assert(cluster.runtime.monotonicMs() - startMs < SETTLE + 500);
 });
 
-Deno.test("leader: a member that joins and is not first leaves the leader known; the epoch rises", async () => {
+Deno.test("leader: the leader stays known when a member that ranks below it joins; the epoch rises", async () => {
   await using cluster = emptyCluster();
   const ids = ["a", "b", "c"];
   const roles = await withLeader(cluster, ids);
@@ -114,7 +114,7 @@ Deno.test("leader: a member that joins and is not first leaves the leader known;
   for (const each of ids) assertEquals(textsOf(roles.get(each)!).slice(-2), [`${present} 1`, `${present} 2`]);
 });
 
-Deno.test("leader: a member that joins and is first leads only after the former leader gave up", async () => {
+Deno.test("leader: a member that joins with the highest rank leads only after the former leader gave up", async () => {
   await using cluster = emptyCluster();
   const ids = ["a", "b", "c"];
   const roles = await withLeader(cluster, ids);
@@ -129,7 +129,7 @@ Deno.test("leader: a member that joins and is first leads only after the former 
   assert(took.now.state === "known" && took.now.isSelf && took.atMs >= gaveUp.atMs + SETTLE);
 });
 
-Deno.test("leader: a newcomer waits for the report of a former leader that still sees the old candidates", async () => {
+Deno.test("leader: a newcomer leads only after a former leader that still sees the old candidates has reported", async () => {
   await using cluster = emptyCluster();
   const ids = ["a", "b", "c"];
   const roles = await withLeader(cluster, ids);
@@ -146,7 +146,7 @@ Deno.test("leader: a newcomer waits for the report of a former leader that still
   await cluster.runUntil(() => agreedLeader(roles.values()) === id);
 });
 
-Deno.test("leader: a process that stood still does not lead when it reads the answer again", async () => {
+Deno.test("leader: a process that stalled does not lead when it reads the answer again", async () => {
   await using cluster = emptyCluster();
   const roles = await withLeader(cluster, ["a", "b", "c"]);
   await cluster.runUntil(() => agreedLeader(roles.values()) !== undefined);
@@ -165,7 +165,7 @@ Deno.test("leader: a process that stood still does not lead when it reads the an
   assert(current.state === "known" && current.epoch === 2);
 });
 
-Deno.test("leader: a leader that hears no other gives up before the others have the next one", async () => {
+Deno.test("leader: a leader that hears no other member gives up before the others have the next leader", async () => {
   await using cluster = emptyCluster();
   const roles = await withLeader(cluster, ["a", "b", "c"]);
   await cluster.runUntil(() => agreedLeader(roles.values()) !== undefined);
@@ -188,7 +188,7 @@ Deno.test("leader: a leader that hears no other gives up before the others have 
   assertMatch(textsOf(left[0]!).at(-1)!, / [3-9]$/);
 });
 
-Deno.test("leader: the kind, the zone and the weight limit the candidates; others may ask", async () => {
+Deno.test("leader: only members with the kind, the zone and a weight are candidates; other members may ask", async () => {
   await using cluster = emptyCluster();
   const kinds = new Map([
     ["a", ["worker", "zone:east"]],
@@ -209,7 +209,7 @@ Deno.test("leader: the kind, the zone and the weight limit the candidates; other
   assertEquals([...gossiper.getState("roles.leader/worker/east").keys()].sort(), ["a", "e"]);
 });
 
-Deno.test("leader: disposal steps down for another; the name is free then, and the epoch goes on rising", async () => {
+Deno.test("leader: disposal makes room for another leader and frees the name, and epochs go on rising", async () => {
   await using cluster = emptyCluster();
   const roles = await withLeader(cluster, ["a", "b", "c"]);
   await cluster.runUntil(() => agreedLeader(roles.values()) !== undefined);
@@ -228,7 +228,7 @@ Deno.test("leader: disposal steps down for another; the name is free then, and t
   assertEquals(current.state === "known" && current.epoch, 3);
 });
 
-Deno.test("leader: an aborted signal ends the role, and none begins after it or after the member's end", async () => {
+Deno.test("leader: an aborted signal ends the role, and no role begins with that signal or after the member's end", async () => {
   await using cluster = emptyCluster();
   const member = await startMember(cluster, "a");
   const ending = new AbortController();

@@ -50,7 +50,7 @@ Deno.test("owners: three members share twelve keys, each with one owner that all
   }
 });
 
-Deno.test("owners: a member that joins takes some keys, and the others stay known all the time", async () => {
+Deno.test("owners: a member that joins takes over some keys, and the owners of all other keys stay known", async () => {
   await using cluster = new TestCluster([], { fixed: false });
   const roles = await withOwners(cluster, ["a", "b", "c"]);
   await cluster.runUntil(() => isAgreed(roles));
@@ -88,7 +88,7 @@ Deno.test("owners: a change costs each candidate one set of its report", async (
   assertEquals(sets.sort(), ["a", "b", "c", "d", "e", "f", "f"]);
 });
 
-Deno.test("owners: with two replicas a key keeps its other owner when one leaves", async () => {
+Deno.test("owners: with two replicas a key keeps one owner when the other owner leaves", async () => {
   await using cluster = new TestCluster([], { fixed: false });
   const roles = await withOwners(cluster, ["a", "b", "c"], { replicas: 2 });
   await cluster.runUntil(() => isAgreed(roles));
@@ -108,7 +108,7 @@ Deno.test("owners: with two replicas a key keeps its other owner when one leaves
   assertEquals(seen.filter((each) => !each.includes(other)), []);
 });
 
-Deno.test("owners: the watch of an ended role gives each key once, as unknown", async () => {
+Deno.test("owners: the watch of an ended role emits each key once, as unknown", async () => {
   await using cluster = new TestCluster([], { fixed: false });
   const role = own(await startMember(cluster, "a"), { atLeast: 1 });
   const changes = Array.fromAsync(role.watch(["x", "y"]));
@@ -119,7 +119,7 @@ Deno.test("owners: the watch of an ended role gives each key once, as unknown", 
   assertEquals(await Array.fromAsync(role.watch(["x"])), last.slice(0, 1));
 });
 
-Deno.test("owners: an error about replicas or keys has the rule and the value", async () => {
+Deno.test("owners: an error about replicas or keys names the rule and the value", async () => {
   await using cluster = new TestCluster([], { fixed: false });
   const member = await startMember(cluster, "a");
   const text = "`owners.replicas` must be an integer from 1 to 16; got 0.";
@@ -132,7 +132,7 @@ Deno.test("owners: an error about replicas or keys has the rule and the value", 
   assertEquals(await Array.fromAsync(role.watch(Array(4_096).fill("x"), { signal })), []);
 });
 
-Deno.test("owners: a member uses at most 1,000 names, and each of them again", () => {
+Deno.test("owners: a member uses at most 1,000 names, and may use each name again", () => {
   const node = new ScriptedNode();
   const use = (name: string) => owners(node, { atLeast: 1, name, runtime: node.runtime })[Symbol.dispose]();
   for (let index = 0; index < 1_000; index++) use(`r${index}`);

@@ -36,7 +36,7 @@ Deno.test("ownersOf: a weight of 3 gets three times the share of 1, within 10 %"
   assert(Math.abs(shares["a"]! - 1_800) < 180, JSON.stringify(shares));
 });
 
-Deno.test("ownersOf: a departed candidate's keys move, and no others; a new candidate only gains keys", () => {
+Deno.test("ownersOf: only a departed candidate's keys move; a new candidate only gains keys", () => {
   const four = candidates(["a", "b", "c", "d"]);
   const three = four.filter(({ id }) => id !== "b");
   for (const key of KEYS) {
@@ -46,7 +46,7 @@ Deno.test("ownersOf: a departed candidate's keys move, and no others; a new cand
   }
 });
 
-Deno.test("ownersOf: with replicas, a zone gets a second owner only after all zones have one", () => {
+Deno.test("ownersOf: with replicas, a zone gets a second owner of a key only after every zone has an owner", () => {
   const among = [
     ...candidates(["a", "b", "c"], { zone: "east", weight: 100 }),
     ...candidates(["d"], { zone: "west" }),
@@ -61,7 +61,7 @@ Deno.test("ownersOf: with replicas, a zone gets a second owner only after all zo
   }
 });
 
-Deno.test("ownersOf: fewer candidates mean fewer owners, and none without a candidate", () => {
+Deno.test("ownersOf: there are at most as many owners as candidates, and no owner without a candidate", () => {
   assertEquals(ownersOf("k", candidates(["a"]), { replicas: 3 }), ["a"]);
   assertEquals(ownersOf("k", [], { replicas: 3 }), []);
   assertEquals(ownersOf("k", [], { replicas: 1 }), []);
