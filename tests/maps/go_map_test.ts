@@ -2,7 +2,7 @@ import { assertEquals } from "../../deps/std_assert.ts";
 import type { JsonValue } from "../../engine/types.ts";
 import { goItemsOf, goMapValue } from "../../maps/go_map.ts";
 
-Deno.test("Go map: its value has the form of the proto3 JSON mapping, and a value of another form is not a Go map", () => {
+Deno.test("Go map: has the form of the proto3 JSON mapping, and a value of another form is no Go map", () => {
   const value = goMapValue({ tea: 3 });
   assertEquals(value, { "@type": "type.googleapis.com/cluster.GossipMap", items: { tea: 3 } });
   assertEquals(goItemsOf(value), { tea: 3 });

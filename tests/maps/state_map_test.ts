@@ -37,7 +37,7 @@ function collected<V>(stream: ReadableStream<MapUpdate<V>>): MapUpdate<V>[] {
   return all;
 }
 
-Deno.test("maps: setMapState, getMapState, removeMapState and getMapKeys change and read this member's own map, as protoactor-go's", async () => {
+Deno.test("maps: setMapState, getMapState, removeMapState and getMapKeys change and read this member's own map, as in protoactor-go", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const [a, b] = [cluster.of("a").gossiper, cluster.of("b").gossiper];
   setMapState(a, "stock", "tea", 3);
@@ -52,7 +52,7 @@ Deno.test("maps: setMapState, getMapState, removeMapState and getMapKeys change 
   assertEquals(getMapKeys(a, "sto"), []);
 });
 
-Deno.test("maps: a change sends the one entry that changed (R2.1)", async () => {
+Deno.test("maps: a change sends only the entry that changed (R2.1)", async () => {
   const { cluster, maps: [a, b] } = await mapsAt<string>(["a", "b"]);
   await using _ = cluster;
   for (let at = 0; at < 100; at++) a!.set(`k${at}`, "x".repeat(100));
@@ -68,7 +68,7 @@ Deno.test("maps: a change sends the one entry that changed (R2.1)", async () => 
   await cluster.runUntil(() => b!.entries("a").size === 99);
 });
 
-Deno.test("maps: an entry with `expiresAfter` ends alone at all members, and is emitted as expired (E16)", async () => {
+Deno.test("maps: only the entry with `expiresAfter` ends, at all members, and is emitted as expired (E16)", async () => {
   const { cluster, maps: [a, b] } = await mapsAt<number>(["a", "b"]);
   await using _ = cluster;
   const updates = collected(b!.watch());
@@ -96,7 +96,7 @@ Deno.test("maps: setRequest resolves when others have acknowledged the entry, an
   assertEquals(a!.keys(), ["tea"]);
 });
 
-Deno.test("maps: sum, sums and union are over all members, or over those alive", async () => {
+Deno.test("maps: sum, sums and union include all members, or only living members", async () => {
   const { cluster, maps: [a, b, c] } = await mapsAt<JsonValue>(["a", "b", "c"]);
   await using _ = cluster;
   a!.set("tea", 1);
@@ -119,7 +119,7 @@ Deno.test("maps: sum, sums and union are over all members, or over those alive",
   assertEquals(error.problems.map(({ field }) => field), ["among"]);
 });
 
-Deno.test("maps: a suspected member is among those alive, for it still takes part", () => {
+Deno.test("maps: a suspected member counts as alive, because it still takes part", () => {
   const entry = { value: 1, sequenceNumber: 1, localTimestampUnixMilliseconds: 1 };
   const ids = ["alive", "failed", "left", "suspected"];
   const node = {
@@ -130,7 +130,7 @@ Deno.test("maps: a suspected member is among those alive, for it still takes par
   assertEquals([...map.state("tea", { among: "alive" }).keys()], ["alive", "suspected"]);
 });
 
-Deno.test("maps: latest is the entry that was set or merged here last, and the higher id of two at once", async () => {
+Deno.test("maps: latest is the entry that was set or merged here last; of two entries at the same time, the higher id counts", async () => {
   const { cluster, maps: [a, b] } = await mapsAt<number>(["a", "b"]);
   await using _ = cluster;
   b!.set("tea", 2);
@@ -150,7 +150,7 @@ Deno.test("maps: latest is the entry that was set or merged here last, and the h
   }
 });
 
-Deno.test("maps: keys in a map may be any text, and no two entries of any maps have one key", async () => {
+Deno.test("maps: keys in a map may be any text, and entries of different maps never have the same key", async () => {
   const { cluster, maps: [stock, other] } = await mapsAt<number>(["a", "b"]);
   await using _ = cluster;
   const node = cluster.of("a").gossiper;
