@@ -9,7 +9,7 @@ function textsOf(issues: readonly StandardIssue[]): readonly string[] {
   return checked.fits ? [] : checked.issues;
 }
 
-Deno.test("checkedBy: an issue has its path once, whether its message begins with it or not", () => {
+Deno.test("checkedBy: an issue names its path once, even if its message begins with the path", () => {
   assertEquals(
     textsOf([
       { message: "must be a number" },

@@ -29,7 +29,7 @@ function thrownBy(act: () => unknown): [string, string] {
 }
 
 for (const [vendor, schema] of Object.entries(LOADS)) {
-  Deno.test(`typed key (${vendor}): sets a value that fits at every member, and refuses another at the setter`, async () => {
+  Deno.test(`typed key (${vendor}): sets a valid value at every member, and the setter refuses an invalid value`, async () => {
     await using cluster = await confirmed();
     const [a, b] = [cluster.of("a").gossiper, cluster.of("b").gossiper];
     const load = key("load", schema);
@@ -50,7 +50,7 @@ for (const [vendor, schema] of Object.entries(LOADS)) {
     assertEquals([load.delete(a), load.delete(a), load.get(a).size], [true, false, 0]);
   });
 
-  Deno.test(`typed key (${vendor}): leaves out the value of a peer that does not fit, and emits one event until it fits`, async () => {
+  Deno.test(`typed key (${vendor}): leaves out an invalid value of a peer, and emits one event until the value is valid`, async () => {
     await using cluster = await confirmed();
     const [a, b] = [cluster.of("a").gossiper, cluster.of("b").gossiper];
     const load = key("load", schema);
@@ -74,7 +74,7 @@ for (const [vendor, schema] of Object.entries(LOADS)) {
   });
 }
 
-Deno.test("typed key: a watch emits what fits, and deletes a value that no longer does", async () => {
+Deno.test("typed key: a watch emits valid values, and a deletion when a value becomes invalid", async () => {
   await using cluster = await confirmed();
   const [a, b] = [cluster.of("a").gossiper, cluster.of("b").gossiper];
   const load = key("load", LOADS.zod!);
@@ -129,7 +129,7 @@ Deno.test("typed key: a watch reads no update before its reader asks, ends with 
   assertEquals((await ending.read()).done, true);
 });
 
-Deno.test("typed key: members send the input of the schema and read its output", async () => {
+Deno.test("typed key: members send the schema's input and read its output", async () => {
   await using cluster = await confirmed();
   const [a, b] = [cluster.of("a").gossiper, cluster.of("b").gossiper];
   const since = key("since", z.object({ at: z.coerce.date<string>(), zone: z.string().default("eu") }));
@@ -140,14 +140,14 @@ Deno.test("typed key: members send the input of the schema and read its output",
   assertEquals([at.getUTCFullYear(), zone], [2026, "eu"]);
 });
 
-Deno.test("typed key: a value that JSON cannot carry is refused, even if it fits", async () => {
+Deno.test("typed key: a value that JSON cannot carry is refused, even if the schema accepts it", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
   const [code] = thrownBy(() => key("since", z.date()).set(gossiper, new Date()));
   assertEquals([code, gossiper.getState("since").size], ["invalid_value", 0]);
 });
 
-Deno.test("typed key: its consensus reads outputs, or a part of them; a value that does not fit counts as none", async () => {
+Deno.test("typed key: consensus compares outputs, or a part of them; an invalid value counts as no value", async () => {
   await using cluster = await confirmed();
   const [a, b] = [cluster.of("a").gossiper, cluster.of("b").gossiper];
   const plan = key("plan", z.object({ at: z.coerce.date<string>(), by: z.string() }));
@@ -173,7 +173,7 @@ Deno.test("typed key: its consensus reads outputs, or a part of them; a value th
   assertEquals(cluster.of("a").emitted("InvalidValue").map(({ memberId }) => memberId), ["b"]);
 });
 
-Deno.test("typed key: an asynchronous schema is refused when the key is made, or else at the setter; a peer's value is left out", async () => {
+Deno.test("typed key: an asynchronous schema is refused when the key is made, or at the setter; a peer's value is left out", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
   const always = v.objectAsync({ a: v.string() });
@@ -192,7 +192,7 @@ Deno.test("typed key: an asynchronous schema is refused when the key is made, or
   ]);
 });
 
-Deno.test("typed key: a promise of a schema that rejects ends nothing", async () => {
+Deno.test("typed key: a rejected promise of a schema does not end the process", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
   const failing = key(
@@ -204,7 +204,7 @@ Deno.test("typed key: a promise of a schema that rejects ends nothing", async ()
   await cluster.runtime.settle();
 });
 
-Deno.test("typed key: a schema that throws leaves the value out, and is the cause of the error at the setter", async () => {
+Deno.test("typed key: a value whose schema throws is left out, and the exception is the cause of the setter's error", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
   const cause = new RangeError("no such zone");
@@ -220,7 +220,7 @@ Deno.test("typed key: a schema that throws leaves the value out, and is the caus
   assertEquals([error.code, error.cause], ["invalid_value", cause]);
 });
 
-Deno.test("typed key: the issues of an event are few, short and printable, whatever a peer sends", async () => {
+Deno.test("typed key: the issues of an event are few, short and printable for any value of a peer", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
   const quoting = key(
@@ -237,7 +237,7 @@ Deno.test("typed key: the issues of an event are few, short and printable, whate
   assert(issues.every((text) => text.startsWith("x.5: \\u001b[2J") && text.length < 300), issues[0]);
 });
 
-Deno.test("typed key: refuses what is no schema, and keys that no program may set", () => {
+Deno.test("typed key: refuses a schema without the standard interface, and keys that no program may set", () => {
   for (
     const given of [undefined, null, 5, () => ({}), {}, { "~standard": { version: 2, validate: () => ({}) } }]
   ) {
@@ -249,7 +249,7 @@ Deno.test("typed key: refuses what is no schema, and keys that no program may se
   }
 });
 
-Deno.test("typed key: its reports belong to one node, and a second node gets its own", async () => {
+Deno.test("typed key: each node gets its own event about an invalid value", async () => {
   await using cluster = await confirmed();
   const load = key("load", LOADS.valibot!);
   cluster.of("a").gossiper.setState("load", 5);
