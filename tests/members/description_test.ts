@@ -34,7 +34,7 @@ Deno.test("describeMember: changes tags, zone and kinds at every member while it
   assertEquals(seenAt(cluster, "b", "a").tags, []);
 });
 
-Deno.test("describeMember: without a zone, the zone is that of the kind `zone:<zone>` in the record", async () => {
+Deno.test("describeMember: without a zone in the description, the kind `zone:<zone>` of the record gives the zone", async () => {
   await using cluster = new TestCluster(["a"], {
     fixed: false,
     cluster: { self: { ...recordOf("a"), kinds: ["zone:", "worker", "zone:eu"] } },
@@ -84,7 +84,7 @@ Deno.test("describeMember: refuses invalid descriptions, and changes nothing", a
   assertThrows(() => describeMember(gossiper, { zone: "eu" }), HearsayError, "has stopped");
 });
 
-Deno.test("memberInfo: leaves out each field of a peer's description that has another form", async () => {
+Deno.test("memberInfo: leaves out each field of a peer's description that has the wrong form", async () => {
   await using cluster = await confirmed(["a", "b"], KINDS);
   const { gossiper: a } = cluster.of("a");
   const recorded = { tags: [], zone: "eu", kinds: ["worker", "zone:eu"] };
@@ -110,7 +110,7 @@ Deno.test("memberInfo: leaves out each field of a peer's description that has an
   }
 });
 
-Deno.test("memberInfo: reads a description once, however large a peer made it, and not at each choice of a member", async () => {
+Deno.test("memberInfo: reads a description once, and not for each choice of a member, however large it is", async () => {
   await using cluster = await confirmed(["a", "b"], KINDS);
   let reads = 0;
   const entry = {

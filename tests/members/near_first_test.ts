@@ -95,7 +95,7 @@ Deno.test("nearFirst: bridges are chosen by lot for each change (S4)", async () 
   assertEquals(bridges.size, 6);
 });
 
-Deno.test("nearFirst: a change whose pushes across zones are lost comes with a round, and then goes to the whole zone at once (E5, S4)", async () => {
+Deno.test("nearFirst: a change whose pushes across zones are lost arrives with a round, and then reaches the whole zone at once (E5, S4)", async () => {
   await using cluster = await settled({ ids: idsOf("ab", 6) });
   for (const id of idsOf("b", 6)) cluster.network.setFaults({ loss: 1 }, { to: memoryAddress(id, 1) });
   cluster.of("a0").gossiper.setState("k", 1);
@@ -120,7 +120,7 @@ function shareAcross(cluster: TestCluster): number {
   return asked.filter(isAcross).length / asked.length;
 }
 
-Deno.test("nearFirst: rounds draw one far peer for eight near ones, and never none (S4)", async () => {
+Deno.test("nearFirst: rounds draw one far peer for eight near peers, and at least one far peer in a turn (S4)", async () => {
   // In a turn: eight near peers and one far one; nine near ones and two far ones; two near ones and one far one.
   const shares = [[idsOf("ab", 9), 1 / 9], [idsOf("ab", 10), 2 / 11], [idsOf("abc", 3), 1 / 3]] as const;
   for (const [ids, share] of shares) {
@@ -137,7 +137,7 @@ Deno.test("nearFirst: rounds draw one far peer for eight near ones, and never no
   }
 });
 
-Deno.test("nearFirst: once all agree, far peers that exchanged nothing since get heartbeats (S4)", async () => {
+Deno.test("nearFirst: once all members agree, far peers get heartbeats if they exchanged nothing since (S4)", async () => {
   // No connection is silent for a quarter of the expiration.
   await using cluster = await settled({ ids: idsOf("ab", 6), expiration: 3_600_000 });
   cluster.of("a0").gossiper.setState("k", 1);
@@ -151,7 +151,7 @@ Deno.test("nearFirst: once all agree, far peers that exchanged nothing since get
   assert(cluster.sent.some(isAcross));
 });
 
-Deno.test("nearFirst: of the heartbeats to far peers whose connection was silent, one in eight is a request (S4)", async () => {
+Deno.test("nearFirst: one in eight heartbeats to far peers with a silent connection is a request instead (S4)", async () => {
   await using cluster = await settled({ ids: idsOf("ab", 9), expiration: 60_000 });
   await cluster.advance(200 * INTERVAL_MS);
   const across = cluster.sent.filter(isAcross);
@@ -196,7 +196,7 @@ Deno.test("nearFirst: connections between zones that died are found and replaced
   assertEquals(cluster.isConfirmed(), true);
 });
 
-Deno.test("nearFirst: lost connections between zones are opened again within ten rounds, as without it (C1)", async () => {
+Deno.test("nearFirst: lost connections between zones are opened again within ten rounds, as without near first (C1)", async () => {
   await using cluster = await settled({ ids: idsOf("ab", 6), expiration: 600_000, detectCrashes: false });
   const own = memoryAddress("a0", 1);
   for (const id of idsOf("b", 6)) cluster.network.cut(own, memoryAddress(id, 1));
@@ -208,7 +208,7 @@ Deno.test("nearFirst: lost connections between zones are opened again within ten
   assertEquals([...new Set(greeted)].sort(), idsOf("b", 6).map((id) => memoryAddress(id, 1)));
 });
 
-Deno.test("nearFirst: with fewer connections than peers, far peers without a connection get their turn too (S4)", async () => {
+Deno.test("nearFirst: with fewer connections than peers, far peers without a connection get rounds too (S4)", async () => {
   const ids = idsOf("ab", 5);
   await using cluster = await TestCluster.started(ids, {
     config: { gossipInterval: INTERVAL_MS, heartbeatExpiration: 120_000, maxConnections: 4 },
@@ -224,7 +224,7 @@ Deno.test("nearFirst: with fewer connections than peers, far peers without a con
   assertEquals(new Set(far).size, 5);
 });
 
-Deno.test("nearFirst: a member alone in its zone gossips with all", async () => {
+Deno.test("nearFirst: a member that is alone in its zone gossips with all members", async () => {
   await using cluster = await settled({ ids: ["a0", ...idsOf("b", 6)] });
   cluster.of("a0").gossiper.setState("k", 1);
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -233,7 +233,7 @@ Deno.test("nearFirst: a member alone in its zone gossips with all", async () => 
   assertEquals(new Set(cluster.gossipedBy("a0").map(({ to }) => to)).size, 6);
 });
 
-Deno.test("nearFirst: a member without it, or without a zone, is near to all", async () => {
+Deno.test("nearFirst: a member without `nearFirst`, or without a zone, is near to all members", async () => {
   const ids = [...idsOf("ab", 4), "x0", "x1"];
   await using cluster = await settled({ ids, nearFirst: (id) => id !== "b0" });
   assertEquals(["a0", "b0"].map((id) => memberInfo(cluster.of("a1").gossiper, id)!.nearFirst), [true, false]);
@@ -250,7 +250,7 @@ Deno.test("nearFirst: a member without it, or without a zone, is near to all", a
   assertEquals(cluster.sentBy("b0", "push").length, 9);
 });
 
-Deno.test("nearFirst: ends with the next description without it", async () => {
+Deno.test("nearFirst: ends with the next description without `nearFirst`", async () => {
   await using cluster = await settled({ ids: idsOf("ab", 4) });
   for (const { id, gossiper } of cluster.members) describeMember(gossiper, { zone: id[0]! });
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -271,7 +271,7 @@ Deno.test("nearFirst: follows a zone that changes", async () => {
   assertEquals(to, ["a", "a", "b", "b", "b", "b"]);
 });
 
-Deno.test("nearFirst: where members sign, rounds draw all peers alike (L4)", async () => {
+Deno.test("nearFirst: where members sign, rounds draw all peers with the same chance (L4)", async () => {
   const signing = (publicKey: string): Signing => ({
     publicKey,
     sign: () => Promise.resolve("s"),
@@ -293,7 +293,7 @@ Deno.test("nearFirst: refuses a member that was not started", async () => {
   assertEquals(gossiper.getState("members.description").size, 0);
 });
 
-Deno.test("nearFirst: in a large zone changes are passed on, and few pushes cross (S1, S4)", async () => {
+Deno.test("nearFirst: in a large zone members pass changes on, and few pushes cross zones (S1, S4)", async () => {
   const ids = [...Array.from({ length: 66 }, (_, index) => `a${index}`), ...idsOf("b", 3)];
   await using cluster = await TestCluster.started(ids, {
     config: { gossipInterval: INTERVAL_MS, gossipMaxSend: 100 },

@@ -60,7 +60,7 @@ Deno.test("pickMember: in a round robin, picks the members in the order of their
   assertEquals(picks(cluster, "a", cart, 1), ["a"]);
 });
 
-Deno.test("pickMember: a round robin goes on with the member after one that failed", async () => {
+Deno.test("pickMember: a round robin continues after a member that failed", async () => {
   await using cluster = await carts(["a", "b", "c"]);
   const cart = { kind: "cart", by: "round robin" } as const;
   assertEquals(picks(cluster, "a", cart, 2), ["a", "b"]);
@@ -69,7 +69,7 @@ Deno.test("pickMember: a round robin goes on with the member after one that fail
   assertEquals(picks(cluster, "a", cart, 3), ["c", "a", "c"]);
 });
 
-Deno.test("pickMember: keeps the turns of the last 1,000 round robins, whatever the order of their tags", async () => {
+Deno.test("pickMember: keeps the turns of the last 1,000 round robins, in any order of their tags", async () => {
   await using cluster = await carts(["a", "b", "c"]);
   const tags = Array.from({ length: 10 }, (_, index) => `t${index}`);
   for (const { gossiper } of cluster.members) describeMember(gossiper, { tags });
@@ -93,7 +93,7 @@ Deno.test("pickMember: keeps the turns of the last 1,000 round robins, whatever 
   assertNotEquals(picks(cluster, "a", { ...cart, tags: other }, 1), before);
 });
 
-Deno.test("pickMember: by least load, picks the less loaded of two, and never the most loaded of all", async () => {
+Deno.test("pickMember: by least load, picks the less loaded of two members, and never the most loaded of all", async () => {
   const counts = { a: 9, b: 1, c: 5 };
   await using cluster = await carts(["a", "b", "c"], { counts });
   const least = { kind: "cart", by: "least load" } as const;
@@ -169,7 +169,7 @@ async function imbalance(choose: (cluster: TestCluster, at: string) => string): 
   return Math.max(...Object.values(counts)) / 100;
 }
 
-Deno.test("pickMember: by least load, spreads better than the lowest count and than chance, because counts are old", async () => {
+Deno.test("pickMember: by least load, spreads the load better than by the lowest count or by chance, because counts are old", async () => {
   const pick = (by: "least load" | "random") => (cluster: TestCluster, at: string) =>
     pickMember(cluster.of(at).gossiper, { kind: "cart", by })!.id;
   const lowest = (cluster: TestCluster, at: string) => {
