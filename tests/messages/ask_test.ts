@@ -33,7 +33,7 @@ Deno.test("ask: gathers the answer of every member, and resolves when the last i
   assertEquals([...all.answers.keys()].sort(), ["a", "b", "c"]);
 });
 
-Deno.test("ask: an audience is kinds, or ids, of which unknown ones are reported (M6)", async () => {
+Deno.test("ask: an audience is a list of kinds or of ids, and unknown ids are reported (M6)", async () => {
   await using cluster = new TestCluster(["a", "b", "c"], { fixed: false });
   for (const id of ["a", "b", "c"]) {
     cluster.make(id);
@@ -69,7 +69,7 @@ Deno.test("ask: an audience is kinds, or ids, of which unknown ones are reported
   }
 });
 
-Deno.test("ask: says of each member why it did not answer, and an error's text is cut (M6)", async () => {
+Deno.test("ask: reports for each member why it did not answer, and an error's text is cut (M6)", async () => {
   const { cluster, of } = await talking(["a", "b", "c", "d", "e"]);
   await using _ = cluster;
   of("b").answer("q", () => {
@@ -142,7 +142,7 @@ Deno.test("ask: only a member that was asked can answer, and only once (M2, M6)"
   cluster.network.clearFaults();
 });
 
-Deno.test("answer: takes sixteen questions of one member and 64 in all at a time, and is busy for others (M4)", async () => {
+Deno.test("answer: accepts sixteen questions of a member and 64 in all at a time, and refuses more as busy (M4)", async () => {
   const { cluster, of } = await talking(["a", "b", "c", "d", "e", "f"]);
   await using _ = cluster;
   let underWay = 0;

@@ -4,7 +4,7 @@ import { ConfigurationError } from "../../options/configuration_error.ts";
 import { BroadcastChannel } from "../../messages/broadcast_channel.ts";
 import { talking } from "./cluster.ts";
 
-Deno.test("BroadcastChannel: all other channels of the name receive a message, in this process and in others (M1)", async () => {
+Deno.test("BroadcastChannel: all other channels of the same name receive a message, in this process and in others (M1)", async () => {
   const { cluster, of } = await talking(["a", "b"]);
   await using _ = cluster;
   const open = (id: string, name: string) => new BroadcastChannel(name, { node: cluster.of(id).gossiper });
@@ -22,7 +22,7 @@ Deno.test("BroadcastChannel: all other channels of the name receive a message, i
   assertEquals(of("a").dropped, 0);
 });
 
-Deno.test("BroadcastChannel: its handlers are those of the Web, and a closed channel neither sends nor receives (M1)", async () => {
+Deno.test("BroadcastChannel: has the handlers of the Web, and a closed channel neither sends nor receives (M1)", async () => {
   const { cluster } = await talking(["a", "b"]);
   await using _ = cluster;
   const open = (id: string) => new BroadcastChannel("n", { node: cluster.of(id).gossiper });
@@ -61,7 +61,7 @@ Deno.test("BroadcastChannel: its handlers are those of the Web, and a closed cha
   assertThrows(() => open("b"), HearsayError, "stopped");
 });
 
-Deno.test("BroadcastChannel: what JSON cannot carry is a DataCloneError, and a wrong option is named (M4)", async () => {
+Deno.test("BroadcastChannel: throws a DataCloneError for a value that JSON cannot carry, and names an invalid option (M4)", async () => {
   const { cluster } = await talking(["a", "b"]);
   await using _ = cluster;
   const node = cluster.of("a").gossiper;
@@ -75,7 +75,7 @@ Deno.test("BroadcastChannel: what JSON cannot carry is a DataCloneError, and a w
   assertThrows(() => new BroadcastChannel("n", { node, nod: 1 } as never), ConfigurationError, "nod");
 });
 
-Deno.test("BroadcastChannel: the end of a block with `using` closes it", async () => {
+Deno.test("BroadcastChannel: the end of a block with `using` closes the channel", async () => {
   const { cluster } = await talking(["a", "b"]);
   await using _ = cluster;
   let channel: BroadcastChannel;

@@ -55,7 +55,7 @@ async function outcomes(sends: readonly Promise<string>[]): Promise<Record<strin
   return counts;
 }
 
-Deno.test("channel: sixteen messages are on the way at most, and every fourth asks for a confirmation (M3)", () => {
+Deno.test("channel: at most sixteen messages are unconfirmed, and every fourth asks for a confirmation (M3)", () => {
   const { channel, takeAll } = stage();
   for (let n = 0; n < 20; n++) void channel.send(contentOf(100));
   const first = takeAll();
@@ -67,7 +67,7 @@ Deno.test("channel: sixteen messages are on the way at most, and every fourth as
   assertEquals(takeAll().map(({ number }) => number), [20]);
 });
 
-Deno.test("channel: 128 KiB are on the way at most, and every 32 KiB ask for a confirmation (M3)", () => {
+Deno.test("channel: at most 128 KiB are unconfirmed, and every 32 KiB ask for a confirmation (M3)", () => {
   const { channel, takeAll } = stage();
   for (let n = 0; n < 9; n++) void channel.send(contentOf(16 * 1_024));
   const sent = takeAll();
@@ -77,7 +77,7 @@ Deno.test("channel: 128 KiB are on the way at most, and every 32 KiB ask for a c
   assertEquals(takeAll().length, 1);
 });
 
-Deno.test("channel: a confirmation that is missing for two seconds is taken for lost, one message at a time (M3)", async () => {
+Deno.test("channel: after two seconds without a confirmation one more message is sent at a time (M3)", async () => {
   const { runtime, channel, takeAll } = stage();
   for (let n = 0; n < 17; n++) void channel.send(contentOf(100));
   assertEquals(takeAll().length, 16);
@@ -93,7 +93,7 @@ Deno.test("channel: a confirmation that is missing for two seconds is taken for 
   assertEquals(takeAll().length, 1);
 });
 
-Deno.test("channel: 256 messages and 1 MiB wait at most, and what is sent or dropped makes room (M4)", async () => {
+Deno.test("channel: at most 256 messages and 1 MiB wait, and a sent or dropped message makes room (M4)", async () => {
   const many = stage();
   const small = Array.from({ length: 257 }, () => many.channel.send(contentOf(100)));
   assertEquals(await outcomes(small), { congested: 1 });
@@ -108,7 +108,7 @@ Deno.test("channel: 256 messages and 1 MiB wait at most, and what is sent or dro
   assertEquals(await outcomes(sends), { congested: 1, sent: 2, disconnected: 14 });
 });
 
-Deno.test("channel: a message may have 64 KiB, and a sixteenth of the lower limit (M4)", async () => {
+Deno.test("channel: a message may have at most 64 KiB, and at most a sixteenth of the lower maxMessageBytes (M4)", async () => {
   assertEquals([maxBytesOf(undefined, 2 ** 20), maxBytesOf(2 ** 30, 2 ** 30)], [65_536, 65_536]);
   assertEquals([maxBytesOf(32_768, 65_536), maxBytesOf(65_536, 32_768)], [2_048, 2_048]);
   const { channel, takeAll } = stage();
@@ -117,7 +117,7 @@ Deno.test("channel: a message may have 64 KiB, and a sixteenth of the lower limi
   assertEquals(await outcomes(sends), { sent: 1, too_large: 1 });
 });
 
-Deno.test("channel: a small message costs one of the rate, one of 1 KiB two, and one of 64 KiB four; the rest waits for its time (M3)", async () => {
+Deno.test("channel: a small message costs one token of the rate, 1 KiB two and 64 KiB four, and further messages wait (M3)", async () => {
   for (const [bytes, atOnce, later] of [[1_023, 40, 4], [1_024, 20, 2], [65_536, 10, 1]] as const) {
     const { runtime, channel, takeAll, over } = stage({ maxMessagesPerSecond: 160 });
     let sent = 0;
@@ -150,7 +150,7 @@ Deno.test("channel: all messages to a member that is blocked meanwhile are dropp
   assertEquals(takeAll().map(({ number }) => number), [2]);
 });
 
-Deno.test("channel: a confirmation goes first, once for all that were asked for, with the highest number (M3)", () => {
+Deno.test("channel: a confirmation is sent first, once for all messages that asked for it, with the highest number (M3)", () => {
   const { channel, take } = stage();
   void channel.send(contentOf(100));
   assertEquals([
@@ -163,7 +163,7 @@ Deno.test("channel: a confirmation goes first, once for all that were asked for,
   assertEquals(take()!.number, 1);
 });
 
-Deno.test("channel: an end settles what waits, calls back once, and cancels its timer (M4)", async () => {
+Deno.test("channel: the end settles all waiting messages, calls back once, and cancels the timer (M4)", async () => {
   const { runtime, channel, takeAll, over } = stage({ maxMessagesPerSecond: 32 });
   let ends = 0;
   channel.onOver(() => ends++);

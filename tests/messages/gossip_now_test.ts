@@ -13,7 +13,7 @@ async function quiet() {
   return { cluster, a: cluster.of("a").gossiper, startMs: cluster.runtime.monotonicMs() };
 }
 
-Deno.test("gossipNow: a round begins at once, ends with its acknowledgement, and moves no other round (M7)", async () => {
+Deno.test("gossipNow: a round begins at once, ends with its acknowledgement, and does not move other rounds (M7)", async () => {
   const { cluster, a, startMs } = await quiet();
   await using _ = cluster;
   cluster.network.setFaults({ delayMs: 20 });
@@ -28,7 +28,7 @@ Deno.test("gossipNow: a round begins at once, ends with its acknowledgement, and
   assertEquals(a.skippedRounds, 0);
 });
 
-Deno.test("gossipNow: calls during a round share the next one, and rounds begin ten times in an interval at most (M7)", async () => {
+Deno.test("gossipNow: calls during a round share the next round, and at most ten more rounds begin in an interval (M7)", async () => {
   const { cluster, a, startMs } = await quiet();
   await using _ = cluster;
   await cluster.finish(Promise.all([gossipNow(a), gossipNow(a), gossipNow(a)]));

@@ -30,7 +30,7 @@ Deno.test("broadcast: with includeSelf this member's own subscribers receive it 
   assertEquals([sent, own], [["a", "b"], [{ payload: 1, memberId: "a" }]]);
 });
 
-Deno.test("broadcast: a message that the network repeats or delays past a later one is received once or never (M1)", async () => {
+Deno.test("broadcast: a message that the network repeats, or delays past a later message, is received once or never (M1)", async () => {
   const { cluster, of } = await talking(["a", "b"]);
   await using _ = cluster;
   const received = collect<number>(of("b"), "t");
@@ -47,7 +47,7 @@ Deno.test("broadcast: a message that the network repeats or delays past a later 
   assertLess(numbers.length, 201);
 });
 
-Deno.test("broadcast: a member that does not use messages is sent none, and is reported (M5)", async () => {
+Deno.test("broadcast: a member that does not use messages is sent no message, and is reported (M5)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"]);
   const [a, c] = ["a", "c"].map((id) => messagesOf(cluster.of(id).gossiper));
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -60,7 +60,7 @@ Deno.test("broadcast: a member that does not use messages is sent none, and is r
   assertEquals(cluster.sentBy("a", "message", { to: "b" }), []);
 });
 
-Deno.test("broadcast: a member that begins to use messages on an open connection is sent the next one (M5)", async () => {
+Deno.test("broadcast: a member that begins to use messages on an open connection is sent the next message (M5)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   const a = messagesOf(cluster.of("a").gossiper);
   await cluster.runUntil(() => cluster.isConfirmed());
@@ -73,7 +73,7 @@ Deno.test("broadcast: a member that begins to use messages on an open connection
   assertEquals(received.map(({ payload }) => payload), [2]);
 });
 
-Deno.test("broadcast: a blocked member is sent no message, and none of it is taken (M2)", async () => {
+Deno.test("broadcast: a blocked member is sent no message, and its messages are dropped (M2)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { fixed: false });
   const [a, b] = ["a", "b"].map((id) => messagesOf(cluster.of(id).gossiper));
   await cluster.publish(["a", "b"]);
@@ -149,7 +149,7 @@ Deno.test("broadcast: a member that reads nothing is skipped as congested in tim
   assertEquals(results.flatMap(({ skipped }) => skipped).every(({ reason }) => reason === "congested"), true);
 });
 
-Deno.test("broadcast: many large messages delay no heartbeat, round or change by more than one of them (M3)", async () => {
+Deno.test("broadcast: many large messages delay no heartbeat, round or change by more than one message (M3)", async () => {
   const { cluster, of } = await talking(["a", "b"], { config: { heartbeatExpiration: 2_000 } });
   await using _ = cluster;
   // Slow enough that the messages alone take the connection for longer than a heartbeat may be late.
@@ -188,7 +188,7 @@ Deno.test("broadcast: a quarter of the peer's message rate is for messages, and 
   assertLess(400, received.length);
 });
 
-Deno.test("broadcast: what is sent from one call after another arrives in order (M1)", async () => {
+Deno.test("broadcast: messages of successive calls arrive in order (M1)", async () => {
   const { cluster, of } = await talking(["a", "b"]);
   await using _ = cluster;
   const received = collect<number>(of("b"), "t");
@@ -197,7 +197,7 @@ Deno.test("broadcast: what is sent from one call after another arrives in order 
   assertEquals(received.map(({ payload }) => payload), Array.from({ length: 60 }, (_, n) => n));
 });
 
-Deno.test("broadcast: refuses what it cannot send, and sends nothing then (M4)", async () => {
+Deno.test("broadcast: refuses an invalid message, and sends nothing (M4)", async () => {
   const { cluster, of } = await talking(["a", "b"]);
   await using _ = cluster;
   const received = collect(of("b"), "t");
@@ -235,7 +235,7 @@ Deno.test("broadcast: refuses what it cannot send, and sends nothing then (M4)",
   assertEquals(received.filter(({ payload }) => payload !== 2), []);
 });
 
-Deno.test("broadcast: a payload of exactly the largest size arrives, with any lower limit of the receiver (M4)", async () => {
+Deno.test("broadcast: a payload of exactly the largest size arrives, even with a lower limit of the receiver (M4)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   cluster.make("a");
   cluster.make("b", { config: { maxMessageBytes: 131_072 }, transportBytes: 131_072 });
@@ -253,7 +253,7 @@ Deno.test("broadcast: a payload of exactly the largest size arrives, with any lo
   assertEquals(received.map(({ payload }) => payload.length), [fits.length]);
 });
 
-Deno.test("messages: cannot be had before the start or after the end, and a member has one (M5)", async () => {
+Deno.test("messages: messagesOf throws before the start and after the end, and returns the same object for a member (M5)", async () => {
   await using cluster = new TestCluster(["a"]);
   const { gossiper } = cluster.make("a");
   const codeOf = () => {
@@ -272,7 +272,7 @@ Deno.test("messages: cannot be had before the start or after the end, and a memb
   assertEquals((await assertRejects(() => messages.broadcast("t", 1), HearsayError)).code, "stopped");
 });
 
-Deno.test("broadcast: a message that waits for its member ends when this member stops (M1)", async () => {
+Deno.test("broadcast: a waiting message is dropped when this member stops (M1)", async () => {
   const { cluster, of } = await talking(["a", "b"]);
   await using _ = cluster;
   cluster.network.pause(memoryAddress("b", 1));
@@ -290,7 +290,7 @@ Deno.test("broadcast: a message that waits for its member ends when this member 
   cluster.network.resume(memoryAddress("b", 1));
 });
 
-Deno.test("broadcast: an abort recalls what was not sent, and rejects with its reason (M1)", async () => {
+Deno.test("broadcast: an abort drops the unsent message, and rejects with its reason (M1)", async () => {
   const { cluster, of } = await talking(["a", "b"]);
   await using _ = cluster;
   const received = collect(of("b"), "t");
@@ -305,7 +305,7 @@ Deno.test("broadcast: an abort recalls what was not sent, and rejects with its r
   assertEquals(received.length, 16);
 });
 
-Deno.test("messages: an invalid message closes the connection with 4400, and one for no subscriber costs no check of its payload (M2)", async () => {
+Deno.test("messages: an invalid message closes the connection with 4400, and the payload of a message without a subscriber is not checked (M2)", async () => {
   await using cluster = new TestCluster(["a", "p"]);
   const { gossiper } = cluster.make("a");
   await gossiper.start();
@@ -355,7 +355,7 @@ Deno.test("messages: an invalid message closes the connection with 4400, and one
   assertEquals(received, [{ payload: 1, memberId: "p" }]);
 });
 
-Deno.test("subscribe: streams a topic until the signal, a cancel or the member's end, and drops the newest of a reader too far behind (M4)", async () => {
+Deno.test("subscribe: streams a topic until the signal, a cancel or the member's end, and drops the newest messages of a slow reader (M4)", async () => {
   const { cluster, of } = await talking(["a", "b"]);
   await using _ = cluster;
   const controller = new AbortController();
@@ -374,7 +374,7 @@ Deno.test("subscribe: streams a topic until the signal, a cancel or the member's
   assertEquals((await Array.fromAsync(until)).length, 1_024);
 });
 
-Deno.test("onMessage: an error of the callback is an event, and its handle ends it (M4)", async () => {
+Deno.test("onMessage: an error of the callback emits an event, and the handle's disposal ends the calls (M4)", async () => {
   const { cluster, of } = await talking(["a", "b"]);
   await using _ = cluster;
   let calls = 0;
@@ -395,7 +395,7 @@ Deno.test("onMessage: an error of the callback is an event, and its handle ends 
   ]]);
 });
 
-Deno.test("broadcast: a confirmation that was lost stops messages for two seconds, and not for good (M3)", async () => {
+Deno.test("broadcast: a lost confirmation delays messages for two seconds only (M3)", async () => {
   const { cluster, of } = await talking(["a", "b"]);
   await using _ = cluster;
   const received = collect(of("b"), "t");
@@ -413,7 +413,7 @@ Deno.test("broadcast: a confirmation that was lost stops messages for two second
   assertEquals(received.length, 56);
 });
 
-Deno.test("subscribe: some 4 MiB may be unread, and a member has 1,024 subscriptions at most (M4)", async () => {
+Deno.test("subscribe: about 4 MiB may be unread, and a member has at most 1,024 subscriptions (M4)", async () => {
   const { cluster, of } = await talking(["a", "b"]);
   await using _ = cluster;
   const a = of("a");

@@ -4,7 +4,7 @@ import { assertAsk } from "../../messages/checks.ts";
 import { checkedPayload, readWire } from "../../messages/wire.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 
-Deno.test("messages: a peer's payload is frozen as it is: a copy of it would cost this member six times as much", () => {
+Deno.test("messages: a peer's payload is frozen without a copy, which would take six times as much memory", () => {
   const payload: unknown = JSON.parse('{"list":[[],{"deep":[1]}],"__proto__":{"own":true}}');
   assertEquals(checkedPayload(payload) === payload, true);
   const { list } = payload as { list: [unknown, { deep: unknown }] };
@@ -19,14 +19,14 @@ Deno.test("messages: a payload that is no JSON value, or nested too deep, closes
   }
 });
 
-Deno.test("messages: a refusal without a reason is read, and one that a later version may have counts as failed", () => {
+Deno.test("messages: a refusal without a reason is read, and an unknown refusal of a later version counts as failed", () => {
   const read = (error: string) =>
     readWire({ type: "unknown", name: "answer", fields: { number: 1, id: 2, error } });
   const refusal = { type: "answer", number: 1, confirm: false, id: 2, error: "failed", reason: "" } as const;
   assertEquals(read("no_such_word"), refusal);
 });
 
-Deno.test("ask: a question of another form is refused by its name", () => {
+Deno.test("ask: a question of the wrong form is refused, and the error names `question`", () => {
   for (const question of [undefined, null, "topic", {}]) {
     assertThrows(() => assertAsk(question), ConfigurationError, "`question` must be `{ topic, payload }`");
   }
