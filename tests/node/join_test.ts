@@ -130,7 +130,7 @@ for (const [wrong, options] of REFUSED) {
   });
 }
 
-Deno.test("join: a misspelled option is refused with the intended one (R12.3)", async () => {
+Deno.test("join: a misspelled option is refused, and the error names the intended option (R12.3)", async () => {
   const options = { cluster: "c", listen: LISTEN, seed: [] };
   const error = await assertRejects(() => join(options as JoinOptions), ConfigurationError);
   assertEquals(error.message.split("\n").at(-1), "  `seed` is not an option (did you mean seeds?).");
@@ -154,7 +154,7 @@ for (
   });
 }
 
-Deno.test("join: a path in place of a PEM is named as one, and a possible secret is not shown (R12.3)", async () => {
+Deno.test("join: a path in place of a PEM is refused as a path, and a possible secret is not shown (R12.3)", async () => {
   const options = { cluster: "c", listen: LISTEN, tls: { cert: "/etc/tls/cert.pem", key: "SECRET" } };
   const { problems } = await assertRejects(() => join(options), ConfigurationError);
   assertEquals(problems.map(({ field, given }) => [field, given]), [
@@ -231,7 +231,7 @@ for (
   });
 }
 
-Deno.test("join: shows the text that is no URL to advertise, but no password in it (R12.3)", async () => {
+Deno.test("join: shows an invalid URL to advertise, but no password in it (R12.3)", async () => {
   const lineOf = async (advertise: string) => {
     const { message } = await assertRejects(() => join({ cluster: "c", advertise }), ConfigurationError);
     return message.split("\n").at(-1)!;
@@ -247,7 +247,7 @@ Deno.test("join: shows the text that is no URL to advertise, but no password in 
   }
 });
 
-Deno.test("join: a URL of another machine is advertised only with keys, or insecurely (R12.3)", async () => {
+Deno.test("join: a URL of another machine is advertised only with keys or with `insecure` (R12.3)", async () => {
   assertEquals(await fieldsWrong({ cluster: "c", advertise: "wss://orders.example/a" }), ["authentication"]);
 });
 
@@ -292,7 +292,7 @@ async function seedFailure(options: Partial<JoinOptions>): Promise<HearsayError>
   return event.error;
 }
 
-Deno.test("join: a seed that is down, of another cluster or otherwise unfit emits an event, once for each reason (R8.3)", async () => {
+Deno.test("join: a seed that is down, of another cluster or incompatible emits an event, once for each reason (R8.3)", async () => {
   await using blue = await join({ cluster: "blue", listen: LISTEN });
   const other = await seedFailure({ seeds: [blue.address] });
   assertEquals(other.code, "refused");
@@ -320,7 +320,7 @@ Deno.test("stop: a second call returns the same promise, during the stop and aft
   assertEquals(node.snapshot().members.map(({ status }) => status), ["left"]);
 });
 
-Deno.test("stop: after an end by another way it returns the result of that end (R9.1)", async () => {
+Deno.test("stop: after an abort or a disposal it returns the result of that end (R9.1)", async () => {
   const leaving = new AbortController();
   const aborted = await join({ cluster: "c", listen: LISTEN, signal: leaving.signal });
   leaving.abort();
@@ -335,7 +335,7 @@ Deno.test("stop: after an end by another way it returns the result of that end (
   await disposing;
 });
 
-Deno.test("stop: a call that an extractor made in vain does not count (R1.6)", async () => {
+Deno.test("stop: a refused call by an extractor does not count as the first call (R1.6)", async () => {
   const node = await join({ cluster: "c", listen: LISTEN });
   let inVain: Promise<unknown> | undefined;
   node.registerConsensusCheck("k", (value) => {
@@ -347,7 +347,7 @@ Deno.test("stop: a call that an extractor made in vain does not count (R1.6)", a
   assertEquals((await node.stop()).flushed, true);
 });
 
-Deno.test("stop: the texts of later calls speak of this member (R9.3)", async () => {
+Deno.test("stop: the errors of later calls name this member (R9.3)", async () => {
   const node = await join({ cluster: "c", listen: LISTEN });
   assertThrows(
     () => node.setState("topology", 1),
@@ -389,7 +389,7 @@ Deno.test("leave: ends a loop over a watched key that sets values (R9.2)", async
   await leaveWhileBehind((node) => node.watch("k", { signal }));
 });
 
-Deno.test("leave: aborts the signal of a node at its beginning, by any way (R9.2)", async () => {
+Deno.test("leave: aborts the signal of a node at its beginning, however the member leaves (R9.2)", async () => {
   const leaving = new AbortController();
   const aborted = await join({ cluster: "c", listen: LISTEN, signal: leaving.signal });
   const stopped = await join({ cluster: "c", listen: LISTEN });

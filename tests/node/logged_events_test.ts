@@ -43,7 +43,7 @@ function logged() {
   };
 }
 
-Deno.test("logEvents: another process with the id of this member is one line, until the conflict is over (E1)", async () => {
+Deno.test("logEvents: logs one line about another process with the id of this member until the conflict is over (E1)", async () => {
   await using log = logged();
   await log.publish(CONFLICT);
   const line =
@@ -60,14 +60,14 @@ Deno.test("logEvents: another process with the id of this member is one line, un
   assertEquals(log.lines, [line, line]);
 });
 
-Deno.test("logEvents: a conflict about another member or a value is no line (E1)", async () => {
+Deno.test("logEvents: logs no line about a conflict of another member or of a value (E1)", async () => {
   await using log = logged();
   await log.publish({ ...CONFLICT, memberId: "other" });
   await log.publish({ ...CONFLICT, reason: "value" });
   assertEquals(log.lines, []);
 });
 
-Deno.test("logEvents: a member that falls silent because of another with its id and key is one line (E1)", async () => {
+Deno.test("logEvents: logs one line when another process with this member's id and key fences this member (E1)", async () => {
   await using log = logged();
   await log.publish({ type: "SelfBlocked", peerId: "p", reason: "expired" });
   assertEquals(log.lines, []);
@@ -88,7 +88,7 @@ Deno.test("join: logs that another process uses the id of this member (E1)", asy
   assertEquals(log.lines.length, 1);
 });
 
-Deno.test("logEvents: no member at this member's own address is one line, with the path for the handler", async () => {
+Deno.test("logEvents: logs one line if no member answers at this member's own address, with the path for the handler", async () => {
   await using log = logged();
   const error = new Error("refused");
   await log.publish({ type: "SelfUnreachable", address: "ws://127.0.0.1:7001", error });
@@ -132,7 +132,7 @@ Deno.test("join: a handler that is not mounted emits an event with the status of
   assertStringIncludes(log.lines[0]!, `no member answers at ws://127.0.0.1:${port}`);
 });
 
-Deno.test("logEvents: the line about a lone member has each address once, with the reason", async () => {
+Deno.test("logEvents: the line about a lone member names each address once, with the reason", async () => {
   await using log = logged();
   const seed = {
     lastAttemptUnixMilliseconds: 0,
@@ -152,7 +152,7 @@ Deno.test("logEvents: the line about a lone member has each address once, with t
   ]);
 });
 
-Deno.test("logEvents: a member that hears no other one logs a line, and says which event ends it", async () => {
+Deno.test("logEvents: logs one line if a member hears no other, and names the event that ends the isolation", async () => {
   await using log = logged();
   await log.publish({ type: "Isolated" });
   assertEquals(log.lines.length, 1);
@@ -160,7 +160,7 @@ Deno.test("logEvents: a member that hears no other one logs a line, and says whi
   assertStringIncludes(log.lines[0]!, "`Rejoined`");
 });
 
-Deno.test("logEvents: the end of a logged isolation, and of being alone, is a line too", async () => {
+Deno.test("logEvents: logs a line at the end of a logged isolation, and when a lone member finds another", async () => {
   await using log = logged();
   await log.publish({ type: "Rejoined" });
   await log.publish({ type: "MemberJoined", memberId: "b" });
@@ -177,7 +177,7 @@ Deno.test("logEvents: the end of a logged isolation, and of being alone, is a li
   ]);
 });
 
-Deno.test("logEvents: a member that peers refuse because of its id is not called isolated", async () => {
+Deno.test("logEvents: logs no isolation of a member that peers refuse because of its id", async () => {
   await using log = logged();
   await log.publish(CONFLICT);
   await log.publish({ type: "Isolated" });
@@ -187,7 +187,7 @@ Deno.test("logEvents: a member that peers refuse because of its id is not called
   assertEquals(log.lines.length, 2);
 });
 
-Deno.test("logEvents: a refused client, a refused peer and a seed that refuses are a line each, and at most ten a minute", async () => {
+Deno.test("logEvents: logs a line each for a refused client, a refused peer and a seed that refuses, at most ten a minute", async () => {
   await using log = logged();
   const refused = (port: number, host = "10.0.0.1"): HearsayEvent => ({
     type: "ClientRefused",
@@ -213,7 +213,7 @@ Deno.test("logEvents: a refused client, a refused peer and a seed that refuses a
   assertEquals(log.lines.length, 11);
 });
 
-Deno.test("logEvents: a peer that is refused for its settings is one line, and another difference none", async () => {
+Deno.test("logEvents: logs one line about a peer that is refused for its settings, and no line about other differences", async () => {
   await using log = logged();
   const differs = {
     type: "SettingsDiffer",
@@ -234,7 +234,7 @@ Deno.test("logEvents: a peer that is refused for its settings is one line, and a
   ]);
 });
 
-Deno.test("logEvents: the first error of each callback is one line (R11.3)", async () => {
+Deno.test("logEvents: logs one line for the first error of each callback (R11.3)", async () => {
   await using log = logged();
   const error = new TypeError("no cpu");
   for (const where of ["actorStatistics", "onLost of consensus-1", "actorStatistics"]) {
@@ -264,7 +264,7 @@ Deno.test("join: logs the first error of an extractor, and of each callback of a
   await failures.cancel();
 });
 
-Deno.test("logEvents: a source of members that fails is one line in each hour, also if its error has no text", async () => {
+Deno.test("logEvents: logs one line in each hour about a source of members that fails, even if its error has no text", async () => {
   await using log = logged();
   const error = new HearsayError("connection", "http://10.0.0.9:2379 could not be reached.");
   for (const source of ["etcd", "etcd", "mine"]) {
