@@ -21,7 +21,7 @@ async function consensusOn(one: Node, two: Node): Promise<{ readonly reached: bo
   return await agreed.promise;
 }
 
-Deno.test("observer: is in no list, and keeps no member from agreement", async () => {
+Deno.test("observer: is in no list of members, and does not prevent agreement", async () => {
   await using one = await member({ id: "ada" });
   await using two = await member({ id: "ben", seeds: [one.address] });
   await two.whenMembers(2);
@@ -86,7 +86,7 @@ Deno.test("observer: follows the values of a key, deletions too, and events by t
   await events.cancel();
 });
 
-Deno.test("observer: pages have every member once", async () => {
+Deno.test("observer: the pages of members have every member once", async () => {
   const blocked = Array.from({ length: 1_203 }, (_, at) => `gone-${String(at).padStart(4, "0")}`);
   const discovery: JoinOptions["discovery"] = {
     openMembership: false,
@@ -108,7 +108,7 @@ Deno.test("observer: pages have every member once", async () => {
   assertEquals(ids, ["ada", ...blocked]);
 });
 
-Deno.test("observer: sets keys of the member itself, and only if the member permits it", async () => {
+Deno.test("observer: sets keys of the observed member, and only if the member permits it", async () => {
   await using open = await member({ id: "ada", observers: { maySet: true } });
   await using observer = await Observer.connect(open.address);
   assertEquals(observer.welcome.maySet, true);
@@ -126,7 +126,7 @@ Deno.test("observer: sets keys of the member itself, and only if the member perm
   assertEquals([error.fault, reader.welcome.maySet, closed.getState("k").size], ["forbidden", false, 0]);
 });
 
-Deno.test("observer: a wrong cluster is refused by the observer, and an unknown request by the member", async () => {
+Deno.test("observer: the observer refuses a member of another cluster, and the member refuses an unknown request", async () => {
   await using node = await member();
   await assertRejects(() => Observer.connect(node.address, { cluster: "bills" }), WrongCluster);
   await using observer = await Observer.connect(node.address, { cluster: "orders" });
@@ -150,14 +150,14 @@ Deno.test("observer: ends when the member leaves, and the member does not wait f
   }, HearsayError);
 });
 
-Deno.test("observers: with `false` the subprotocol is refused with 426, and peers are not", async () => {
+Deno.test("observers: with `false`, observers are refused with 426, and peers are not", async () => {
   await using node = await member({ observers: false });
   await using peer = await member({ seeds: [node.address] });
   await peer.whenMembers(2);
   await assertRejects(() => Observer.connect(node.address), HearsayError, "426");
 });
 
-Deno.test("observer: the troubles from before its time are in its facts, with their number", async () => {
+Deno.test("observer: the facts list the troubles from before the connection, with their number", async () => {
   await using node = await member();
   for (let count = 0; count < 3; count++) {
     node.events.publish({
@@ -173,7 +173,7 @@ Deno.test("observer: the troubles from before its time are in its facts, with th
   ]);
 });
 
-Deno.test("observer: a member with servers and sockets of Node is observed alike", async () => {
+Deno.test("observer: a member with servers and sockets of Node can be observed too", async () => {
   const node = await joinWs({ cluster: "orders", listen: { port: 0 }, log: false, config: CONFIG });
   {
     await using observer = await Observer.connect(node.address);
@@ -182,7 +182,7 @@ Deno.test("observer: a member with servers and sockets of Node is observed alike
   await node.stop();
 });
 
-Deno.test("observer: gives up a subscription that a member never answers", async () => {
+Deno.test("observer: abandons a subscription that the member never answers", async () => {
   const subscribed = Promise.withResolvers<void>();
   const answer = {
     version: "1",
