@@ -136,7 +136,7 @@ for (const [field, least, most, besides = {}] of LIMITS) {
   });
 }
 
-Deno.test("configuration: blockedProbeInterval may be Infinity, for never (E10, R12.1)", () => {
+Deno.test("configuration: blockedProbeInterval may be Infinity, which means never (E10, R12.1)", () => {
   assertEquals(configure({ blockedProbeInterval: Infinity }).blockedProbeInterval, Infinity);
 });
 
@@ -160,7 +160,7 @@ Deno.test("configuration: heartbeatExpiration may be Infinity, with any departed
   assertEquals(config.heartbeatExpiration, Infinity);
 });
 
-Deno.test("paced: replaces an expiration of Infinity by the default, or by 66 longer intervals, and keeps all others", () => {
+Deno.test("paced: replaces an expiration of Infinity by the default or by 66 longer intervals, and keeps any other expiration", () => {
   const paceOf = (settings: PartialConfig) => {
     const { heartbeatExpiration, neverExpires } = paced(configure(settings));
     return [heartbeatExpiration, neverExpires];
@@ -202,7 +202,7 @@ Deno.test("configuration: maxConnections must be at least gossipFanOut (R12.3)",
   assertEquals(problemsOf({ maxConnections: 2 }).map(({ field }) => field), ["maxConnections"]);
 });
 
-Deno.test("configuration: a rule between settings is not checked while one of them is invalid by itself (R12.3)", () => {
+Deno.test("configuration: a rule between settings is not checked while one of the settings is invalid (R12.3)", () => {
   assertEquals(problemsOf({ gossipInterval: "1 s", heartbeatExpiration: 100 }).map(({ field }) => field), [
     "gossipInterval",
   ]);
@@ -229,7 +229,7 @@ Deno.test("configuration: an unknown setting is refused with the nearest valid n
   }
 });
 
-Deno.test("configuration: an unknown setting without a near name is refused with the list of all (R12.3)", () => {
+Deno.test("configuration: an unknown setting without a similar name is refused with the list of all settings (R12.3)", () => {
   const far = ["xyzzy", "", "a", "port", "clusterName", "heartbeat of a member", "gossip".repeat(100)];
   for (const given of [...far, "constructor", "toString"]) {
     const [problem] = problemsOf({ [given]: 1 });
@@ -240,7 +240,7 @@ Deno.test("configuration: an unknown setting without a near name is refused with
   assertEquals(problemsOf(own)[0]?.field, "__proto__");
 });
 
-Deno.test("configuration: one error names every invalid setting, its value and the valid ones (R12.3)", () => {
+Deno.test("configuration: one error names every invalid setting, its value and the valid values (R12.3)", () => {
   const error = assertThrows(
     () =>
       configure({ gossipInterval: 0, gossipFanOutt: 1, gossipMaxSend: "many" } as unknown as PartialConfig),
@@ -270,7 +270,7 @@ Deno.test("configuration: must be a plain object (R12.3)", () => {
   }
 });
 
-Deno.test("presetFor: changes nothing up to 2,000 members, where the defaults suffice (E7)", () => {
+Deno.test("presetFor: changes nothing up to 2,000 members, because the defaults suffice (E7)", () => {
   for (const members of [1, 10, 100, 1_000, 2_000]) assertEquals(presetFor(members), {});
   assertEquals(presetFor(2_001), { gossipMaxSend: 51 });
   assertEquals(presetFor(10_000), { gossipMaxSend: 250, maxMembers: 20_000 });
@@ -308,7 +308,7 @@ function longestSilence(members: number, rounds: number): number {
   return longest;
 }
 
-Deno.test("defaults: each heartbeat of 1,000 members reaches all well before it expires (L2)", () => {
+Deno.test("defaults: a heartbeat of each of 1,000 members reaches all members well before it expires (L2)", () => {
   const { heartbeatExpiration, gossipInterval } = DEFAULT_CONFIG;
   // A digit may be a twelfth of the expiration old when it is sent.
   const most = heartbeatExpiration / gossipInterval * 11 / 12;
