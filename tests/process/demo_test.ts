@@ -91,7 +91,7 @@ Deno.test("demo: ends its processes before itself after a failure", async () => 
   for (const pid of pidsIn(program)) assert(!await isRunning(pid));
 });
 
-Deno.test("demo: refuses a time limit that is no number", async () => {
+Deno.test("demo: refuses a time limit that is not a number", async () => {
   await using program = demo("--bound-ms", "soon");
   assertEquals((await program.ended()).code, 2);
   assertStringIncludes(program.errors, '--bound-ms must be an integer from 1 to 60000; got "soon".');

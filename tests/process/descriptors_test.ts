@@ -23,7 +23,7 @@ async function answers(port: number, path: string): Promise<boolean> {
   }
 }
 
-Deno.test("descriptors: a member without free ones keeps its connections, emits ListenFailed and listens again", async () => {
+Deno.test("descriptors: a member without free descriptors keeps its connections, emits ListenFailed and listens again", async () => {
   await using ada = Program.member({ id: "ada", port: 0, seeds: [], config: CONFIG }, {
     maxDescriptors: MAX_DESCRIPTORS,
   });
@@ -48,7 +48,7 @@ Deno.test("descriptors: a member without free ones keeps its connections, emits 
   assertEquals((await ada.ended()).code, 0);
 });
 
-Deno.test("descriptors: a member among protoactor's without free ones emits ListenFailed and listens again", async () => {
+Deno.test("descriptors: a member in a protoactor cluster without free descriptors emits ListenFailed and listens again", async () => {
   const permissions = ["--no-prompt", "--no-check", "--allow-net=127.0.0.1"];
   const args = ["run", ...permissions, "tests/process/protoactor_member.ts"];
   await using program = new Program({ args, maxDescriptors: MAX_DESCRIPTORS });
@@ -64,7 +64,7 @@ Deno.test("descriptors: a member among protoactor's without free ones emits List
 });
 
 Deno.test({
-  name: "descriptors: a client that disconnects before the upgrade leaves none open",
+  name: "descriptors: a client that disconnects before the upgrade leaves no descriptor open",
   ignore: Deno.build.os !== "linux",
   async fn() {
     const key = await newClusterKey();

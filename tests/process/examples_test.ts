@@ -41,7 +41,7 @@ function greetingsIn({ members }: Snapshot): unknown[] {
   return members.map(({ entries }) => entries.find(({ key }) => key === "greetings")?.value);
 }
 
-Deno.test("embed example: serves its own pages, the members and the gossip, also alone", async () => {
+Deno.test("embed example: serves its own pages, the members and the gossip, even without other members", async () => {
   const { program, origin } = await service();
   await using _ = program;
   const greeting = await fetch(origin);

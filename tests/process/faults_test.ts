@@ -109,7 +109,7 @@ function becomesTrue(
   return eventually(what, () => Promise.resolve(isTrue()), options);
 }
 
-Deno.test("suspension: a process suspended for longer than heartbeatExpiration is blocked, unblocked when it resumes, and blocks no member (R10, E9)", async () => {
+Deno.test("suspension: a process suspended for longer than heartbeatExpiration is blocked, is unblocked when it resumes, and blocks no member (R10, E9)", async () => {
   const [a, b, c] = await three();
   await using _a = a, _b = b, _c = c;
   b.program.kill("SIGSTOP");

@@ -54,7 +54,7 @@ async function fileWith(text: string) {
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path) };
 }
 
-Deno.test("hearsay: members of `agent` are listed, a key is set and read, and a signal lets one leave", async () => {
+Deno.test("hearsay: lists the members of `agent`, sets and reads a key, and a member leaves at a signal", async () => {
   const [one, two] = freePorts(2) as [number, number];
   const at = `ws://127.0.0.1:${one}`;
   await using _ada = await agent("ada", one);
@@ -73,7 +73,7 @@ Deno.test("hearsay: members of `agent` are listed, a key is set and read, and a 
   assertEquals((await run(["members", "--at", `ws://127.0.0.1:${two}`])).code, 3);
 });
 
-Deno.test("doctor: finds a member that a peer blocks, because its process stands still", async () => {
+Deno.test("doctor: finds a member that a peer blocks because the member's process is suspended", async () => {
   const [one, two] = freePorts(2) as [number, number];
   const config = "cluster: orders\ngossipInterval: 100\nheartbeatExpiration: 1500\n";
   await using file = await fileWith(`${config}id: ben\nport: ${two}\nseeds: ["ws://127.0.0.1:${one}"]\n`);
@@ -92,7 +92,7 @@ Deno.test("doctor: finds a member that a peer blocks, because its process stands
   ben.kill("SIGCONT");
 });
 
-Deno.test("doctor: finds, at another member, a process that hangs while all take it for alive", async () => {
+Deno.test("doctor: asks another member and finds a process that hangs although all members list it as alive", async () => {
   const [one, two, three] = freePorts(3) as [number, number, number];
   await using file = await fileWith("cluster: orders\ngossipInterval: 100\nheartbeatExpiration: 600000\n");
   const seed = ["--config", file.path, "--seed", `ws://127.0.0.1:${one}`];
@@ -133,7 +133,7 @@ Deno.test("doctor: finds a name that does not resolve", async () => {
   assertMatch(lines[0]!, /^Fault: name does not resolve\. The name no-such-host\.invalid has no address/);
 });
 
-Deno.test("doctor: finds a missing permission, its own and that of a running member", async () => {
+Deno.test("doctor: finds a missing permission of the command, and of a running member", async () => {
   const [one, two] = freePorts(2) as [number, number];
   await using _ada = await agent("ada", one);
   const own = await run(["doctor", "--at", `ws://127.0.0.1:${one}`], {
@@ -189,7 +189,7 @@ Deno.test({
   },
 });
 
-Deno.test("hearsay: a reader that goes ends the command in silence", async () => {
+Deno.test("hearsay: the command ends without an error when the reader of its output is gone", async () => {
   const [port] = freePorts(1) as [number];
   await using _ada = await agent("ada", port);
   const script = `"$0" run --no-check ${
@@ -200,7 +200,7 @@ Deno.test("hearsay: a reader that goes ends the command in silence", async () =>
   assertEquals([piped.lines.length, piped.errors], [2, ""]);
 });
 
-Deno.test("hearsay: each exit code, with one line of error", async () => {
+Deno.test("hearsay: ends with the documented exit code and one line for each error", async () => {
   const cases: readonly (readonly [number, readonly string[], RegExp])[] = [
     [2, ["memebrs"], /^hearsay: unknown command 'memebrs' \(Did you mean members\?\)\n$/],
     [2, ["members", "--att", "x"], /^hearsay: unknown option '--att' \(Did you mean --at\?\)\n$/],

@@ -67,7 +67,7 @@ Deno.test("leaveOnSignals: a member with suspended peers leaves within three req
   assertLess(elapsedMs, 3 * CONFIG.gossipRequestTimeout + SLACK_MS);
 });
 
-Deno.test("leaveOnSignals: a member with suspended peers ends within shutdownTimeout, for any gossipRequestTimeout, and logs that", async () => {
+Deno.test("leaveOnSignals: a member with suspended peers ends within shutdownTimeout, for any gossipRequestTimeout, and logs the timeout", async () => {
   const config = { ...CONFIG, gossipRequestTimeout: 60_000, heartbeatExpiration: 300_000 };
   const one = await started({ config });
   await using _one = one.program;
@@ -91,7 +91,7 @@ Deno.test("leaveOnSignals: a process ends within 4 s by default", async () => {
   assertLess(elapsedMs, 5_000);
 });
 
-Deno.test("leaveOnSignals: beforeLeaving has half of the time; then the member leaves with acknowledgements", async () => {
+Deno.test("leaveOnSignals: beforeLeaving has half of the time, and then the member leaves with acknowledgements", async () => {
   const one = await started();
   await using _one = one.program;
   const two = await started({ seeds: [one.address], before: "hangs", shutdownTimeout: 3_000 });
@@ -126,7 +126,7 @@ Deno.test("leaveOnSignals: two signals at once count as one, and the member leav
 });
 
 for (const when of ["before", "after"] as const) {
-  Deno.test(`leaveOnSignals: an error ${when} leaving is printed, and the other steps are done`, async () => {
+  Deno.test(`leaveOnSignals: an error ${when} leaving is printed, and the other steps still run`, async () => {
     const one = await started();
     await using _one = one.program;
     const two = await started({ seeds: [one.address], [when]: "throws" });
@@ -169,7 +169,7 @@ Deno.test("leaveOnSignals: disposal stops listening while the node runs", async 
   assert(!program.lines.some((line) => line.startsWith("before")));
 });
 
-Deno.test("leaveOnSignals: refuses an invalid timeout or signal, and then listens for none", async () => {
+Deno.test("leaveOnSignals: refuses an invalid timeout or signal, and listens for no signal", async () => {
   await using node = await join({ cluster: "leavers", listen: { port: 0 }, config: CONFIG });
   for (const shutdownTimeout of [0, -1, NaN, Infinity, 2 ** 31]) {
     assertThrows(

@@ -93,7 +93,7 @@ Deno.test("memory: a killed member whose only seed is dead finds the third membe
   }
 });
 
-Deno.test("memory: a member that left politely, as its only seed did, comes back under its former id", async () => {
+Deno.test("memory: a member that left in order, as its only seed did, comes back under its former id", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const { seed, other, member } = await three(folder);
@@ -112,7 +112,7 @@ Deno.test("memory: a member that left politely, as its only seed did, comes back
   }
 });
 
-Deno.test("memory: a second process with the file of a running one gets an id of its own, and leaves the file alone", async () => {
+Deno.test("memory: a second process with the file of a running process gets another id, and does not change the file", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const one = await started(folder, { file: "shared.json" });

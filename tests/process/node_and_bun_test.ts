@@ -50,7 +50,7 @@ function memberOnDeno(id: string, more: object = {}): Program {
   return Program.member({ id, port: 0, seeds: [], config: CONFIG, ...more });
 }
 
-test("Node and Bun: members on Node 22, Node 24, Bun and Deno share state with keys, see a crash, and see a polite departure", async (project) => {
+test("Node and Bun: members on Node 22, Node 24, Bun and Deno share state with keys, and notice a crash and a departure in order", async (project) => {
   const authentication = { keys: [await newClusterKey()] };
   await using deno = memberOnDeno("deno", { authentication });
   const seeds = [await addressOf(deno)];
@@ -266,7 +266,7 @@ process.exit();
   }
 });
 
-test("Node and Bun: Node 20 says in one line that it is too old", async (project) => {
+test("Node and Bun: Node 20 prints in one line that it is too old", async (project) => {
   await Deno.writeTextFile(
     `${project.folder}/old.mjs`,
     `delete Promise.withResolvers;
@@ -298,7 +298,7 @@ test("Node and Bun: a burst of small messages in one packet does not fill the in
   }
 });
 
-test("Node and Bun: what needs Deno says so", async (project) => {
+test("Node and Bun: functions that need Deno throw an error that says so", async (project) => {
   await Deno.writeTextFile(
     `${project.folder}/deno_only.ts`,
     `import { dns, serve } from "@hearsay/gossip";

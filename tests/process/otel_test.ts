@@ -84,7 +84,7 @@ class Collector implements AsyncDisposable {
   }
 }
 
-Deno.test("otel: Deno sends the metrics of a member, and spans of its join, its exchanges and its departure", async () => {
+Deno.test("otel: Deno exports the metrics of a member, and spans of its join, its exchanges and its departure", async () => {
   await using collector = new Collector();
   const [port, other, metricsPort, otherMetricsPort] = freePorts(4) as [number, number, number, number];
   const start = (options: MeteredMemberOptions, env: Readonly<Record<string, string>>) =>

@@ -3,7 +3,7 @@ import { freePort } from "../discovery/context.ts";
 import { Program } from "./program.ts";
 
 // Each isolate is reached by a quarter of the dials: that none of four meets another in six dials each does not happen.
-Deno.test("deno serve --parallel: members of one address say so in the log, and name the likely cause", async () => {
+Deno.test("deno serve --parallel: members with the same address log that, and name the likely cause", async () => {
   const port = freePort();
   const program = new URL("parallel.ts", import.meta.url).pathname;
   await using server = new Program({

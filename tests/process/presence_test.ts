@@ -37,7 +37,7 @@ Deno.test("presence example: has under 120 lines", async () => {
   assertLessOrEqual(text.split("\n").length - 1, 119);
 });
 
-Deno.test("presence example: a killed process is gone in all lists, and one that left politely is too", async () => {
+Deno.test("presence example: a killed process disappears from all lists, and so does a process that left in order", async () => {
   const [ada, ben, cleo] = await three();
   await using _ada = ada.program, _ben = ben.program, _cleo = cleo.program;
   await cleo.program.type("at lunch");
@@ -49,7 +49,7 @@ Deno.test("presence example: a killed process is gone in all lists, and one that
   assertEquals((await cleo.program.ended()).code, 0);
 });
 
-Deno.test("presence example: a suspended process is gone, and back when it resumes; its list is right again", async () => {
+Deno.test("presence example: a suspended process disappears, comes back when it resumes, and its own list is then correct", async () => {
   const [ada, ben, cleo] = await three();
   await using _ada = ada.program, _ben = ben.program, _cleo = cleo.program;
   cleo.program.kill("SIGSTOP");

@@ -15,7 +15,7 @@ async function limiter(...args: string[]): Promise<readonly [Program, string, st
   return [program, origin, address];
 }
 
-Deno.test("rate limiter example: three processes answer a client five times together, also after one was killed and another one started", async () => {
+Deno.test("rate limiter example: three processes together answer a client five times, even after one was killed and another started", async () => {
   // A window of three years: it does not end during the test.
   const [one, at, address] = await limiter("--seconds", "100000000");
   const [two, other] = await limiter("--seconds", "100000000", "--seed", address);

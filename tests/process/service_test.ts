@@ -275,7 +275,7 @@ Deno.test("service example: a silent connection does not stop an instance from e
   assertEquals([(await program.ended()).code, program.errors], [0, ""]);
 });
 
-Deno.test("service example: an instance without free descriptors keeps running, and answers again when some are free", async () => {
+Deno.test("service example: an instance without free descriptors keeps running, and answers again when descriptors are free", async () => {
   await using deployment = await Deployment.make();
   const [port] = freePorts(1) as [number];
   const env = await deployment.environment(port, { READY_WITHIN_MS: "0", DRAIN_MS: "0" });

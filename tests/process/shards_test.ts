@@ -60,7 +60,7 @@ function assertOneAtATime(runs: readonly Run[]): void {
   }
 }
 
-Deno.test("shards example: each shard has one owner; after a kill it has one again within 6 s, and never two", async () => {
+Deno.test("shards example: each shard has one owner, has an owner again within 6 s after a kill, and never has two", async () => {
   const programs = await startThree();
   try {
     await eventually("three members run the twelve shards", async () => {

@@ -10,7 +10,7 @@ function start(nameServerPort: number): Program {
   });
 }
 
-Deno.test("wss: a name is dialed at the address behind its #, its certificate is checked, and nothing is left", async () => {
+Deno.test("wss: a name with # is dialed at the address after #, its certificate is checked, and nothing is left open", async () => {
   await using program = start(0);
   assertEquals((await program.ended()).code, 0, program.errors);
   const [passed, ...refused] = program.lines;

@@ -30,7 +30,7 @@ const DIFFERENT: Readonly<Record<string, string>> = {
     "the test's server is Deno's, which does not read subprotocols without a space after the comma",
 };
 
-Deno.test("the servers and sockets of Node's platform pass the tests of transport and security, except where a reason stands here", async () => {
+Deno.test("ws suite: the servers and sockets of Node's platform pass the tests of transport and security, with the listed exceptions", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const config = {
