@@ -13,7 +13,7 @@ async function loadedBy(entry: string): Promise<string[]> {
   return modules.map(({ specifier }) => specifier.replace(ROOT.href, ""));
 }
 
-Deno.test("imports: a service that imports mod.ts loads neither protoactor's transport nor its packages", async () => {
+Deno.test("imports: a service that imports mod.ts loads neither the protoactor transport nor its packages", async () => {
   const isOfProtoactor = (path: string) => /protoactor|protobuf/.test(path);
   assertEquals((await loadedBy("mod.ts")).filter(isOfProtoactor), []);
   const withIt = (await loadedBy("protoactor/join.ts")).filter(isOfProtoactor);

@@ -77,14 +77,14 @@ Deno.test("protoactor automanaged: members list each other, and read an answer o
   ]);
 });
 
-Deno.test("protoactor automanaged: an answer in the name of another cluster adds no member", async () => {
+Deno.test("protoactor automanaged: an answer with the name of another cluster adds no member", async () => {
   await using other = host(() => Response.json(goHealth("x", { cluster: "other" })));
   await using go = host(() => Response.json(goHealth("go")));
   await using a = member("a", [freePort(), other.port, go.port], 0);
   await a.untilIds("a", "go");
 });
 
-Deno.test("protoactor automanaged: nothing is published before another member answers, so a member alone reports no consensus", async () => {
+Deno.test("protoactor automanaged: publishes no members before another member answers, so that a lone member reports no consensus", async () => {
   const hosts = [freePort(), freePort()];
   await using a = member("a", hosts, 0);
   await a.until(() => a.failures.some((source) => source.includes(String(hosts[1]))));
@@ -96,7 +96,7 @@ Deno.test("protoactor automanaged: nothing is published before another member an
   await a.untilIds("a", "b");
 });
 
-Deno.test("protoactor automanaged: a host that misses one poll keeps its member, one that misses three does not", async () => {
+Deno.test("protoactor automanaged: a host that misses one poll keeps its member, and a host that misses three polls loses it", async () => {
   let misses = 0;
   const shaky = goHealth("shaky");
   await using other = host(() => Response.json(goHealth("steady")));
@@ -112,7 +112,7 @@ Deno.test("protoactor automanaged: a host that misses one poll keeps its member,
   await a.untilIds("a", "steady");
 });
 
-Deno.test("protoactor automanaged: where every miss is tolerated, a member is removed only when another answers at its host", async () => {
+Deno.test("protoactor automanaged: if every miss is tolerated, a member is removed only when another member answers at its host", async () => {
   let answers: "shaky" | "anew" | undefined = "shaky";
   let misses = 0;
   await using other = host(() => Response.json(goHealth("steady")));
@@ -130,7 +130,7 @@ Deno.test("protoactor automanaged: where every miss is tolerated, a member is re
   await a.untilIds("a", "anew", "steady");
 });
 
-Deno.test("protoactor automanaged: another member at a host replaces the one before at once", async () => {
+Deno.test("protoactor automanaged: another member at a host replaces the earlier member at once", async () => {
   let id = "before";
   await using go = host(() => Response.json(goHealth(id)));
   await using a = member("a", [freePort(), go.port], 0);
@@ -139,7 +139,7 @@ Deno.test("protoactor automanaged: another member at a host replaces the one bef
   await a.untilIds("a", "life2");
 });
 
-Deno.test("protoactor automanaged: where no other host answers, the last known members stay", async () => {
+Deno.test("protoactor automanaged: if no other host answers, the last known members stay", async () => {
   const hosts = [freePort(), freePort()];
   await using a = member("a", hosts, 0);
   {

@@ -56,7 +56,7 @@ async function joined(...frames: Uint8Array<ArrayBuffer>[]): Promise<Uint8Array<
   return new Uint8Array(await new Blob(frames).arrayBuffer());
 }
 
-Deno.test("gRPC call: messages arrive whole, wherever their bytes were split", async () => {
+Deno.test("gRPC call: messages arrive whole, wherever the bytes are split", async () => {
   const lengths = [0, 1, 0, 300, 4, 70_000, 0];
   const bytes = await joined(...lengths.map((length) => framed(length)));
   for (const every of [1, 4, 5, 6, 1_000, 100_000]) {
@@ -102,7 +102,7 @@ Deno.test("gRPC call: a message that comes byte by byte takes no more memory tha
   assertLess(most, 100 * 1024 * 1024);
 });
 
-Deno.test("gRPC call: leaves nothing if it is canceled before it has connected", async () => {
+Deno.test("gRPC call: leaves nothing open if it is canceled before it has connected", async () => {
   // A full backlog neither accepts nor refuses a further connection.
   const full = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
   const { port } = full.addr as Deno.NetAddr;

@@ -102,7 +102,7 @@ function keysIn(message: Message | undefined): string[] {
     : [];
 }
 
-Deno.test("Go connection: a handshake is answered in a Go member's name only when that has answered (E10)", async () => {
+Deno.test("Go connection: a handshake is answered in a Go member's name only after that member has answered (E10)", async () => {
   const { side, received, send } = connect(false);
   await send(hello("d1"));
   assertEquals(side.asked, [{ members: [] }]);
@@ -120,7 +120,7 @@ Deno.test("Go connection: a handshake is answered in a Go member's name only whe
   assertEquals(typesOf(received), ["hello d1"]);
 });
 
-Deno.test("Go connection: gossip is acknowledged in a Go member's name only when that has answered, however late (E5)", async () => {
+Deno.test("Go connection: gossip is acknowledged in a Go member's name only after that member has answered, however late (E5)", async () => {
   const { side, received, send } = connect(false);
   await send({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "a", delta: deltaOf([]) });
   await send({ type: "gossip", liveness: { count: 0 }, id: "d3", memberId: "a", delta: deltaOf([]) });
@@ -133,7 +133,7 @@ Deno.test("Go connection: gossip is acknowledged in a Go member's name only when
   assertEquals(typesOf(received), ["reply d2", "reply d3"]);
 });
 
-Deno.test("Go connection: a Go member that has blocked this one refuses it in the words of hearsay.v2, permanently (E10)", async () => {
+Deno.test("Go connection: the handshake with a Go member that has blocked this member is refused as `blocked`, permanently (E10)", async () => {
   const { side, received, send } = connect(false);
   side.isBlocking = true;
   await send(hello("d1"));
@@ -185,7 +185,7 @@ Deno.test("Go connection: a Go member that is blocked as expired handshakes agai
   assertEquals(side.answered, [{ id: "future$1", refused: false }]);
 });
 
-Deno.test("Go connection: state under way when a connection ended is kept for the next", async () => {
+Deno.test("Go connection: state that was under way when a connection ended is kept for the next connection", async () => {
   const { side, connection, send } = connect(true);
   side.send("x", 1);
   await send(hello("d1"));
@@ -206,7 +206,7 @@ Deno.test("Go connection: a Go member compares nothing, and all its messages are
   assertEquals(received[1]?.type === "reply" && received[1].delta.partial, true);
 });
 
-Deno.test("Go connection: state in an answer of a protoactor member would be merged", async () => {
+Deno.test("Go connection: state in an answer of a protoactor member is passed on to be merged", async () => {
   const { side, received, send } = connect(false);
   await send({ type: "gossip", liveness: { count: 0 }, id: "d2", memberId: "a", delta: deltaOf([]) });
   const value = { typeUrl: "type.googleapis.com/google.protobuf.Empty", value: new Uint8Array() };
@@ -238,7 +238,7 @@ Deno.test("Go connection: a push is sent as an ordinary request, and its answer 
   assertEquals(typesOf(received), ["hello d1"]);
 });
 
-Deno.test("Go connection: a heartbeat is not sent on, because a Go member has heartbeats as entries", async () => {
+Deno.test("Go connection: a heartbeat message is not sent to a Go member, which reads heartbeats as entries", async () => {
   const { side, received, send } = connect(false);
   await send({ type: "heartbeat", liveness: { count: 7, vector: { stride: 1, counts: "abcdA" } } });
   assertEquals([side.asked, received], [[], []]);

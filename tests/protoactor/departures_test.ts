@@ -125,7 +125,7 @@ function blockTheSilent(engine: Parameters<typeof note>[0], clock: TestClock) {
   for (let step = 0; step < steps; step++) note(engine, engine.tick(clock.advance(SETTINGS.gossipInterval)));
 }
 
-Deno.test("departures: each has a test on both sides", () => {
+Deno.test("departures: each departure from protoactor-go has a test on both sides", () => {
   const folder = new URL("departures/", import.meta.url);
   const go = [...Deno.readDirSync(folder)].map(({ name }) => Deno.readTextFileSync(new URL(name, folder)))
     .join();

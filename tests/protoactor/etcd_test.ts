@@ -39,7 +39,7 @@ etcdTest(
 );
 
 etcdTest(
-  "protoactor etcd: a registration of protoactor-go is a member under its own id, and another cluster's is not",
+  "protoactor etcd: a registration of protoactor-go is a member under its own id, and a registration of another cluster is ignored",
   async () => {
     await using etcd = await EtcdServer.start();
     await etcd.put("/protoactor/orders/orders@go1", goNode("go1"));
@@ -67,7 +67,7 @@ etcdTest("protoactor etcd: ignores keys that are not nodes", async () => {
 });
 
 etcdTest(
-  "protoactor etcd: a member that stops is removed from etcd at once, and a killed one when its lease ends",
+  "protoactor etcd: a member that stops is removed from etcd at once, and a killed member when its lease ends",
   async () => {
     await using etcd = await EtcdServer.start();
     await using a = member("a", etcd);

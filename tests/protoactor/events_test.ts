@@ -76,7 +76,7 @@ function anyText(text: string): Uint8Array {
   return ANY.encode({ typeUrl: "type.googleapis.com/google.protobuf.Value", value });
 }
 
-Deno.test("onBroadcastEvent: hears the events of active members, packed or not, and none of others (M2)", async () => {
+Deno.test("onBroadcastEvent: receives the events of active members, packed or not, and no events of other members (M2)", async () => {
   await using play = await stage();
   const heard: GoEvent[] = [];
   const handle = onBroadcastEvent(play.node, (event) => void heard.push(event));
@@ -106,7 +106,7 @@ Deno.test("onBroadcastEvent: hears the events of active members, packed or not, 
   assertEquals([heard.length, second[0]!.value], [3, "again"]);
 });
 
-Deno.test("broadcastEvent: sends a value in an Any to the event stream of each Go member once, and reports those without a stream (M1)", async () => {
+Deno.test("broadcastEvent: sends a value in an Any to the event stream of each Go member once, and reports members without a stream (M1)", async () => {
   await using play = await stage();
   const events = () => play.received.filter(({ target }) => target.id === "eventstream");
   const early = broadcastEvent(play.node, "early");
@@ -121,7 +121,7 @@ Deno.test("broadcastEvent: sends a value in an Any to the event stream of each G
   assertEquals(events().length, 1);
 });
 
-Deno.test("broadcastEvent: refuses what it cannot send, and members of other clusters (M4)", async () => {
+Deno.test("broadcastEvent: refuses an invalid event, and members without protoactor (M4)", async () => {
   await using play = await stage();
   const { node } = play;
   const codeOf = (action: () => unknown) => assertThrows(action, HearsayError).code;

@@ -10,7 +10,7 @@ Deno.test("merge: a committed history leads to the state of protoactor-go's goss
   }
 });
 
-Deno.test("merge: a delivery emits the updates that it has in protoactor-go, and no others (R5.5)", async (t) => {
+Deno.test("merge: a delivery emits exactly the updates that it emits in protoactor-go (R5.5)", async (t) => {
   const inOrder = lived.filter(({ history }) => isInOrder(history));
   assert(inOrder.length > 2 && inOrder.length < lived.length);
   for (const { history, outcome } of inOrder) {

@@ -13,7 +13,7 @@ Deno.test("joinProtoactor: a member has a new id for every incarnation, and the 
   assertEquals([one.member.host, one.member.kinds], ["127.0.0.1", ["cart", HEARSAY_KIND]]);
 });
 
-Deno.test("joinProtoactor: a member advertises its address, and must name one where it listens at every address", async () => {
+Deno.test("joinProtoactor: a member advertises its address, and must name an address if it listens at all addresses", async () => {
   const advertise = { host: "127.0.0.1", port: 7_999 };
   await using node = await joinProtoactor({ cluster: "orders", discovery, advertise });
   assertEquals([node.member.host, node.member.port], ["127.0.0.1", 7_999]);
@@ -49,7 +49,7 @@ Deno.test("joinProtoactor: one error names every invalid option (R12.3)", async 
   assertEquals(none.problems[0]?.field, "options");
 });
 
-Deno.test("joinProtoactor: a signal that is aborted before the join opens nothing (R1.3)", async () => {
+Deno.test("joinProtoactor: a signal that is aborted before the join rejects with its reason, and no port is opened (R1.3)", async () => {
   const reason = new Error("enough");
   const error = await assertRejects(() =>
     joinProtoactor({ cluster: "orders", discovery, signal: AbortSignal.abort(reason) })
@@ -57,7 +57,7 @@ Deno.test("joinProtoactor: a signal that is aborted before the join opens nothin
   assertEquals(error, reason);
 });
 
-Deno.test("joinProtoactor: an address for other machines is refused without `insecure`", async () => {
+Deno.test("joinProtoactor: listening for other machines is refused without `insecure`", async () => {
   const listen = { hostname: "0.0.0.0" };
   const open = { cluster: "orders", discovery, listen, advertise: { host: "10.0.0.5", port: 7_999 } };
   const { problems } = await assertRejects(() => joinProtoactor(open), ConfigurationError);

@@ -100,7 +100,7 @@ live("mixed cluster: members of the other kind block a killed member", async (go
 });
 
 live(
-  "mixed cluster: all know that a Hearsay member left, and a later member receives all state",
+  "mixed cluster: all members know that a Hearsay member left, and a later member receives all state",
   async (goProgram) => {
     await using cast = new Processes({ goProgram, size: 6 });
     // A generous timeout: this test checks which members learn of the departure, not how fast.
@@ -238,7 +238,7 @@ async function allListInEtcd(members: readonly MemberProcess[]): Promise<void> {
 }
 
 live(
-  "mixed cluster: BroadcastEvent of a Go member reaches Hearsay members once, and theirs reaches Go members (M1, M2)",
+  "mixed cluster: a BroadcastEvent of a Go member reaches Hearsay members once, and an event of a Hearsay member reaches Go members (M1, M2)",
   async (goProgram) => {
     await using cast = new Processes({ goProgram, size: 4 });
     const [one, other, deno, second] = await Promise.all([cast.go(), cast.go(), cast.deno(), cast.deno()]);
@@ -315,7 +315,7 @@ live(
 );
 
 live(
-  "mixed cluster: a map of 20,000 entries reaches a Go member, and then one change of it (P3)",
+  "mixed cluster: a map of 20,000 entries reaches a Go member, and so does a later change of one entry (P3)",
   async (goProgram) => {
     await using cast = new Processes({ goProgram, size: 2 });
     const [go, deno] = await Promise.all([cast.go(), cast.deno()]);

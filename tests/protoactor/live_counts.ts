@@ -26,7 +26,7 @@ async function readsCounts(
 }
 
 live(
-  "mixed cluster: Hearsay members read the actor counts of Go members, and Go members theirs, as they change (R6.2)",
+  "mixed cluster: Hearsay members read the actor counts of Go members, and Go members those of Hearsay members, after each change (R6.2)",
   async (goProgram) => {
     await using cast = new Processes({ goProgram, size: 4 });
     const [one, other, deno, second] = await Promise.all([

@@ -59,7 +59,7 @@ function mapsIn(states: readonly GossipState[]): unknown[] {
 
 const NINE = numberInIncarnation(LIFE, 9);
 
-Deno.test("protoactor maps: an entry that changed sends the whole map as one cluster.GossipMap under its key, with the member's version", () => {
+Deno.test("protoactor maps: a changed entry sends the whole map as one cluster.GossipMap under its key, with the member's version", () => {
   const entries = [
     set("stock␟tea", 2, 3),
     set("plain", 3, 1),
@@ -73,7 +73,7 @@ Deno.test("protoactor maps: an entry that changed sends the whole map as one clu
   assertEquals(any.typeUrl, "type.googleapis.com/cluster.GossipMap");
 });
 
-Deno.test("protoactor maps: a deleted entry sends the map without it, the last one an empty map", () => {
+Deno.test("protoactor maps: a deleted entry sends the map without that entry, and the last deleted entry sends an empty map", () => {
   const gone = { members: [delta("a", [deleted("stock␟tea", 8)])] };
   assertEquals(mapsIn(mapStates(gone, new Source({ a: [set("stock␟milk", 5, 1)] }))), [[
     ["a", "stock", { milk: 1 }, NINE],
@@ -81,7 +81,7 @@ Deno.test("protoactor maps: a deleted entry sends the map without it, the last o
   assertEquals(mapsIn(mapStates(gone, new Source({}))), [[["a", "stock", {}, NINE]]]);
 });
 
-Deno.test("protoactor maps: entries of other keys, of Go members and of another incarnation make no map", () => {
+Deno.test("protoactor maps: entries of other keys, of Go members and of another incarnation are put into no map", () => {
   const source = new Source({ a: [set("stock␟tea", 2, 3)], g: [set("stock␟tea", 2, 3)] });
   const others = [
     delta("a", [set("stock", 1, 1), set("topology␟x", 2, 1), set("␟x", 3, 1), set("heartbeat␟x", 4, 1)]),
@@ -93,7 +93,7 @@ Deno.test("protoactor maps: entries of other keys, of Go members and of another 
   assertEquals(kept, [["stock", "topology␟x", "␟x", "heartbeat␟x"], ["stock␟tea"], []]);
 });
 
-Deno.test("protoactor maps: maps too large for one request are sent in several, and one above 3 MiB not at all", () => {
+Deno.test("protoactor maps: maps too large for one request are sent in several requests, and a map above 3 MiB is not sent", () => {
   const large = "x".repeat(2_000_000);
   const source = new Source({
     a: [set("one␟k", 1, large), set("two␟k", 2, large), set("two␟l", 3, large), set("three␟k", 4, 1)],
@@ -115,7 +115,7 @@ Deno.test("protoactor maps: maps too large for one request are sent in several, 
   assert(MAX_MAP_BYTES < 4_000_000);
 });
 
-Deno.test("protoactor maps: a Go member's map is decoded with the decoders of its items, and sent on byte for byte", () => {
+Deno.test("protoactor maps: a Go member's map is decoded with the decoders of its items, and passed on byte for byte", () => {
   const text: Any = {
     typeUrl: "type.googleapis.com/google.protobuf.StringValue",
     value: Uint8Array.fromBase64("CgJoaQ=="),
@@ -151,7 +151,7 @@ Deno.test("protoactor maps: without a source of maps their entries are sent unde
   assertEquals(member!.value!.values.map(({ key }) => key), ["stock␟tea"]);
 });
 
-Deno.test("protoactor maps: a member's maps are made of its present entries and version, and one too large is one event", async () => {
+Deno.test("protoactor maps: a member's maps have its present entries and version, and a map that is too large emits one event", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.of("a");
   gossiper.setState("stock␟short", 1, { expiresAfter: 1_000 });

@@ -94,7 +94,7 @@ Deno.test("inbound stream: a member that connects is answered, dialed back, and 
   await close();
 });
 
-Deno.test("inbound stream: nothing of a sender is taken where another member answers at its address", async () => {
+Deno.test("inbound stream: state of a sender is ignored if another member answers at its address", async () => {
   const { here, there, connections, answerAs, send, close } = await makeStage();
   await answerAs("somebody else");
   await send(connectRequestBytes({ id: "g", address: there }));
@@ -103,7 +103,7 @@ Deno.test("inbound stream: nothing of a sender is taken where another member ans
   await close();
 });
 
-Deno.test("inbound stream: nothing is taken from a sender that cannot be dialed back", async () => {
+Deno.test("inbound stream: state of a sender that cannot be dialed back is ignored", async () => {
   const { here, there, connections, send, close } = await makeStage();
   await send(connectRequestBytes({ id: "g", address: there }));
   await send(request(here, there));
@@ -111,7 +111,7 @@ Deno.test("inbound stream: nothing is taken from a sender that cannot be dialed 
   await close();
 });
 
-Deno.test("inbound stream: is closed without an identification in time", async () => {
+Deno.test("inbound stream: a stream without an identification in time is closed", async () => {
   const { runtime, here, there, connections, answerAs, send, close } = await makeStage();
   await answerAs("g");
   await runtime.advance(600);
@@ -135,7 +135,7 @@ Deno.test("inbound stream: a message to a missing actor is answered, so that no 
   await close();
 });
 
-Deno.test("inbound stream: a sender with ever new ids that is never found at its address is remembered for a few of them", async () => {
+Deno.test("inbound stream: of a sender with ever new ids that is never found at its address, only a few ids are remembered", async () => {
   const { runtime, network, here, there, transport, connections, close } = await makeStage();
   for (let each = 0; each < 3 * MAX_IDLE_LINKS; each++) {
     const call = network.of(there).open(here, { maxBytes: 0 });
@@ -149,7 +149,7 @@ Deno.test("inbound stream: a sender with ever new ids that is never found at its
   await close();
 });
 
-Deno.test("inbound stream: a closed transport neither takes nor answers (R9.3)", async () => {
+Deno.test("inbound stream: a closed transport neither accepts nor answers messages (R9.3)", async () => {
   const { here, there, transport, received, answerAs, send, close } = await makeStage();
   await answerAs("g");
   await send(connectRequestBytes({ id: "g", address: there }));
@@ -179,7 +179,7 @@ Deno.test("inbound stream: a sender whose address is more than a host and a port
   }
 });
 
-Deno.test("inbound stream: silent streams exclude no member: the one that is silent for longest is closed", async () => {
+Deno.test("inbound stream: silent streams exclude no member, because the stream that is silent for longest is closed", async () => {
   const { runtime, network, here, there, answerAs, send, answers, connections, close } = await makeStage();
   await send(connectRequestBytes({ id: "speaks", address: "127.0.0.1:99" }));
   const ended: number[] = [];
@@ -207,7 +207,7 @@ Deno.test("inbound stream: silent streams exclude no member: the one that is sil
   await close();
 });
 
-Deno.test("inbound stream: a member that another named with a wrong address is sent to where it answers", async () => {
+Deno.test("inbound stream: a member that another member named with a wrong address is sent messages where it answers", async () => {
   const { runtime, here, there, transport, received, answerAs, send, close } = await makeStage();
   await send(connectRequestBytes({ id: "g", address: "127.0.0.1:99" }));
   await send(request(here, "127.0.0.1:99"));
@@ -221,7 +221,7 @@ Deno.test("inbound stream: a member that another named with a wrong address is s
   await close();
 });
 
-Deno.test("inbound stream: a batch of too many letters, or of endless names, ends or answers nothing", async () => {
+Deno.test("inbound stream: a batch with too many letters ends the stream, and a letter with an endless name gets no answer", async () => {
   const { here, there, received, answerAs, send, close } = await makeStage();
   await answerAs("g");
   await send(connectRequestBytes({ id: "g", address: there }));
@@ -245,7 +245,7 @@ Deno.test("inbound stream: a batch of too many letters, or of endless names, end
   await close();
 });
 
-Deno.test("inbound stream: is ended by this side if the other side does not end it (R9.4)", async () => {
+Deno.test("inbound stream: this side ends a stream if the other side does not end it (R9.4)", async () => {
   const { runtime, network, there, transport, close } = await makeStage();
   const answered = Promise.withResolvers<WritableStreamDefaultWriter<Uint8Array>>();
   const onCall = async (call: Call) => {

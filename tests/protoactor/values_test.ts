@@ -83,7 +83,7 @@ Deno.test("protoactor values: a protobuf value of another type is { typeUrl, byt
   assertEquals(empty.value, { typeUrl: TEXT.typeUrl, bytes: "" });
 });
 
-Deno.test("protoactor values: a registered decoder changes what is shown, and never what is passed on", () => {
+Deno.test("protoactor values: a registered decoder changes the value that is shown, and never the bytes that are passed on", () => {
   const decoders = {
     "google.protobuf.StringValue": (bytes: Uint8Array) => new TextDecoder().decode(bytes.subarray(2)),
   };
@@ -143,7 +143,7 @@ Deno.test("protoactor values: a heartbeat's counts convert both ways (R6.2)", ()
   assertEquals(readBinaryAny(anyOf(entry), {}).value, value);
 });
 
-Deno.test("protoactor values: a heartbeat is sent under both names of protoactor-go's history, and read under either", () => {
+Deno.test("protoactor values: a heartbeat is sent under both key names of protoactor-go's history, and read under either name", () => {
   const value = anyOf({ key: "", number: 1, type: TYPE.heartbeat, value: {}, json: "{}" });
   const beat: SentEntry = { key: "heathbeat", number: 5, type: TYPE.heartbeat, value: {}, json: "{}" };
   const [member] = stateOf(deltaOf([delta("a", [beat])])).members;
@@ -173,7 +173,7 @@ Deno.test("protoactor values: a topology keeps all 64 bits of its hash, and list
   assertEquals(readBinaryAny(theirs, {}).value, { topologyHash: "7", members, left: members });
 });
 
-Deno.test("protoactor values: for members without incarnations, the numbers of a later one exceed all of an earlier one (E1)", () => {
+Deno.test("protoactor values: numbers of a later incarnation for members without incarnations exceed all numbers of an earlier incarnation (E1)", () => {
   const later = incarnationAbove(LIFE, 0, 0.1);
   const numbers = [
     numberInIncarnation(LIFE, 1),
@@ -185,7 +185,7 @@ Deno.test("protoactor values: for members without incarnations, the numbers of a
   assert(numbers[0]! > 2n ** 52n);
 });
 
-Deno.test("protoactor values: numbers that a member without incarnations cannot reach are recognized (E2)", () => {
+Deno.test("protoactor values: countedNumber is undefined for numbers that a member without incarnations cannot reach by counting (E2)", () => {
   assertEquals(countedNumber(1), 1);
   assertEquals(countedNumber({ low: 0, high: 2 ** 20, unsigned: false }), 2 ** 52);
   assertEquals(countedNumber({ low: 1, high: 2 ** 20, unsigned: false }), undefined);
@@ -196,7 +196,7 @@ Deno.test("protoactor values: numbers that a member without incarnations cannot 
   assertEquals(unsignedDigits({ low: -1, high: -1, unsigned: true }), `${2n ** 64n - 1n}`);
 });
 
-Deno.test("protoactor values: no member is sent without an entry, because protoactor-go could not add to it", () => {
+Deno.test("protoactor values: a member without an entry is not sent, because protoactor-go could not add to it", () => {
   const state = stateOf(deltaOf([delta("a", []), delta("b", [valueEntry("x", 4, 1)])]));
   assertEquals(state.members.map(({ key }) => key), ["b"]);
 });
@@ -208,7 +208,7 @@ Deno.test("protoactor values: an entry without a value converts both ways (E8)",
   assertEquals(readState(received(state), {})[0]!.entries, [gone]);
 });
 
-Deno.test("protoactor values: an entry of a Hearsay member is not taken from a protoactor member that passes it on", () => {
+Deno.test("protoactor values: an entry of a Hearsay member is ignored if a protoactor member passes it on", () => {
   const entries = [valueEntry("x", 4, 1)];
   const state = stateOf(deltaOf([delta("a", entries), delta("g", entries, NO_INCARNATION)]));
   assertEquals(readState(received(state), {}).map(({ id, incarnation }) => [id, incarnation]), [[
@@ -217,7 +217,7 @@ Deno.test("protoactor values: an entry of a Hearsay member is not taken from a p
   ]]);
 });
 
-Deno.test("protoactor values: an entry that could not be passed on is not taken, and the rest is", () => {
+Deno.test("protoactor values: an entry that could not be passed on is ignored, and the other entries are read", () => {
   const value = anyOf(valueEntry("x", 1, 1));
   const entry = (key: string, sequenceNumber = 1) => ({ key, value: { sequenceNumber, value } });
   const nameless = {
@@ -245,7 +245,7 @@ Deno.test("protoactor values: an entry that could not be passed on is not taken,
   ]]]);
 });
 
-Deno.test("protoactor values: of a key that comes twice the higher number is taken", () => {
+Deno.test("protoactor values: the entry with the higher number is read if a key comes twice", () => {
   const entryWith = (sequenceNumber: number) => ({
     key: "x",
     value: { sequenceNumber, value: anyOf(valueEntry("x", 1, sequenceNumber)) },
@@ -254,7 +254,7 @@ Deno.test("protoactor values: of a key that comes twice the higher number is tak
   assertEquals(readState(state, {})[0]!.entries.map(({ number, value }) => [number, value]), [[9, 9]]);
 });
 
-Deno.test("protoactor values: letters number targets from zero and senders from one, and keep the requester", () => {
+Deno.test("protoactor values: letters count targets from zero and senders from one, and keep the request id", () => {
   const target = { address: "127.0.0.1:1", id: "gossip" };
   const sender = { address: "127.0.0.1:2", id: "future$1", requestId: 7 };
   const body = new Uint8Array([1]);
@@ -268,7 +268,7 @@ Deno.test("protoactor values: letters number targets from zero and senders from 
   assertEquals(readLetters({ ...batch, typeNames: [] }), []);
 });
 
-Deno.test("protoactor values: an inbox keeps the newest entry of each key until it is read, within its bound", () => {
+Deno.test("protoactor values: an inbox keeps the newest entry of each key until it is read, within its limit", () => {
   const inbox = new GoInbox(2_000);
   const asker = { address: "127.0.0.1:2", id: "future$1" };
   inbox.add({ members: [delta("g", [valueEntry("x", 3, "old")], NO_INCARNATION)], askers: [asker] });
