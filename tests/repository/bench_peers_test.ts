@@ -51,7 +51,7 @@ Deno.test("line protocol: parses its own output, with the machine's clock", () =
   assertEquals(Math.abs(atMs - Date.now()) < 1_000, true);
 });
 
-Deno.test("percentile: is the smallest number that this share of the numbers does not exceed", () => {
+Deno.test("percentile: is the smallest number that the given share of the numbers does not exceed", () => {
   const numbers = Array.from({ length: 20 }, (_, index) => 20 - index);
   assertEquals(percentile(numbers, 95), 19);
   assertEquals(percentile(numbers, 100), 20);
@@ -61,12 +61,12 @@ Deno.test("percentile: is the smallest number that this share of the numbers doe
   assertThrows(() => percentile([], 95), RangeError);
 });
 
-Deno.test("lastAfter: counts the last member, and none before the start", () => {
+Deno.test("lastAfter: counts to the last member, and ignores members before the start", () => {
   assertEquals(lastAfter(100, [150, 420.5, 90]), 320.5);
   assertEquals(lastAfter(100, [90, 95]), 0);
 });
 
-Deno.test("medianOfRuns: takes each figure separately, and none where a run lacks it", () => {
+Deno.test("medianOfRuns: takes the median of each figure separately, and no median if a run lacks the figure", () => {
   const runs = [
     { ...FIGURES, spreadMedianMs: 1, killSeconds: 9 },
     { ...FIGURES, spreadMedianMs: 3, killSeconds: 7 },
@@ -88,7 +88,7 @@ Deno.test("ratios: compare with the best of the other systems", () => {
   });
 });
 
-Deno.test("processor time: adds user and system ticks, whatever the name of the process", () => {
+Deno.test("processor time: adds user and system ticks, for any name of the process", () => {
   const stat = "17 (a (b) c) S 1 17 17 0 -1 4194304 900 0 0 0 250 40 0 0 20 0 9 0 1234 0 0";
   assertEquals(ticksOf(stat), 290);
   assertThrows(() => ticksOf("17 (a)"), SyntaxError);

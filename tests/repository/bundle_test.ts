@@ -17,7 +17,7 @@ const text = await bundled();
 
 const page: typeof Browser = await import(`data:text/javascript,${encodeURIComponent(text)}`);
 
-Deno.test("bundle: the compressed module of pages has at most 60 KiB, and is the module", async () => {
+Deno.test("bundle: the compressed module of pages has at most 60 KiB, and decompresses to the module", async () => {
   const compressed = await zopfli(new TextEncoder().encode(text), {});
   assert(compressed.length <= MAX_BYTES, `${compressed.length} bytes`);
   const stream = new Blob([new Uint8Array(compressed)]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -31,12 +31,12 @@ Deno.test("bundle: has the exports of browser/mod.ts, no import, and no syntax l
   assertEquals(text.match(/\b(await )?using [\w$]+ *=/g), null);
 });
 
-Deno.test("bundle: nothing of the module needs Deno", () => {
+Deno.test("bundle: no part of the module needs Deno", () => {
   const inCode = text.replaceAll(/"[^"]*"/g, '""');
   assertEquals(inCode.match(/\b(Deno|process)\b\.\w+/g), null);
 });
 
-Deno.test("bundle: a member in a page goes on after a request that had no answer", async () => {
+Deno.test("bundle: a member in a page continues after a request without an answer", async () => {
   await using process = Program.member({ id: "ada", port: 0, seeds: [], config: CONFIG });
   const [, address] = await process.until(/"address":"(ws:[^"]+)"/);
   await using node = await page.join({ cluster: "faults", seeds: [address!], config: CONFIG });
@@ -49,7 +49,7 @@ Deno.test("bundle: a member in a page goes on after a request that had no answer
   await process.until(/"after"/);
 });
 
-Deno.test("bundle: in place of canonical JSON, the same text", () => {
+Deno.test("bundle: its canonical JSON has the same text as the package's", () => {
   for (
     const value of [
       { b: 1, a: [{ d: null, c: "é\u2028" }], "": true, "10": 1, "9": 2, é: 1, "\u{1F600}": 2, "\uFB33": 3 },
@@ -112,7 +112,7 @@ for (const sign of [false, true]) {
     await eventually(() => ben.members.find(({ id }) => id === node.id)?.status === "left");
   });
 
-  Deno.test(`bundle: its reader has the state of all, ${what}`, async () => {
+  Deno.test(`bundle: its reader has the state of all members, ${what}`, async () => {
     const { ada, ben, from } = await members(sign);
     await using _ada = ada;
     await using _ben = ben;

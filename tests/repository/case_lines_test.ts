@@ -29,7 +29,7 @@ Deno.test("layOutCases: each file of cases has the layout that its writer gives"
   }
 });
 
-Deno.test("layOutCases: a case stands on one line, whatever it has within it", () => {
+Deno.test("layOutCases: a case is one line, whatever it contains", () => {
   const cases = [{ ids: [], of: {} }, { text: 'a "b" {c, [d]:' }, [{ deep: [[1, [null, true]]] }]];
   const lines = [
     "[",
@@ -44,7 +44,7 @@ Deno.test("layOutCases: a case stands on one line, whatever it has within it", (
   }
 });
 
-Deno.test("layOutCases: of an object each field stands on a line, and each item of its lists", () => {
+Deno.test("layOutCases: each field of an object is one line, and so is each item of its lists", () => {
   const text = layOutCases('{"about":"x","keys":{"a":["b"]},"none":[],"cases":[{"a":1},[2]]}');
   assertEquals(text.split("\n"), [
     "{",
@@ -60,7 +60,7 @@ Deno.test("layOutCases: of an object each field stands on a line, and each item 
   ]);
 });
 
-Deno.test("layOutCases: keeps each token and their order, and a second call changes nothing", () => {
+Deno.test("layOutCases: keeps every token in its order, and a second call changes nothing", () => {
   const text = layOutCases('[{"10":-0,"9":1E400,"__proto__":1.0}]');
   assertEquals(text, '[\n{ "10": -0, "9": 1E400, "__proto__": 1.0 }\n]\n');
   assertEquals(layOutCases(text), text);

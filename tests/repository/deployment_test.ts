@@ -97,7 +97,7 @@ Deno.test("deployment: the manifests of the service set no variable that it does
   assertEquals(inUnit.filter((name) => !names.includes(name)), []);
 });
 
-Deno.test("deployment: the platforms give the service more time to end than it takes", async () => {
+Deno.test("deployment: the platforms give the service more time to end than it needs", async () => {
   const { terminationGracePeriodSeconds, containers: [container] } = (await statefulSet()).spec.template.spec;
   const beforeSeconds = container.lifecycle.preStop.sleep.seconds;
   assertGreater(terminationGracePeriodSeconds * 1_000, beforeSeconds * 1_000 + SHUTDOWN_TIMEOUT);

@@ -48,7 +48,7 @@ function anchorOf(heading: string): string {
   return heading.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").trim().replace(/\s/g, "-");
 }
 
-Deno.test("documents: every relative link leads to a file, and to a heading where it names one", async () => {
+Deno.test("documents: every relative link leads to a file, and to a heading if it names a heading", async () => {
   const broken: string[] = [];
   for (const document of await documents()) {
     for (const [, link = ""] of proseOf(document).matchAll(/\]\(([^)\s]+)\)/g)) {
@@ -69,7 +69,7 @@ Deno.test("documents: every relative link leads to a file, and to a heading wher
   assertEquals(broken, []);
 });
 
-Deno.test("documents: every task that they name exists, and README or CONTRIBUTING names every task", async () => {
+Deno.test("documents: every named task exists, and README or CONTRIBUTING names every task", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
     tasks: Record<string, unknown>;
   };
@@ -99,7 +99,7 @@ Deno.test("docs/SECURITY.md: links every claim and every limit to a test file", 
   assertEquals(unlinked, []);
 });
 
-Deno.test("documents: every file that they name in code exists", async () => {
+Deno.test("documents: every file that is named in code style exists", async () => {
   const missing: string[] = [];
   for (const document of await documents()) {
     for (const [, path = ""] of proseOf(document).matchAll(/`((?:[\w.-]+\/)+[\w.-]*(?:\.ts|\.json|\/))`/g)) {
@@ -198,7 +198,7 @@ async function eventTypes(): Promise<
     });
 }
 
-Deno.test("docs/configuration.md: has every setting with its default; docs/SECURITY.md has those that are limits for clients", async () => {
+Deno.test("docs/configuration.md: has every setting with its default; docs/SECURITY.md has every setting that limits clients", async () => {
   const rows = [
     ...rowsOf(await textOf("docs/configuration.md")),
     ...rowsOf(await textOf("docs/SECURITY.md")),
@@ -290,7 +290,7 @@ Deno.test("docs/guide.md: has every option of join, and no other", async () => {
   assertEquals(firstCellsOf(page.split("\n## ")[0]!).sort(), names.sort());
 });
 
-Deno.test("README.md: every member of a node that its table names exists", async () => {
+Deno.test("README.md: every member of a node in its table exists", async () => {
   await using node = await join({ cluster: "documents", listen: { port: 0 } });
   const [, calls = ""] = (await textOf("README.md")).split("\n## Calls\n");
   const names = [...calls.split("\n## ")[0]!.matchAll(/`node\.(\w+)/g)].map(([, name]) => name!);
@@ -298,7 +298,7 @@ Deno.test("README.md: every member of a node that its table names exists", async
   assertEquals(names.filter((name) => !(name in node)), []);
 });
 
-Deno.test("docs/discovery.md: each source of members is exported where the page says", async () => {
+Deno.test("docs/discovery.md: each source of members is exported from the stated module", async () => {
   const { exports } = JSON.parse(await textOf("deno.json")) as { exports: Readonly<Record<string, string>> };
   const missing: string[] = [];
   const sources = rowsOf(await textOf("docs/discovery.md")).filter(([cell = ""]) => cell.includes("("));
@@ -342,7 +342,7 @@ function lastCell(line: string): string {
   return /^\|.*\|\s*([^|]*?)\s*\|$/.exec(line)?.[1] ?? "";
 }
 
-Deno.test("documents: every TypeScript example is run by `deno test --doc`, or here where its output is stated", async () => {
+Deno.test("documents: every TypeScript example is run by `deno test --doc`, or here if its output is stated", async () => {
   let count = 0;
   for (const document of await documents()) {
     for (const { info, code, prints } of examplesIn(document)) {
@@ -394,7 +394,7 @@ async function outputUntil(code: string, text: string): Promise<string> {
   return output;
 }
 
-Deno.test("no key that stands in the documents, in comments or in an example can be a cluster's", async () => {
+Deno.test("documents: no key in the documents, in comments or in an example is accepted as a cluster's key", async () => {
   const texts = (await documents()).map(({ text }) => text);
   for (const folder of ["docs/vectors", ".", "examples", ...PRODUCT]) {
     texts.push(...await textsUnder(new URL(`${folder}/`, ROOT), { deep: folder !== "." }));

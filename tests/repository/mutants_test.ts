@@ -16,7 +16,7 @@ function madeBy(operator: string, text: string): string[] {
     .map((mutant) => textWith(text, mutant));
 }
 
-Deno.test("mutants: each operator makes its faults, and no others", () => {
+Deno.test("mutants: each operator makes exactly its faults", () => {
   const cases: readonly (readonly [operator: string, text: string, made: readonly string[]])[] = [
     ["delete-statement", "f();", [";"]],
     ["delete-statement", "if (a) return 1;", ["if (a) ;"]],
@@ -83,7 +83,7 @@ Deno.test("mutants: each operator makes its faults, and no others", () => {
   assertEquals(new Set(cases.map(([operator]) => operator)), new Set(OPERATORS.keys()));
 });
 
-Deno.test("mutants: types, imports and exports have none", () => {
+Deno.test("mutants: types, imports and exports have no mutants", () => {
   const text = `import { a } from "./a.ts";
 export { b } from "./b.ts";
 export type C = "c" | 1 | true;
@@ -113,7 +113,7 @@ export function d() {
 }
 `;
 
-Deno.test("mutants: a name is the file, class and function, operator, and place among these of that function", () => {
+Deno.test("mutants: a name has the file, class and function, the operator, and its position in that function", () => {
   assertEquals(mutantsOf("engine/a.ts", CODE).map(({ name }) => name), [
     "engine/a.ts MOST replace-value 1",
     "engine/a.ts A.#b replace-value 1",
@@ -140,7 +140,7 @@ Deno.test("mutants: a name stays when other functions, lines or local names chan
   assertEquals(mutantsOf("a.ts", CODE).map(({ name }) => name).filter((name) => !names.has(name)), []);
 });
 
-Deno.test("mutants: a comment on the line, or on the line before it, gives the reason", () => {
+Deno.test("mutants: a comment on the line of a mutant, or on the line before, gives the reason", () => {
   const text = `// mutant move-bound: at equality
 // both are the same.
 f(a < b, c);
@@ -167,7 +167,7 @@ f(a < 2, 3);
   );
 });
 
-Deno.test("mutants: every reason in the code stands beside a mutant that exists", async () => {
+Deno.test("mutants: every reason in the code is beside a mutant that exists", async () => {
   const idle: string[] = [];
   for (const folder of FOLDERS) {
     for await (const file of sourceFiles(ROOT, folder)) {
@@ -184,7 +184,7 @@ Deno.test("mutants: every reason in the code stands beside a mutant that exists"
   assertEquals(idle, []);
 });
 
-Deno.test("mutants: engine, gossiper and transport have thousands, each with a name of its own", async () => {
+Deno.test("mutants: engine, gossiper and transport have thousands, each with a unique name", async () => {
   const mutants = await readMutants(ROOT);
   assertEquals(new Set(mutants.map(({ name }) => name)).size, mutants.length);
   for (const folder of FOLDERS) assert(within(mutants, folder).length > 0, folder);
@@ -195,7 +195,7 @@ Deno.test("mutants: engine, gossiper and transport have thousands, each with a n
   );
 });
 
-Deno.test("mutants: a seed decides the sample, a longer one begins with the shorter, and other mutants change nothing", () => {
+Deno.test("mutants: a seed decides the sample, a longer sample begins with the shorter, and other mutants change nothing", () => {
   const all = mutantsOf("a.ts", Array.from({ length: 1_000 }, (_, index) => `f${index}();`).join("\n"));
   const sample = sampleOf(all, { seed: 7, count: 100 });
   assertEquals(new Set(sample).size, 100);
@@ -206,7 +206,7 @@ Deno.test("mutants: a seed decides the sample, a longer one begins with the shor
   assertEquals(sampleOf(others, { seed: 7, count: 99 }), sample.filter((mutant) => others.includes(mutant)));
 });
 
-Deno.test("mutants: the imports of a file are those that run", () => {
+Deno.test("mutants: the imports of a file are its imports at run time", () => {
   const text = `import { a } from "./a.ts";
 import type { B } from "./b.ts";
 import { c } from "npm:c@1.0.0";
@@ -220,7 +220,7 @@ const g = new Worker(new URL("./g.ts", import.meta.url));
   assertEquals([...distancesFrom("a", graph)], [["a", 0], ["b", 1], ["c", 2]]);
 });
 
-Deno.test("mutants: the near tests of a file come first, the slow ones and the simulator last", async () => {
+Deno.test("mutants: the near tests of a file come first, the slow tests and the simulator last", async () => {
   const graph = await readImportGraph(ROOT, [...FOLDERS, "tests"]);
   const plan = planFor("engine/sync/merge.ts", graph);
   assert(plan[0]!.files.includes("tests/engine/sync/last_writer_wins_test.ts"));
@@ -272,7 +272,7 @@ function stepOf(...files: readonly string[]): Step {
   return { args: ["test", "--no-check", "--no-lock", "--fail-fast", ...files], files };
 }
 
-Deno.test("mutants: the runner says which are noticed by which test, leaves out red tests, and leaves the tree as it was", async () => {
+Deno.test("mutants: the runner reports which test notices which mutant, leaves out red tests, and leaves the tree as it was", async () => {
   await using tree = await smallTree();
   const mutants = mutantsOf("code.ts", tree.code);
   const chosen = [

@@ -6,7 +6,7 @@ function quoted(faults: readonly { readonly line: number; readonly message: stri
   return faults.map(({ line, message }) => `${line} ${/"(.*?)"/.exec(message)![1]}`);
 }
 
-Deno.test("prose: refuses words that make a process a person, in comments and in texts", () => {
+Deno.test("prose: refuses words that describe a process as a person, in comments and in texts", () => {
   const source = `
 /** Whoever asks. */
 export const a = 1; // nobody

@@ -101,7 +101,7 @@ Deno.test("rules: every row names existing files, and no number stands twice", a
   assertEquals(missing, []);
 });
 
-Deno.test("rules: the tests of an E, P or R rule name its number", async () => {
+Deno.test("rules: the tests of every E, P and R rule cite its number", async () => {
   const silent: string[] = [];
   for (const { number, tests } of await rules()) {
     if (!/^[EPR]/.test(number)) continue;

@@ -119,7 +119,7 @@ Deno.test("imports: third-party code comes in through deps/ only, with one exact
   });
 });
 
-Deno.test("house rules: only the runtime is a clock, a timer or a random source (R3.1)", () => {
+Deno.test("house rules: only the runtime uses a clock, a timer or a random source (R3.1)", () => {
   const texts = [
     "export const a = Date.now();",
     "export const a = Date['now']();",
@@ -180,7 +180,7 @@ Deno.test("house rules: the library prints only through its one log", () => {
   });
 });
 
-Deno.test("mod.ts: is a list of exports and no code", () => {
+Deno.test("mod.ts: has exports and no other code", () => {
   assertBreaks("house/mod-exports-only", {
     "mod.ts": [
       'import { a } from "./node/join.ts";',
@@ -275,7 +275,7 @@ Deno.test("mod.ts: reaches no optional module, and loads two small packages", as
   assertEquals(loaded.filter((path) => path.startsWith("observer/")), forObservers);
 });
 
-Deno.test("product files: mod.ts reaches every one, or it is an export of its own", async () => {
+Deno.test("product files: every product file is reached from mod.ts, or is a separate export", async () => {
   const { exports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
     exports: Record<string, string>;
   };
@@ -288,7 +288,7 @@ Deno.test("product files: mod.ts reaches every one, or it is an export of its ow
   assertEquals(files.filter((path) => !reached.has(path)), []);
 });
 
-Deno.test("lint: a function of the product has at most 50 lines, a test any number", () => {
+Deno.test("lint: refuses functions of the product with more than 50 lines, and no test", () => {
   const lines = (count: number) => `function f(): void {\n${"  f();\n".repeat(count - 2)}}\n`;
   const method = `class A {\n  ${lines(51).replace("function f", "f")}}\n`;
   const arrow = lines(51).replace("function f(): void", "export const f = (): void =>");

@@ -45,7 +45,7 @@ function exists(subject: string, sources: readonly Source[]): boolean {
   );
 }
 
-Deno.test("test names: a subject that has the form of a name in code is one", async () => {
+Deno.test("test names: a subject that has the form of a name in code is a name in code", async () => {
   const sources: Source[] = [];
   for (const folder of [...PRODUCT, "bench", "tests", "tools"]) {
     for await (const path of sourceFiles(ROOT, folder)) {
@@ -59,7 +59,7 @@ Deno.test("test names: a subject that has the form of a name in code is one", as
   assertEquals(named.filter(({ subject }) => !exists(subject, sources)), []);
 });
 
-Deno.test("test names: a name that no code has is found, also one of a member that its class lacks", () => {
+Deno.test("test names: finds a name that no code has, also a member that its class lacks", () => {
   const sources = [
     sourceOf("a.ts", "export class Store {\n  put() {} // settle\n}\n"),
     sourceOf(
