@@ -3,7 +3,7 @@ import { ConnectionClosed } from "../../common/errors.ts";
 import { WINDOW_BYTES, WINDOW_MESSAGES } from "../../testing/memory_link.ts";
 import { stateOf, World } from "./memory_pair.ts";
 
-Deno.test("memory network: an end whose peer is gone without notice learns it by code 0 when it next sends", async () => {
+Deno.test("memory network: an end whose peer is gone without notice closes with code 0 when it next sends", async () => {
   await using world = await World.make();
   const { runtime, network, near, far } = world;
   network.setFaults({ hang: true });
@@ -17,7 +17,7 @@ Deno.test("memory network: an end whose peer is gone without notice learns it by
   assertEquals(far.ended, { code: 0, reason: "The connection broke." });
 });
 
-Deno.test("memory network: a peer that breaks the protocol errors readable, and is closed with 4400 or 4413 (P2, P6)", async () => {
+Deno.test("memory network: after a peer breaks the protocol, `readable` errors and the connection closes with 4400 or 4413 (P2, P6)", async () => {
   const oversized = JSON.stringify({ type: "ack", id: "x".repeat(2 ** 20) });
   for (const [text, code] of [["no JSON", 4400], ["[]", 4400], [oversized, 4413]] as const) {
     await using world = await World.make({ farReads: false });

@@ -34,7 +34,7 @@ Deno.test("memory network: a fixed delay delays dials, messages and closes for e
   assertEquals(runtime.timers, 0);
 });
 
-Deno.test("memory network: random delays keep the order, and their mean, tail and limit are the configured ones (E4)", async () => {
+Deno.test("memory network: random delays keep the order, and have the configured mean, tail and limit (E4)", async () => {
   await using world = await World.make();
   const { runtime, network, near, far } = world;
   network.setFaults({ delayMs: { min: 10, mean: 30, max: 100 } });
@@ -54,7 +54,7 @@ Deno.test("memory network: random delays keep the order, and their mean, tail an
   assertEquals(far.received, Array.from({ length: 2020 }, (_, n) => `${n}`));
 });
 
-Deno.test("memory network: loses messages at random, in one direction only, and never a close (E5)", async () => {
+Deno.test("memory network: loses messages at random, in one direction only, and loses no close (E5)", async () => {
   await using world = await World.make();
   const { runtime, network, near, far, a, b } = world;
   network.setFaults({ loss: 0.3 }, { from: a.address });
@@ -122,7 +122,7 @@ Deno.test("memory network: randomly reordered messages all arrive, in another or
   assertEquals(far.received.toSorted(), sent.toSorted());
 });
 
-Deno.test("memory network: of several rules the closest alone applies", async () => {
+Deno.test("memory network: only the most specific of several rules applies", async () => {
   await using world = await World.make();
   const { runtime, network, near, far, a, b } = world;
   const arrives = async () => {

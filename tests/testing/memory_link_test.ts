@@ -40,7 +40,7 @@ Deno.test("memory network: a cut breaks open connections with code 0 and refuses
   await a.dial(b.address, { signal: never });
 });
 
-Deno.test("memory network: a process that stands still learns of a refused dial when it runs again", async () => {
+Deno.test("memory network: a suspended process learns of a refused dial when it resumes", async () => {
   await using world = await World.make();
   const { runtime, network, a, b } = world;
   network.setFaults({ delayMs: 5 }, { from: a.address });
@@ -54,7 +54,7 @@ Deno.test("memory network: a process that stands still learns of a refused dial 
   for (const refusal of refusals) assertEquals((await refusal).code, "connection");
 });
 
-Deno.test("memory network: a cut of one direction breaks a connection, also one being opened", async () => {
+Deno.test("memory network: a cut of one direction breaks a connection, also a connection that is being opened", async () => {
   await using world = await World.make();
   const { runtime, network, near, far, a, b } = world;
   network.setFaults({ cut: true }, { from: b.address });
@@ -96,7 +96,7 @@ Deno.test("memory network: a link that hangs delivers nothing, and dials hang un
   assertEquals([near.ended?.code, far.ended], [CLOSE.done, undefined]);
 });
 
-Deno.test("memory network: messages, dials and closes to a paused address are delayed, and come in order after it", async () => {
+Deno.test("memory network: messages, dials and closes to a paused address are delayed, and arrive in order after the pause", async () => {
   const runtime = new VirtualRuntime();
   await using network = new MemoryNetwork({ runtime });
   const [a, b] = [network.transport("a", 1), network.transport("b", 1)];

@@ -28,7 +28,7 @@ Deno.test("memory network: without a fault everything arrives at once, and no ti
   assertEquals([runtime.timersSet, runtime.monotonicMs()], [0, 0]);
 });
 
-Deno.test("memory network: counts messages and their bytes in UTF-8, in all and for each direction", async () => {
+Deno.test("memory network: counts messages and their bytes in UTF-8, in total and for each direction", async () => {
   const taps: SentMessage[] = [];
   await using world = await World.make({ tap: (sent) => taps.push(sent) });
   const { network, near, far, a, b } = world;
@@ -51,7 +51,7 @@ Deno.test("memory network: counts messages and their bytes in UTF-8, in all and 
   );
 });
 
-Deno.test("memory network: equal seeds make equal faults, and another seed others (R3.1)", async () => {
+Deno.test("memory network: equal seeds make equal faults, and another seed makes other faults (R3.1)", async () => {
   const play = async (seed: number) => {
     await using world = await World.make({ seed });
     const { runtime, network, near, far } = world;
@@ -122,7 +122,7 @@ Deno.test("memory network: an address belongs to one transport at a time", async
   await network[Symbol.asyncDispose]();
 });
 
-Deno.test("memory network: a connection counts as open at an address until that side ended it or learned that it is over", async () => {
+Deno.test("memory network: a connection counts as open at an address until that side ended it or learned of its end", async () => {
   const runtime = new VirtualRuntime();
   await using network = new MemoryNetwork({ runtime });
   network.setFaults({ delayMs: { min: 10, mean: 10, max: 10 } });

@@ -55,7 +55,7 @@ Deno.test("memory network: messages to a transport that closes are dropped (R9.4
   assertEquals([runtime.timers, far.ended?.code], [0, CLOSE.goingAwayDialer]);
 });
 
-Deno.test("memory network: a dial leaves nothing at its signal, however it ends (R9.4)", async () => {
+Deno.test("memory network: a dial leaves no listener at its signal, however it ends (R9.4)", async () => {
   await using world = await World.make();
   const { a, b } = world;
   const { signal } = new AbortController();
