@@ -30,7 +30,7 @@ function joining(seeds: Node | readonly Node[], id: string): string {
   })()`;
 }
 
-chromiumTest("page: joins, sets a value that processes see, and reads theirs", async () => {
+chromiumTest("page: joins, sets a value that processes see, and reads the processes' values", async () => {
   await using browser = await TestBrowser.start();
   await using ada = await member({ origin: browser.origin, id: "ada" });
   await using ben = await member({ origin: browser.origin, id: "ben", seeds: [ada.address] });
@@ -73,7 +73,7 @@ for (
   ] as const
 ) {
   chromiumTest(
-    `leaveOnPageHide: a page that is ${what} is left within a second for all members`,
+    `leaveOnPageHide: all members list a page that is ${what} as left within a second`,
     async () => {
       await using browser = await TestBrowser.start();
       await using ada = await member({ origin: browser.origin, id: "ada" });
@@ -121,7 +121,7 @@ function follow(node: Node, id: string) {
 }
 
 chromiumTest(
-  "page: frozen for longer than heartbeatExpiration it is failed, and returns as the same member",
+  "page: a page that is frozen for longer than heartbeatExpiration is failed, and returns as the same member",
   async () => {
     await using browser = await TestBrowser.start();
     await using ada = await member({ origin: browser.origin, id: "ada" });
@@ -147,7 +147,7 @@ chromiumTest(
   },
 );
 
-chromiumTest("page: frozen for less than heartbeatExpiration it stays a member", async () => {
+chromiumTest("page: a page that is frozen for less than heartbeatExpiration stays a member", async () => {
   await using browser = await TestBrowser.start();
   await using ada = await member({ origin: browser.origin, id: "ada" });
   await using page = await browser.barePage();
@@ -168,7 +168,7 @@ chromiumTest("page: frozen for less than heartbeatExpiration it stays a member",
 });
 
 chromiumTest(
-  "leaveOnPageHide: a page from the back/forward cache has left, and is called to join again",
+  "leaveOnPageHide: a page from the back/forward cache has left, and its callback joins again",
   async () => {
     await using browser = await TestBrowser.start();
     await using ada = await member({ origin: browser.origin, id: "ada" });
@@ -205,50 +205,55 @@ chromiumTest("leaveOnPageHide: by default a page from the back/forward cache is 
   await page.waitForFunction("globalThis.hearsay !== undefined && globalThis.node === undefined");
 });
 
-chromiumTest("page: with a token for reading it has the state, and is in no list", async () => {
-  const keys = [await newClusterKey()];
-  const address = Promise.withResolvers<string>();
-  await using browser = await TestBrowser.start(async ({ pathname }) => {
-    if (pathname !== "/token") return undefined;
-    const id = `page-${crypto.randomUUID()}`;
-    const token = await tokenFor({
-      keys,
-      cluster: "pages",
-      id: fixed ??= id,
-      address: await address.promise,
-      access,
+chromiumTest(
+  "page: a page with a token for reading has the state, and is in no list of members",
+  async () => {
+    const keys = [await newClusterKey()];
+    const address = Promise.withResolvers<string>();
+    await using browser = await TestBrowser.start(async ({ pathname }) => {
+      if (pathname !== "/token") return undefined;
+      const id = `page-${crypto.randomUUID()}`;
+      const token = await tokenFor({
+        keys,
+        cluster: "pages",
+        id: fixed ??= id,
+        address: await address.promise,
+        access,
+      });
+      return new Response(token);
     });
-    return new Response(token);
-  });
-  let fixed: string | undefined;
-  let access: "read" | "full" = "read";
-  const { origin } = browser;
-  await using ada = await member({ origin, id: "ada", authentication: { keys } });
-  address.resolve(ada.address);
-  ada.setState("color", "blue");
-  const page = await browser.page();
-  const options = JSON.stringify({ cluster: "pages", seeds: [ada.address], config: CONFIG });
-  const join = `(async () => {
+    let fixed: string | undefined;
+    let access: "read" | "full" = "read";
+    const { origin } = browser;
+    await using ada = await member({ origin, id: "ada", authentication: { keys } });
+    address.resolve(ada.address);
+    ada.setState("color", "blue");
+    const page = await browser.page();
+    const options = JSON.stringify({ cluster: "pages", seeds: [ada.address], config: CONFIG });
+    const join = `(async () => {
     const token = async () => (await fetch("/token")).text();
     globalThis.node = await hearsay.join({ ...${options}, token });
   })()`;
-  await page.evaluate(join);
-  await page.waitForFunction('node.getState("color").get("ada")?.value === "blue"');
-  assertEquals(await page.evaluate("node.access"), "read");
-  assertEquals(
-    await page.evaluate("(() => { try { node.setState('x', 1); } catch (error) { return error.code; } })()"),
-    "read_only",
-  );
-  assertEquals(ada.members.map(({ id }) => id), ["ada"]);
-  await page.evaluate("node.stop()");
-  access = "full";
-  await page.evaluate(join);
-  await page.evaluate('node.setState("color", "green")');
-  await eventually(() => ada.getState("color").get(fixed!)?.value === "green");
-});
+    await page.evaluate(join);
+    await page.waitForFunction('node.getState("color").get("ada")?.value === "blue"');
+    assertEquals(await page.evaluate("node.access"), "read");
+    assertEquals(
+      await page.evaluate(
+        "(() => { try { node.setState('x', 1); } catch (error) { return error.code; } })()",
+      ),
+      "read_only",
+    );
+    assertEquals(ada.members.map(({ id }) => id), ["ada"]);
+    await page.evaluate("node.stop()");
+    access = "full";
+    await page.evaluate(join);
+    await page.evaluate('node.setState("color", "green")');
+    await eventually(() => ada.getState("color").get(fixed!)?.value === "green");
+  },
+);
 
 chromiumTest(
-  "page: of an origin that is not allowed it is refused, and its error says what to check",
+  "page: a page of an origin that is not allowed is refused, and its error says what to check",
   async () => {
     await using browser = await TestBrowser.start();
     await using ada = await member({ origin: "https://other.example", id: "ada" });
