@@ -9,7 +9,7 @@ Deno.test("BoundedMap: drops the oldest key beyond its limit, and a key that is 
   assertEquals([...map], [["a", 3], ["c", 4]]);
 });
 
-Deno.test("BoundedMap: drops a falsy oldest key too, and nothing without a limit", () => {
+Deno.test("BoundedMap: drops a falsy oldest key too, and drops no key without a limit", () => {
   assertEquals([...new BoundedMap<number, string>(1).set(0, "zero").set(1, "one").keys()], [1]);
   const all = new BoundedMap<number, number>(Infinity);
   for (let key = 0; key < 100; key++) all.set(key, key);

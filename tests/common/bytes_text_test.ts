@@ -10,7 +10,7 @@ function outcomeOf(decode: (text: string) => Uint8Array, text: string): Uint8Arr
   }
 }
 
-Deno.test("bytes: are the same text with and without the newer methods of runtimes", () => {
+Deno.test("bytes: have the same text with and without the newer methods of runtimes", () => {
   for (let length = 0; length < 200; length++) {
     const bytes = crypto.getRandomValues(new Uint8Array(length));
     const text = bytes.toBase64({ alphabet: "base64url", omitPadding: true });
@@ -20,7 +20,7 @@ Deno.test("bytes: are the same text with and without the newer methods of runtim
   }
 });
 
-Deno.test("bytes: every text of few characters is decoded, or refused, alike by the newer method and by the older one", () => {
+Deno.test("bytes: every text of few characters is decoded or refused in the same way by the newer and the older method", () => {
   const characters = ["A", "z", "9", "-", "_", "+", "/", "=", " ", "\n", "\v", "é", "."];
   let texts = [""];
   let refused = 0;

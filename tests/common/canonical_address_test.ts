@@ -1,7 +1,7 @@
 import { assertEquals } from "../../deps/std_assert.ts";
 import { authorityOf, canonicalAddress, canonicalHost } from "../../common/canonical_address.ts";
 
-Deno.test("canonicalAddress: two addresses of one place become one text, and a text that is not an address stays", () => {
+Deno.test("canonicalAddress: two forms of an address become the same text, and a text that is no address is returned as it is", () => {
   for (
     const [address, canonical] of [
       ["ws://localhost:80/", "ws://127.0.0.1:80"],
@@ -13,7 +13,7 @@ Deno.test("canonicalAddress: two addresses of one place become one text, and a t
   ) assertEquals(canonicalAddress(address), canonical);
 });
 
-Deno.test("authorityOf: has the port of the scheme where none is named, and is none of what is no address", () => {
+Deno.test("authorityOf: has the port of the scheme if the address names no port, and is undefined for a text that is no address", () => {
   assertEquals(["ws://a", "http://a", "wss://a", "https://a", "ws://a:7"].map(authorityOf), [
     "a:80",
     "a:80",
@@ -24,7 +24,7 @@ Deno.test("authorityOf: has the port of the scheme where none is named, and is n
   assertEquals(["a", "mailto:a@b"].map(authorityOf), [undefined, undefined]);
 });
 
-Deno.test("canonicalHost: names of this machine and mapped addresses are IPv4 addresses", () => {
+Deno.test("canonicalHost: names of this machine and mapped addresses become IPv4 addresses", () => {
   const hosts = ["localhost", "a.localhost", "localhost.", "[::1]", "[::ffff:102:fffe]", "a.b", "[::2]"];
   assertEquals(hosts.map(canonicalHost), [
     "127.0.0.1",

@@ -1,7 +1,7 @@
 import { assertEquals } from "../../deps/std_assert.ts";
 import { flatMapped } from "../../common/flat_mapped.ts";
 
-Deno.test("flatMapped: has the items of each item in order, and reads one of the source only when it is needed", async () => {
+Deno.test("flatMapped: has the items of each item in order, and reads an item of the source only when it is needed", async () => {
   let pulled = 0;
   let canceled: unknown;
   const source = new ReadableStream<number>({

@@ -19,7 +19,7 @@ Deno.test("member URL: is a ws: or wss: URL without credentials, query and fragm
   for (const url of HOSTILE_URLS) assert(!isMemberUrl(url), url);
 });
 
-Deno.test("member URL: each part that it is built of stays that part", () => {
+Deno.test("member URL: a host cannot change other parts of the URL", () => {
   assertEquals(addressAt("10.0.0.5", { port: 1, secure: false }), "ws://10.0.0.5:1");
   assertEquals(addressAt("fd00::1", { port: 7001, secure: true }), "wss://[fd00::1]:7001");
   assertEquals(addressAt("[::1]", { port: 0, secure: false }), "ws://[::1]:0");

@@ -11,7 +11,7 @@ import { WebSocketTransport } from "../../transport/web_socket/web_socket.ts";
 const NOT_ASKED = "it was not asked for.";
 const { signal } = new AbortController();
 
-Deno.test("permissions: an address that is allowed may be connected to, any other is named with its flag", () => {
+Deno.test("permissions: a dial of an allowed address is allowed, and an error names any other address with its flag", () => {
   assertMayConnect(new URL("ws://127.0.0.1:7001/gossip"));
   for (
     const [url, host] of [

@@ -18,7 +18,7 @@ Deno.test("printable: escapes the control characters of terminals and logs, and 
   assert(printable("\ud800").isWellFormed());
 });
 
-Deno.test("printable: escapes characters that show nothing, so that two ids do not look alike", () => {
+Deno.test("printable: escapes invisible characters, so that two ids do not look alike", () => {
   for (const char of ["\u034f", "\u115f", "\u180b", "\u3164", "\ufe0f", "\uffa0", "\u{e0100}"]) {
     const code = char.codePointAt(0)!.toString(16);
     assertEquals(printable(`ada${char}`), `ada\\u${code.length > 4 ? `{${code}}` : code.padStart(4, "0")}`);
@@ -27,14 +27,14 @@ Deno.test("printable: escapes characters that show nothing, so that two ids do n
   }
 });
 
-Deno.test("printableJson: escapes what a terminal or a page could obey, and a parser reads it unchanged", () => {
+Deno.test("printableJson: escapes characters that a terminal or a page could obey, and a parser reads the value unchanged", () => {
   const data = { id: `${HOSTILE}<script>\u{e0001}🎉`, list: [HOSTILE, 1, null] };
   const json = printableJson(data);
   assert(!UNPRINTABLE.test(json) && !json.includes("<") && !/\p{Cf}/u.test(json), json);
   assertEquals(JSON.parse(json), data);
 });
 
-Deno.test("printable: no error and no shown value has unescaped or unbounded text of a peer", () => {
+Deno.test("printable: errors and shown values have no unescaped or unbounded text of a peer", () => {
   const texts = [
     new PeerRefused({ type: "error", code: "busy", message: HOSTILE }).message,
     new PeerRefused({ type: "error", code: "busy", message: "x".repeat(100_000) }).message,

@@ -17,7 +17,7 @@ Deno.test("random order: every order is equally likely, and no member is drawn t
   }
 });
 
-Deno.test("random order: a draw of three of very many reads three of them (E6)", () => {
+Deno.test("random order: a draw of three of 100,000 items reads at most six items (E6)", () => {
   let reads = 0;
   const items = new Proxy(Array.from({ length: 100_000 }, (_, index) => index), {
     get(target, name, receiver) {

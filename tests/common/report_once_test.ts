@@ -11,7 +11,7 @@ Deno.test("ReportOnce.claim: a reason is reported once, and again after a succes
   assertEquals(claims(), [true, true, false]);
 });
 
-Deno.test("ReportOnce.claim: a reason that `mayReport` refused is reported later; for a reported reason it is not called", () => {
+Deno.test("ReportOnce.claim: a reason that `mayReport` refused is reported later; `mayReport` is not called for a reported reason", () => {
   const reasons = new ReportOnce();
   let asked = 0;
   const claim = (mayReport: boolean) => reasons.claim("a", "down", () => (asked++, mayReport));
@@ -19,7 +19,7 @@ Deno.test("ReportOnce.claim: a reason that `mayReport` refused is reported later
   assertEquals(asked, 2);
 });
 
-Deno.test("ReportOnce.claim: other sources or reasons stay within the bound, and displace no continuing failure", () => {
+Deno.test("ReportOnce.claim: the number of sources and reasons is bounded, and other sources displace no continuing failure", () => {
   const reasons = new ReportOnce();
   reasons.claim("first", "down");
   reasons.claim("neighbor", "down");
@@ -32,7 +32,7 @@ Deno.test("ReportOnce.claim: other sources or reasons stay within the bound, and
   assertEquals(reasons.claim("first", "down"), true);
 });
 
-Deno.test("reasonOf: two errors with one code are one reason, whatever their texts", () => {
+Deno.test("reasonOf: two errors with the same code are the same reason, whatever their texts", () => {
   const reasons = [new HearsayError("timeout", "after 5 ms"), new HearsayError("timeout", "after 6 ms")];
   assertEquals(reasons.map(reasonOf), ["timeout", "timeout"]);
   assertEquals(reasonOf(new TypeError("no")), "TypeError: no");

@@ -72,7 +72,7 @@ Deno.test("deadline: aborts with a timeout that names the pending operation (R8.
   assertEquals(reason.message, "The reply of b took longer than 500 ms.");
 });
 
-Deno.test("deadline: a dispose leaves neither timer nor listener (R9.4)", async () => {
+Deno.test("deadline: a disposal leaves neither timer nor listener (R9.4)", async () => {
   const runtime = new VirtualRuntime();
   const controller = new AbortController();
   const listeners = countListeners(controller.signal);
@@ -88,7 +88,7 @@ Deno.test("deadline: a dispose leaves neither timer nor listener (R9.4)", async 
   assert(!signal.aborted);
 });
 
-Deno.test("deadline: follows its parent, also one that is already aborted (R1.3)", () => {
+Deno.test("deadline: follows its parent, even a parent that is already aborted (R1.3)", () => {
   const runtime = new VirtualRuntime();
   const controller = new AbortController();
   using before = deadlineAfter(runtime, 500, "It", { signal: controller.signal });
@@ -112,7 +112,7 @@ Deno.test("abortable: ends with the promise or the signal, whichever comes first
   await assertRejects(() => abortable(Promise.resolve(1), signal), Error, "enough");
 });
 
-Deno.test("abortable: a promise that rejects after the abort is no unhandled rejection", async () => {
+Deno.test("abortable: a promise that rejects after the abort causes no unhandled rejection", async () => {
   const unhandled: unknown[] = [];
   const listen = (event: PromiseRejectionEvent) => {
     event.preventDefault();
@@ -128,7 +128,7 @@ Deno.test("abortable: a promise that rejects after the abort is no unhandled rej
   assertEquals(unhandled, []);
 });
 
-Deno.test("real runtime: is the machine's (R3.1)", async () => {
+Deno.test("real runtime: has the clocks, timers and random numbers of the machine (R3.1)", async () => {
   const before = [performance.now(), Date.now()] as const;
   const { promise, resolve } = Promise.withResolvers<void>();
   realRuntime.setTimer(1, () => resolve());
@@ -141,7 +141,7 @@ Deno.test("real runtime: is the machine's (R3.1)", async () => {
   assert(drawn.size > 90);
 });
 
-Deno.test("real runtime: a delay beyond the longest of a timer does not end at once", async () => {
+Deno.test("real runtime: a delay longer than the longest timer does not end at once", async () => {
   const early: number[] = [];
   for (const delayMs of [2 ** 31, 1e12, Infinity]) {
     const cancel = realRuntime.setTimer(delayMs, () => early.push(delayMs));
@@ -173,7 +173,7 @@ Deno.test("virtual runtime: timers run by time, then by the order in which they 
   assertEquals(runtime.timers, 0);
 });
 
-Deno.test("virtual runtime: a timer can be canceled by one of the same time, and after it ran", async () => {
+Deno.test("virtual runtime: a timer can be canceled by a timer of the same time, and after it ran", async () => {
   const runtime = new VirtualRuntime();
   const ran: string[] = [];
   const cancelFirst = runtime.setTimer(1, () => {
@@ -190,7 +190,7 @@ Deno.test("virtual runtime: a timer can be canceled by one of the same time, and
   assertEquals(ran, ["first", "third"]);
 });
 
-Deno.test("virtual runtime: between two timers promises and streams run to their end", async () => {
+Deno.test("virtual runtime: promises and streams run to their end between two timers", async () => {
   const runtime = new VirtualRuntime();
   const log: string[] = [];
   const { readable, writable } = new TransformStream<number, number>();
@@ -252,7 +252,7 @@ Deno.test("virtual runtime: a step of the wall clock moves neither the monotonic
   assert(ran);
 });
 
-Deno.test("virtual runtime: equal seeds draw equal numbers, and another one others, evenly (R3.1)", () => {
+Deno.test("virtual runtime: equal seeds draw equal numbers, and another seed draws other numbers, evenly spread (R3.1)", () => {
   const draw = (seed: number) => {
     const runtime = new VirtualRuntime({ seed });
     const machine = runtime.machine();
@@ -284,7 +284,7 @@ Deno.test("virtual runtime: runs until a condition holds, and returns the elapse
   await assertRejects(() => runtime.runUntil(() => false, { withinMs: 1 }), Error, "no timer is left");
 });
 
-Deno.test("virtual runtime: time does not advance twice at once, nor stand still for ever", async () => {
+Deno.test("virtual runtime: refuses a second `advance` at once, and an endless chain of timers at the same time", async () => {
   const runtime = new VirtualRuntime();
   const advancing = runtime.advance(1);
   await assertRejects(() => runtime.advance(1), Error, "await the call before");
