@@ -6,7 +6,7 @@ function agreed(value: number) {
   return { value, text: JSON.stringify(value) };
 }
 
-Deno.test("ConsensusWaits: are over if the member is leaving already, and each wait rejects with the reason", async () => {
+Deno.test("ConsensusWaits: are ended if the member is already leaving, and each wait rejects with the reason", async () => {
   const agreement = new ConsensusWaits<number>(AbortSignal.abort(new RangeError("left")), {});
   assertEquals(agreement.isOver, true);
   await assertRejects(() => agreement.reached(agreed(1)), RangeError, "left");

@@ -35,7 +35,7 @@ async function timeoutOf(cluster: TestCluster, waiting: Promise<unknown>): Promi
   return error;
 }
 
-Deno.test("barrier: is passed at every member once all of them have arrived, and not before", async () => {
+Deno.test("barrier: every member passes once all members have arrived, and not before", async () => {
   await using cluster = await confirmed();
   const passed: string[] = [];
   const arriving = (id: string) => arrive(cluster, id).then((ids) => (passed.push(id), ids));
@@ -47,7 +47,7 @@ Deno.test("barrier: is passed at every member once all of them have arrived, and
   assertEquals(passed.sort(), IDS);
 });
 
-Deno.test("barrier: names the members that are missing when the time is up, and leaves its own step published", async () => {
+Deno.test("barrier: at the timeout the error names the missing members, and the member's own step stays published", async () => {
   await using cluster = await confirmed();
   const startMs = cluster.runtime.monotonicMs();
   cluster.of("c").gossiper.setState("import", 2);
@@ -62,7 +62,7 @@ Deno.test("barrier: names the members that are missing when the time is up, and 
   assertEquals(cluster.of("b").value("a", "import"), 3);
 });
 
-Deno.test("barrier: a later step of a member counts, and an earlier one of its own does not replace it", async () => {
+Deno.test("barrier: a later step counts as arrived, and an earlier call does not replace a member's own later step", async () => {
   await using cluster = await confirmed();
   const later = arrive(cluster, "a", { step: 5 });
   const waits = IDS.map((id) => arrive(cluster, id, { step: 4 }));
@@ -72,7 +72,7 @@ Deno.test("barrier: a later step of a member counts, and an earlier one of its o
   assertEquals(missing, ["b", "c"]);
 });
 
-Deno.test("barrier: does not wait for members that failed or left, and waits for one that joins before the last arrives", async () => {
+Deno.test("barrier: does not wait for members that failed or left, and waits for a member that joins before the last arrives", async () => {
   await using cluster = await TestCluster.started(IDS, { config: CONFIG, fixed: false });
   await cluster.publish(["a", "b"], { to: ["a", "b"] });
   await cluster.runUntil(() => cluster.isConfirmed(["a", "b"]));
@@ -87,7 +87,7 @@ Deno.test("barrier: does not wait for members that failed or left, and waits for
   assertEquals(await cluster.finish(both), [["a", "b"], ["a", "b"]]);
 });
 
-Deno.test("barrier: a member that joins right after it passed was not waited for", async () => {
+Deno.test("barrier: does not wait for a member that joins right after the pass", async () => {
   await using cluster = await TestCluster.started(IDS, { config: CONFIG, fixed: false });
   await cluster.publish(["a", "b"], { to: ["a", "b"] });
   await cluster.runUntil(() => cluster.isConfirmed(["a", "b"]));
@@ -113,7 +113,7 @@ Deno.test("barrier: waits for the least number of members, and says how many are
   for (const ids of await cluster.finish(Promise.all(waits))) assertEquals(ids, IDS);
 });
 
-Deno.test("barrier: is not passed by fewer members than the least number if one fails during the wait", async () => {
+Deno.test("barrier: fewer members than the least number do not pass if a member fails during the wait", async () => {
   await using cluster = await confirmed();
   const waiting = arrive(cluster, "a", { members: 3 });
   void arrive(cluster, "b", { members: 3 }).catch(() => {});
@@ -123,7 +123,7 @@ Deno.test("barrier: is not passed by fewer members than the least number if one 
   assert(error.message.includes("; 2 of 3 members are active. "), error.message);
 });
 
-Deno.test("barrier: a member that is cut off does not pass alone; it says that it hears no other", async () => {
+Deno.test("barrier: a member that is cut off does not pass alone, and the error says that it hears no other", async () => {
   await using cluster = await confirmed();
   for (const id of ["b", "c"]) cluster.network.cut(memoryAddress("a", 1), memoryAddress(id, 1));
   await cluster.runUntil(() => cluster.of("a").emitted("MemberFailed").length === 2);
@@ -132,7 +132,7 @@ Deno.test("barrier: a member that is cut off does not pass alone; it says that i
   assert(error.message.includes("; this member hears no other. "), error.message);
 });
 
-Deno.test("barrier: a member whose id another process uses does not pass, and says so", async () => {
+Deno.test("barrier: a member whose id another process uses does not pass, and the error says that", async () => {
   await using cluster = await confirmed();
   const waits = ["b", "c"].map((id) => arrive(cluster, id));
   const { gossiper, runtime } = cluster.of("a");
@@ -156,7 +156,7 @@ Deno.test("barrier: a member whose id another process uses does not pass, and sa
   await cluster.finish(Promise.all(waits));
 });
 
-Deno.test("barrier: a member that has met no other does not pass it (E13)", async () => {
+Deno.test("barrier: a member that has met no other does not pass (E13)", async () => {
   await using cluster = await TestCluster.started(["a"], { fixed: false, cluster: { discovery: seeds([]) } });
   await timeoutOf(cluster, arrive(cluster, "a", { timeout: 60_000 / 2 }));
 });
@@ -205,7 +205,7 @@ Deno.test("barrier: the error names at most ten members in its text, and has all
   assert(/13 of 14 active members .*( and 3 more)\. /.test(error.message), error.message);
 });
 
-Deno.test("barrier: the first step is 0, and the next goes on from it", async () => {
+Deno.test("barrier: accepts the steps 0 and 1, and does not replace a value that is no step", async () => {
   await using cluster = await confirmed();
   for (const step of [0, 1]) {
     const waits = IDS.map((id) => arrive(cluster, id, { step }));
@@ -217,7 +217,7 @@ Deno.test("barrier: the first step is 0, and the next goes on from it", async ()
   assertEquals([code, cluster.of("a").value("a", "import")], ["invalid_value", -1]);
 });
 
-Deno.test("barrier: a suspected member has to arrive, and counts as active", async () => {
+Deno.test("barrier: waits for a suspected member, which counts as active", async () => {
   await using cluster = await confirmed();
   const waits = ["a", "b", "c"].map((id) => arrive(cluster, id, { step: 1, members: 3 }));
   await cluster.finish(Promise.all(waits));
@@ -232,7 +232,7 @@ Deno.test("barrier: a suspected member has to arrive, and counts as active", asy
   assertEquals(await cluster.finish(arrive(cluster, "a", { step: 1, members: 3, timeout: 500 })), IDS);
 });
 
-Deno.test("barrier: a value that is no step counts as missing, and is not replaced at its own member", async () => {
+Deno.test("barrier: a member whose value is no step counts as missing, and a member does not replace such a value of its own", async () => {
   await using cluster = await confirmed();
   cluster.of("b").gossiper.setState("import", "three");
   cluster.of("c").gossiper.setState("import", 3.5);
@@ -242,7 +242,7 @@ Deno.test("barrier: a value that is no step counts as missing, and is not replac
   assertEquals([error.code, cluster.of("b").value("b", "import")], ["invalid_value", "three"]);
 });
 
-Deno.test("barrier: refuses options that are missing, unknown or out of range, and sets nothing then", async () => {
+Deno.test("barrier: refuses options that are missing, unknown or out of range, and sets nothing", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
   const good = { key: "import", step: 1, timeout: 10 };

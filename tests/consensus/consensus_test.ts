@@ -49,7 +49,7 @@ Deno.test("consensusOf: is reached when all members have one value under each ke
   assertEquals(check.dissenters(), ["b"]);
 });
 
-Deno.test("consensusOf: values that are reached at different times are no consensus", async () => {
+Deno.test("consensusOf: is not reached if the keys have common values only at different times", async () => {
   await using cluster = await confirmed();
   let calls = 0;
   using check = consensusOf(at(cluster, "a"), ["one", "two"], { onReached: () => calls++ });
@@ -124,7 +124,7 @@ Deno.test("consensusOf: ends its waits when it is removed, and when the member l
   assertEquals(codes, ["stopped", "stopped", "stopped", "stopped"]);
 });
 
-Deno.test("consensusOf: a removed check has no value and calls nothing", async () => {
+Deno.test("consensusOf: a removed check has no value and calls no callback", async () => {
   await using cluster = await confirmed();
   let calls = 0;
   const check = consensusOf(at(cluster, "a"), ["one", "two"], {
@@ -152,7 +152,7 @@ Deno.test("consensusOf: a wait ends with the reason of its signal", async () => 
   await assertRejects(() => check.reached(controller.signal as never), ConfigurationError, "{ signal }");
 });
 
-Deno.test("consensusOf: refuses no key, too many, invalid ones and unknown options, and leaves no check behind", async () => {
+Deno.test("consensusOf: refuses an empty list of keys, too many or invalid keys and unknown options, and leaves no check behind", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");
   const many = Array.from({ length: 101 }, (_, index) => `${index}`);
@@ -174,7 +174,7 @@ Deno.test("consensusOf: refuses no key, too many, invalid ones and unknown optio
   assertEquals(cluster.of("a").emitted("ConsensusReached"), []);
 });
 
-Deno.test("consensusAcross: is reached when all keys of all members have one value, as protoactor's InConsensusWith", async () => {
+Deno.test("consensusAcross: is reached when all keys of all members have one value, as with protoactor-go's InConsensusWith", async () => {
   await using cluster = await confirmed();
   const planned = reading("plan", (value) => (value as { readonly version: number }).version);
   using check = consensusAcross(at(cluster, "a"), [planned, "done"]);
@@ -191,7 +191,7 @@ Deno.test("consensusAcross: is reached when all keys of all members have one val
   assertEquals(check.dissenters(), ["c"]);
 });
 
-Deno.test("topologyConsensus: has the hash of the active members once all see the same, and another when one leaves", async () => {
+Deno.test("topologyConsensus: has the hash of the active members once all members see the same, and another hash when a member leaves", async () => {
   await using cluster = await TestCluster.started(IDS, { config: CONFIG, fixed: false });
   await cluster.publish(IDS, { to: ["a", "b"] });
   await cluster.publish(["b", "c"], { to: ["c"] });

@@ -61,7 +61,7 @@ Deno.test("consensusBy: has the value of a function of the states of all active 
   assertEquals(calls, [111, 121, "lost", 21]);
 });
 
-Deno.test("consensusBy: gives the user's keys of all active members in the order of their ids, and of no other", async () => {
+Deno.test("consensusBy: passes the user's keys of all active members, and of no others, in the order of their ids", async () => {
   await using cluster = await TestCluster.started(IDS, { config: CONFIG, fixed: false });
   await cluster.publish(["b", "c"]);
   let seen: unknown;
@@ -121,7 +121,7 @@ Deno.test("consensusBy: an equal result in another order is no change", async ()
   assertEquals(calls.length, 1);
 });
 
-Deno.test("consensusBy: a member that joins ends the consensus until it fits, and so does isolation (E13)", async () => {
+Deno.test("consensusBy: includes a member that joins, and isolation ends the consensus (E13)", async () => {
   await using cluster = await TestCluster.started(IDS, { config: CONFIG, fixed: false });
   using check = checkAt(cluster, "a", totalOf);
   for (const id of IDS) cluster.of(id).gossiper.setState("slots", 1);
@@ -154,7 +154,7 @@ Deno.test("consensusBy: a function that throws returns nothing, and emits Callba
   assertEquals(failures().length, 2);
 });
 
-Deno.test("consensusBy: a result that JSON cannot carry counts as none, and errors of callbacks are reported", async () => {
+Deno.test("consensusBy: a result that JSON cannot carry counts as no result, and errors of callbacks are reported", async () => {
   await using cluster = await confirmed();
   using odd = checkAt(cluster, "a", () => new Date(0));
   using failing = checkAt(cluster, "a", () => 1, {
@@ -189,7 +189,7 @@ Deno.test("consensusBy: ends when it is disposed of, and when the member leaves"
   assertThrows(() => checkAt(cluster, "a", () => 1), HearsayError);
 });
 
-Deno.test("consensusBy: there is none before the first contact (E13)", async () => {
+Deno.test("consensusBy: is not reached before the first contact (E13)", async () => {
   await using cluster = await TestCluster.started(["a"], { fixed: false, cluster: { discovery: seeds([]) } });
   let runs = 0;
   using check = checkAt(cluster, "a", () => ++runs);
@@ -198,7 +198,7 @@ Deno.test("consensusBy: there is none before the first contact (E13)", async () 
   assertEquals([check.value, runs], [undefined, 0]);
 });
 
-Deno.test("consensusBy: refuses what is no function, and unknown options", async () => {
+Deno.test("consensusBy: refuses a value that is no function, and unknown options", async () => {
   await using cluster = new TestCluster(["a"]);
   const { gossiper } = cluster.make("a");
   assertThrows(() => consensusBy(gossiper, "slots" as never), ConfigurationError, "read");
