@@ -187,7 +187,7 @@ Deno.test("event stream: a canceled stream is unsubscribed, and does not affect 
   events.close();
 });
 
-Deno.test("event stream: close ends every stream after its buffer, and ignores later events (R9.4)", async () => {
+Deno.test("event stream: close ends every stream after its buffer, and later events are ignored (R9.4)", async () => {
   const events = new EventStream();
   const { signal, listeners } = abortable();
   const early = events.subscribe(["MemberBlocked", "MemberForgotten"], { signal });
@@ -242,7 +242,7 @@ Deno.test("event stream: a burst of updates drops updates, never membership even
   assertEquals(await names(slow), ["dropped 48", "a", "m", "m", "m", "b"]);
 });
 
-Deno.test("event stream: of membership events alone the oldest are dropped (R3.4)", async () => {
+Deno.test("event stream: the oldest events are dropped if the buffer has membership events alone (R3.4)", async () => {
   const events = new EventStream({ capacity: 2 });
   const slow = events.subscribe();
   for (const id of ["a", "b", "c"]) events.publish(blocked(id));
@@ -294,7 +294,7 @@ Deno.test("event stream: refuses a capacity that is not an integer of at least 1
   }
 });
 
-Deno.test("event stream: refuses a subscription to unknown types, with the list of the known ones (R12.3)", () => {
+Deno.test("event stream: refuses a subscription to unknown types, with the list of the known types (R12.3)", () => {
   const events = new EventStream();
   const refused = (types: unknown) => {
     const error = assertThrows(() => events.subscribe(types as EventType), ConfigurationError);
@@ -335,7 +335,7 @@ function abortable(): { signal: AbortSignal; abort: () => void; listeners: () =>
   return { signal, abort: () => controller.abort(), listeners: () => count };
 }
 
-Deno.test("event stream: takes an error that leads back to itself, throws when it is read, or has no text", async () => {
+Deno.test("event stream: accepts an error that contains itself, that throws when it is read, or that has no text", async () => {
   const cyclic = Object.assign(new Error("Cyclic."), { request: {} as object });
   Object.assign(cyclic.request, { error: cyclic, again: cyclic.request });
   const throwing = Object.defineProperty({}, "field", {
