@@ -54,7 +54,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("every dial becomes a connection of its own (R8.2)", async (pair) => {
+  test("every dial becomes a separate connection (R8.2)", async (pair) => {
     const one = await connect(pair);
     const two = await connect(pair);
     await send(one.near, refusal("one"));
@@ -67,7 +67,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     assertEquals(await readOne(two.near.readable), refusal("still open"));
   });
 
-  test("a message of every type arrives equal, and shares nothing with the sent one (P2, R8.1)", async (pair) => {
+  test("a message of every type arrives equal, and shares no object with the sent message (P2, R8.1)", async (pair) => {
     const { near, far } = await connect(pair);
     for (const [from, to] of [[near, far], [far, near]] as const) {
       for (const message of everyMessage()) {
@@ -164,7 +164,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("an end that goes away closes with 4001 where it dialed and with 1001 where it accepted (P6)", async (pair) => {
+  test("an end that goes away closes with 4001 if it dialed, and with 1001 if it accepted (P6)", async (pair) => {
     for (const code of [CLOSE.goingAway, CLOSE.goingAwayDialer]) {
       const [[near, far], [farToo, nearToo]] = await bothWays(pair);
       await within(near.writable.abort(new ConnectionClosed(code, "bye")));
@@ -174,7 +174,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("a stream that is aborted for another reason goes away (P6)", async (pair) => {
+  test("an abort of a stream for another reason closes as going away (P6)", async (pair) => {
     for (const [from, to] of await bothWays(pair)) {
       await within(from.writable.abort(new HearsayError("timeout", "It took too long.")));
       const { code } = await within(to.closed);
@@ -230,13 +230,13 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     assertEquals(await readOne(far.readable), refusal("open"));
   });
 
-  test("a dial to an unused address rejects (R8.1)", async (pair) => {
+  test("a dial of an unused address rejects (R8.1)", async (pair) => {
     const address = pair.a.addressOf({ id: "nobody", host: "127.0.0.1", port: 1, kinds: [] });
     await assertCode("connection", pair.a.dial(address, { signal: never }));
     await assertCode("connection", pair.a.dial("no address", { signal: never }));
   });
 
-  test("a transport that closes closes its connections, and dials no more (R9.4)", async (pair) => {
+  test("a closed transport has closed its connections, and refuses to dial (R9.4)", async (pair) => {
     const [[near, far]] = await bothWays(pair);
     await within(pair.a.close());
     assertEquals((await within(near.closed)).code, CLOSE.goingAwayDialer);
@@ -248,7 +248,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     await within(pair.a.close());
   });
 
-  test("a transport that closes accepts no more (R9.3, R9.4)", async (pair) => {
+  test("a closed transport accepts no connection (R9.3, R9.4)", async (pair) => {
     const { near, far } = await connect(pair);
     const untaken = await dial(pair);
     await within(Promise.all([pair.b.close(), pair.b.close()]));
@@ -258,7 +258,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     await assertCode("connection", pair.a.dial(pair.addressOfB, { signal: never }));
   });
 
-  test("a cancel of incoming refuses later connections, and keeps open ones (R9.3)", async (pair) => {
+  test("a cancel of incoming refuses later connections, and keeps open connections (R9.3)", async (pair) => {
     const { near, far } = await connect(pair);
     await within(pair.b.incoming.cancel());
     await assertCode("connection", pair.a.dial(pair.addressOfB, { signal: never }));
@@ -278,7 +278,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("a message one byte larger is refused by its sender, and closes with 4413 (E7, P2)", async (pair) => {
+  test("a message that is one byte too large is refused by its sender, and closes with 4413 (E7, P2)", async (pair) => {
     for (const [from, to] of await bothWays(pair)) {
       await send(from, refusal("before"));
       await assertCode("too_large", send(from, sized(CONTRACT_MAX_MESSAGE_BYTES + 1, "é")));
