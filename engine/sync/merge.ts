@@ -235,16 +235,18 @@ export class Merge {
   }): MemberState {
     const { now } = context;
     const { incarnation, last } = spanOf(delta);
-    const floor = delta.reset ? last : 0;
-    if (held?.incarnation === incarnation && repaired === undefined) {
-      const news = delta.entries.filter((entry) => entry.number > held.version);
-      this.#store.put(held, news, now);
+    // A part keeps the entries above it, among which deletions may have been dropped.
+    const mine = held?.incarnation === incarnation ? held : undefined;
+    const floor = delta.reset ? Math.max(last, mine?.floor ?? 0) : 0;
+    if (mine && repaired === undefined) {
+      const news = delta.entries.filter((entry) => entry.number > mine.version);
+      this.#store.put(mine, news, now);
       if (news.length > 0) {
-        held.receivedSignature = delta.signature;
-        held.raiseFloor({ number: floor, serial: held.changedSerial });
+        mine.receivedSignature = delta.signature;
+        mine.raiseFloor({ number: floor, serial: mine.changedSerial });
       }
       this.#applyLeft(delta.id, now);
-      return held;
+      return mine;
     }
     const before = held?.incarnation ?? this.#membership.departures.rememberedVersion(delta.id)?.incarnation;
     const member = held

@@ -395,3 +395,25 @@ Deno.test("reset: begins again, and completes, if a deletion from after its star
   assertEquals(starts.filter((after) => after === 0).length, 2);
   assertEquals([valueOf(b, "a", "gone"), valueOf(b, "a", "many 0")], [undefined, undefined]);
 });
+
+Deno.test("reset: a part that ends below the floor does not lower it, so that a peer between both gets a reset (E8)", () => {
+  const clock = new TestClock();
+  const [a] = makeCluster(["a", "b", "c", "d"], clock, OPTIONS);
+  const incarnation = incarnationAt(clock);
+  deliver(
+    a,
+    "c",
+    memberDelta("b", incarnation, [entry("x", 1, 1), entry("y", 2, 2), entry("z", 3, 3)]),
+    clock,
+  );
+  deliver(a, "d", memberDelta("b", incarnation, [tombstone("y", 4), entry("w", 5, 5)], { after: 3 }), clock);
+  note(a, a.tick(clock.advance(RETENTION_MS)));
+  // b has deleted x, and the first part of its state ends before the deletion of y, which a has dropped.
+  deliver(a, "d", memberDelta("b", incarnation, [entry("z", 3, 3)], { reset: true, end: 6 }), clock);
+  assertEquals(["x", "y", "z", "w"].map((key) => valueOf(a, "b", key)), [undefined, undefined, 3, 5]);
+  // c, which still has y, did not take the message.
+  const { sent } = a.disseminate("c");
+  note(a, a.handleAck(sent, new Map([["b", { incarnation, number: 3 }]]), clock.now));
+  const delta = a.disseminate("c").delta.members.find(({ id }) => id === "b");
+  assertEquals([delta?.after, delta?.reset], [0, true]);
+});
