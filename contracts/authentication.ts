@@ -35,7 +35,7 @@ export interface Credentials {
 export interface Admitted {
   /** The id of the member that the client may speak for. */
   readonly id: string;
-  /** True if the client may read and nothing else: it is no member. */
+  /** True if the client may only read: it is no member. */
   readonly isReader?: boolean;
   /** Refuses messages in another member's name, and proves this side's identity. */
   readonly guard: Guard;
@@ -54,9 +54,10 @@ export interface Authentication {
   /** Creates the credentials for a dial of `authority` (`host:port`). */
   credentials(options: { readonly authority: string }): Promise<Credentials>;
   /**
-   * Identifies a client by its token. `authorities` are those of this side; `address` is the client's
-   * address, if known; for public IPv6 the network (/64), which one machine may have. Return the result
-   * synchronously if possible: if the client disconnects during an await, Deno keeps the socket open forever.
+   * Identifies a client by its token. `authorities` are the addresses of this side, as `host:port`. `address` is the
+   * client's address, if known. For public IPv6 it is the network (/64), because one machine may have a whole network.
+   * Return the result synchronously if possible: if the client disconnects during an await, Deno keeps the socket open
+   * forever.
    */
   admit(
     token: string,

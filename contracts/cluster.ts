@@ -44,7 +44,7 @@ export interface Connection {
   readonly closed: Promise<CloseInfo>;
   /** The peer's address, for people. */
   readonly remote: string;
-  /** True if the peer may read and nothing else: it is no member, and nothing of it is merged. False by default. */
+  /** True if the peer may only read: it is no member, and its entries are not merged. False by default. */
   readonly isReader?: boolean;
 }
 
@@ -55,8 +55,8 @@ export interface Transport {
   /** The address of a member for {@linkcode Transport.dial}. */
   addressOf(member: Member): string;
   /**
-   * True if a member relays the state of others in a form that all members can merge. If omitted, all do. A leaving
-   * member sends its departure to these first.
+   * True if a member relays the state of others in a form that all members can merge. If omitted, all members do. A
+   * leaving member sends its departure to such members first.
    */
   relays?(member: Member): boolean;
   /** Opens a connection. Rejects with the signal's reason if it is aborted, otherwise with a `HearsayError`. */
@@ -123,7 +123,9 @@ export interface DiscoveryContext {
   handshake(address: string, options: { readonly signal: AbortSignal }): Promise<Member>;
   /** Emits each member that shook hands and was let in, at every handshake, whichever side dialed. */
   readonly metPeers: ReadableStream<Member>;
-  /** Emits the present values of a key, then every change; a slow reader loses no latest value. */
+  /**
+   * Emits the present values of a key, then every change. A slow reader may miss old values, but not the latest value.
+   */
   watch(key: string): ReadableStream<GossipUpdate>;
   /** The wait after a number of failures in a row, in milliseconds: random, up to a limit that grows. */
   retryDelay(failures: number): number;
@@ -146,10 +148,10 @@ export interface Discovery {
    */
   readonly members?: readonly Member[];
   /**
-   * Publishes the members, and then each change, until the signal is aborted; may resolve before if the members never
-   * change. Must then resolve at once, because `stop()` waits for it; a member of `join` leaves without it after two
-   * seconds, with the event `DiscoveryFailed`. On a failure it publishes `DiscoveryFailed` and
-   * tries again; the last topology stays.
+   * Publishes the members, and then each change, until the signal is aborted. May resolve earlier if the members never
+   * change. After the abort it must resolve at once, because `stop()` waits for it. A member of `join` waits at most
+   * two seconds, then publishes `DiscoveryFailed` and leaves. On a failure, publish `DiscoveryFailed` and try again;
+   * the last topology stays.
    */
   run(context: DiscoveryContext, options: { readonly signal: AbortSignal }): Promise<void>;
 }
@@ -166,7 +168,7 @@ export interface Cluster {
   readonly transport: Transport;
   /** True if the gossiper closes the transport and ends the event stream at its end; false by default. */
   readonly ownsTransport?: boolean;
-  /** The source of members. Without one, publish `ClusterTopology` events on the event stream. */
+  /** The source of members. Without a discovery, publish `ClusterTopology` events on the event stream. */
   readonly discovery?: Discovery;
   /**
    * Signs this member's state. This member then merges signed state only. In a cluster either all members sign, or
@@ -177,6 +179,6 @@ export interface Cluster {
   readonly actorStatistics?: () => Readonly<Record<string, number>>;
   /** Clocks, timers and random numbers; the real ones by default. */
   readonly runtime?: Runtime;
-  /** Records the work of the gossiper. Give the same ones to the transport. */
+  /** Records the work of the gossiper. Give the same meters to the transport. */
   readonly meters?: Meters;
 }

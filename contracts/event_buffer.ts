@@ -13,7 +13,7 @@ import type { EventType, HearsayEvent } from "./events.ts";
  */
 export const MAX_BUFFERED_BYTES = 16_777_216;
 
-/** Events dropped last from a full buffer: a change of membership is emitted once, while updates follow updates. */
+/** The events that a full buffer drops last: a change of membership is emitted only once. */
 const MEMBERSHIP_EVENTS: ReadonlySet<EventType> = new Set<EventType>([
   "ClusterTopology",
   "Isolated",
@@ -46,8 +46,9 @@ interface Buffered {
 }
 
 /**
- * The unread events, up to a number and a size. Above either it drops the oldest event that is not about membership, then
- * the oldest one about membership, but never the latest topology. It counts the dropped events.
+ * The unread events, limited in number and size. Above a limit the buffer drops the oldest event that is not about
+ * membership. If all are about membership, it drops the oldest event, but never the latest topology. It counts the
+ * dropped events.
  */
 export class EventBuffer {
   readonly #capacity: number;
@@ -55,7 +56,7 @@ export class EventBuffer {
   readonly #membership = new Fifo<Buffered>();
   readonly #others = new Fifo<Buffered>();
   #latestTopology: Buffered | undefined;
-  /** The latest topology, once the membership queue has passed it. It is older than that whole queue. */
+  /** A topology that was taken out of the membership queue and kept. It is older than all events in that queue. */
   #kept: Buffered | undefined;
   #order = 0;
   #bytes = 0;
@@ -67,7 +68,7 @@ export class EventBuffer {
     this.#reportsDrops = reportsDrops;
   }
 
-  /** True if there is none. */
+  /** True if there is no unread event. */
   get isEmpty(): boolean {
     return this.size === 0;
   }

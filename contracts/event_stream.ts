@@ -79,14 +79,14 @@ export interface SubscribeOptions {
   readonly capacity?: number;
 }
 
-/** The most seeds whose last failure is kept for later subscribers: as many as are dialed. */
+/** The most seeds whose last failure is kept for later subscribers: as many seeds as are dialed. */
 const MAX_FAILED_SEEDS = 1_024;
 
 /** The default of the most unread events per subscriber: enough for a burst. */
 export const DEFAULT_EVENT_CAPACITY = 1024;
 const STREAM: Rules<EventStreamOptions> = { capacity: wholeNumber({ least: 1 }) };
 const SUBSCRIBE: Rules<SubscribeOptions> = { ...STREAM, signal: SIGNAL };
-/** The stack of an error, about. */
+/** The approximate size of an error's stack, in bytes. */
 const STACK_BYTES = 2_048;
 
 /**
@@ -243,7 +243,9 @@ function fitForPrint(event: HearsayEvent): HearsayEvent {
   }
 }
 
-/** The size of an event. An error counts by its text: its fields may lead back to itself, or throw. */
+/**
+ * The size of an event. Only the text of an error counts, because its fields may refer to the error itself, or throw.
+ */
 function bytesOf(event: HearsayEvent): number {
   if (!("error" in event)) return heapBytes(event, MAX_BUFFERED_BYTES);
   const { error, ...rest } = event;

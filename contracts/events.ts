@@ -1,6 +1,6 @@
 /**
- * The events of the transport, the discovery and the gossiper, and the type of all events. The engine's own are in
- * `engine/events.ts`.
+ * The events of the transport, the discovery and the gossiper, and the type of all events. The engine's own events are
+ * in `engine/events.ts`.
  *
  * @module
  */
@@ -19,23 +19,24 @@ export interface EventsDropped {
 }
 
 /**
- * Another member answers at this member's address, so that a message for one may reach the other. Causes:
- * `deno serve --parallel`, several workers with a handler each, or a load balancer's address that several members
- * advertise. Emitted once; `join` logs it as well. Give each member its own address.
+ * Another member answers at this member's address, so that a message for this member may reach the other. Causes: `deno
+ * serve --parallel`, several workers with a handler each, or a load balancer's address that several members advertise.
+ * Emitted once; `join` logs it as well. Give each member its own address.
  */
 export interface AddressShared {
   /** The event's type. */
   readonly type: "AddressShared";
   /** This member's address. */
   readonly address: string;
-  /** The other member, or one of them. */
+  /** The other member; if there are several, one of these. */
   readonly memberId: string;
 }
 
 /**
- * No member answers at this member's own address, so that no other can dial it: `node.handler` is not mounted there, or
- * `advertise` is wrong. Only a member with `advertise` and without `listen` dials its own address. Emitted once, after
- * the last of six attempts in 16 s, unless another member has dialed this one there; `join` logs it as well.
+ * No member answers at this member's own address, so that no other member can dial it: `node.handler` is not mounted
+ * there, or `advertise` is wrong. Only a member with `advertise` and without `listen` dials its own address. Emitted
+ * once, after the last of six attempts in 16 s, unless another member has dialed this member there; `join` logs it as
+ * well.
  */
 export interface SelfUnreachable {
   /** The event's type. */
@@ -66,7 +67,9 @@ export interface RequestFailed {
   readonly error: unknown;
 }
 
-/** The handshake at a seed's address failed. It is tried again; each reason is emitted once until one succeeds. */
+/**
+ * The handshake at a seed's address failed. It is tried again; each reason is emitted once until a handshake succeeds.
+ */
 export interface SeedFailed {
   /** The event's type. */
   readonly type: "SeedFailed";
@@ -102,7 +105,7 @@ export interface Alone {
 
 /**
  * A query of the discovery failed, or its answer was unusable. The query is repeated; each reason is emitted once until
- * one succeeds. The members of its last answer stay.
+ * a query succeeds. The members of the last answer stay.
  */
 export interface DiscoveryFailed {
   /** The event's type. */
@@ -168,15 +171,15 @@ export interface SignatureRefused {
   /** The peer that sent them. */
   readonly peerId: string;
   /**
-   * `signature`: the entries were changed or forged. `key`: they are signed with another key than the one bound to the
+   * `signature`: the entries were changed or forged. `key`: they are signed with another key than the key bound to the
    * id. `unsigned`: the signature or the key is missing.
    */
   readonly reason: "key" | "signature" | "unsigned";
 }
 
 /**
- * One more member, or several, acknowledged this member's latest value of a key. Emitted only while a subscription
- * names it, once for each key and engine call.
+ * At least one more member acknowledged this member's latest value of a key. Emitted only while a subscription names
+ * this event, once for each key and engine call.
  */
 export interface SeenChanged {
   /** The event's type. */
@@ -192,7 +195,7 @@ export interface SeenChanged {
 }
 
 /**
- * The value of a member under a typed key does not fit the key's schema, and is left out. Emitted once for each key,
+ * The value of a member under a typed key does not match the key's schema, and is left out. Emitted once for each key,
  * member and list of issues until a value of the member fits.
  */
 export interface InvalidValue {

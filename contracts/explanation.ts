@@ -43,7 +43,7 @@ export type DecisionKind =
   /** A peer or the discovery blocks this member, or another process has its id and key. */
   | "selfBlocked";
 
-/** One decision about a member. Equal ones in a row are one, with a count. */
+/** A decision about a member. Equal decisions in a row are stored as a single decision with a count. */
 export interface Decision {
   /** The kind. */
   readonly kind: DecisionKind;
@@ -56,7 +56,7 @@ export interface Decision {
   /** The peer that caused it, if another than the member. */
   readonly peerId?: string;
   /**
-   * The reason: a code, a sentence or both, fit for a terminal. It may quote a peer. A longer one is cut
+   * The reason: a code, a sentence or both, safe to print in a terminal. It may quote a peer. A longer reason is cut
    * after 256 characters, and ends with `…`.
    */
   readonly reason?: string;
@@ -88,7 +88,10 @@ export interface Explanation {
   readonly heartbeat: HeartbeatExplanation | null;
   /** True if this member has an open connection with it. */
   readonly isConnected: boolean;
-  /** The entries of this member that it has not acknowledged, as far as known here; 0 for this member itself. */
+  /**
+   * The number of this member's entries that the other has not acknowledged, as far as known here; 0 for this member
+   * itself.
+   */
   readonly lacks: number;
   /** The latest decisions about it, at most 16, the oldest first. */
   readonly decisions: readonly Decision[];

@@ -1,5 +1,6 @@
 /**
- * The interface between a member and its metrics. A member without meters pays one check of an optional field.
+ * The interface between a member and its metrics. Without meters, each measurement costs only the check of an optional
+ * field.
  *
  * @module
  */
@@ -37,7 +38,7 @@ export interface Amounts {
   readonly rounds: number;
   /** The number of rounds skipped because an earlier one or this process was late. */
   readonly skippedRounds: number;
-  /** The open connections with members: with a complete handshake (`ready`), and without one yet (`handshake`). */
+  /** The open connections with members: with a complete handshake (`ready`), and during the handshake (`handshake`). */
   readonly connections: { readonly handshake: number; readonly ready: number };
   /** The approximate memory for this member's own state and for all others', in bytes. */
   readonly stateBytes: { readonly others: number; readonly own: number };
@@ -48,7 +49,10 @@ export interface Amounts {
    * `pending`: members whose entries a peer still lacks, over all peers.
    */
   readonly queues: { readonly events: number; readonly outbox: number; readonly pending: number };
-  /** The age of the oldest measured set that an active member has not acknowledged, in milliseconds; 0 if there is none. */
+  /**
+   * The age of the oldest measured set that an active member has not acknowledged, in milliseconds; 0 without such a
+   * set.
+   */
   readonly oldestSpreadMs: number;
 }
 
@@ -60,13 +64,15 @@ export interface Counted {
   readonly bytes: number;
 }
 
-/** Durations; those of a share are `null` without any. They are upper bounds of a histogram, in milliseconds. */
+/**
+ * Durations in milliseconds, as upper bounds of a histogram. Without any duration, `halfMs` and `mostMs` are `null`.
+ */
 export interface Durations {
-  /** Their number. */
+  /** The number of durations. */
   readonly count: number;
-  /** Half of them took at most so long. */
+  /** Half of the durations are at most this long. */
   readonly halfMs: number | null;
-  /** 95 % of them took at most so long. */
+  /** 95 % of the durations are at most this long. */
   readonly mostMs: number | null;
 }
 
@@ -82,7 +88,7 @@ export interface Counts {
   readonly lag: { readonly half: Durations; readonly most: Durations; readonly all: Durations };
   /** The delays of the event loop. */
   readonly eventLoopDelay: Durations;
-  /** The number of false blocks: those of members that lived. */
+  /** The number of false blocks: blocks of members that lived. */
   readonly falseBlocks: number;
   /** The last exchange with each peer, the slowest first; at most 64. */
   readonly peers: readonly {
@@ -140,7 +146,7 @@ export interface BlockEnd {
   readonly reason: BlockReason;
   /** Its duration in milliseconds. */
   readonly durationMs: number;
-  /** True if the member has proved that it lived all the time: it is the same incarnation, with a newer heartbeat. */
+  /** True if the member proved that it lived during the block: it has the same incarnation and a newer heartbeat. */
   readonly wasAlive: boolean;
 }
 
@@ -181,11 +187,13 @@ export interface Meters {
   pushSent(outcome: SentPush): void;
   /** A push of a peer was received. */
   pushReceived(outcome: ReceivedPush): void;
-  /** This member blocked another one. */
+  /** This member blocked another member. */
   blocked(reason: BlockReason): void;
   /** A block ended, and its member was heard again or began another incarnation. */
   unblocked(block: BlockEnd): void;
-  /** A share of the other active members is known to have a set of this member, `durationMs` milliseconds after it. */
+  /**
+   * A share of the other active members is known to have a set of this member, `durationMs` milliseconds after the set.
+   */
   spread(share: SpreadShare, durationMs: number): void;
   /** The measurement of a set ended early: a later set replaced it, this member became alone, or an incarnation began. */
   spreadDropped(): void;

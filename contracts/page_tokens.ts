@@ -5,8 +5,8 @@
  */
 
 /**
- * The rights of a token's holder. `full`: it is a member like any other. `read`: it reads the state of all members, and is
- * no member itself.
+ * The rights of a token's holder. `full`: the holder is a member like any other. `read`: the holder reads the state of
+ * all members, and is no member itself.
  */
 export type Access = "full" | "read";
 

@@ -24,11 +24,11 @@ export interface Signing {
   readonly publicKey: string;
   /** Signs a text with this member's private key. */
   sign(text: string): Promise<string>;
-  /** True if the signature of the text is by that key; false for an invalid key or signature too. */
+  /** True if the signature of the text was made with that key; false for an invalid key or signature too. */
   verify(text: string, by: { readonly publicKey: string; readonly signature: string }): Promise<boolean>;
 }
 
-/** Ids that contain their public key: only its owner can sign for them. */
+/** Ids that contain a public key: only the owner of the key can sign for such an id. */
 const KEY_ID = /^key-([A-Za-z0-9_-]{43})$/;
 
 /** The id made of a public key. */
@@ -53,8 +53,9 @@ export function signedText(cluster: string, claim: SignedState): string {
 }
 
 /**
- * The SHA-256 of a connection's token as sent, in base64url. The token names both members, so a signature over this hash
- * is valid for no other pair. The random part of a token alone would not do, because another token can repeat it.
+ * The SHA-256 of a connection's token as sent, in base64url. The token names both members, so a signature over this
+ * hash is valid for no other pair. The random part of a token alone would not be enough, because another token can
+ * repeat it.
  */
 export async function tokenHash(token: string): Promise<string> {
   const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token)));
