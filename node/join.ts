@@ -47,8 +47,8 @@ export class Node extends Gossiper {
    */
   readonly address: string;
   /**
-   * Handles requests of peers in your own `Deno.serve`. Returns `undefined` for any path except
-   * `/<gossipActorName>`. Pass the `info` of `Deno.serve` if there is one.
+   * Handles requests of peers in your own `Deno.serve`. Returns `undefined` for any path except `/<gossipActorName>`.
+   * Pass the `info` of `Deno.serve` if your server has it.
    */
   readonly handler: (
     request: Request,
@@ -65,8 +65,8 @@ export class Node extends Gossiper {
   }
 
   /**
-   * Leaves the cluster like {@linkcode Gossiper.stop}, except that it may be called again: once the member leaves, by any
-   * way, each call returns the same promise with the result.
+   * Leaves the cluster like {@linkcode Gossiper.stop}, but may be called several times. Once the member leaves for any
+   * reason, each call returns the same promise with the result.
    */
   override stop(): Promise<FlushResult> {
     return this.#stops.stop();
@@ -123,7 +123,7 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
   try {
     const discovery = noticingSharedAddress(endingInTime(discoveryOf(options)), {
       heartbeatExpiration,
-      // No other process shares a port that this one listens on.
+      // No other process shares a port on which this process listens.
       probes: options.listen === undefined,
       isReached: () => transport.wasReachedAt(transport.addressOf(self)),
     });
@@ -207,7 +207,7 @@ function openTransport(
   });
 }
 
-/** The way in for observers, if there may be any. */
+/** The entrance for observers, unless the option `observers` is `false`. */
 function doorOf(
   { observers, meters, authentication, runtime = realRuntime }: JoinOptions,
   { config, eventStream }: { readonly config: GossiperConfig; readonly eventStream: EventStream },
@@ -224,11 +224,11 @@ function doorOf(
   });
 }
 
-/** The listener of a member, if it has one of its own. */
+/** The listener of a member; `undefined` if it uses the service's own server or none. */
 function listenOf(options: JoinOptions): ListenOptions | undefined {
   const { listen, advertise, tls } = options;
   if (!listen) return undefined;
-  // A listed member listens on its port in the list, unless others reach it by another address.
+  // A listed member listens on its port in the list, unless it has `advertise`.
   const port = listen.port ?? (advertise ? 0 : listedOf(options)?.port ?? 0);
   const { cert, key } = tls ?? {};
   return { ...listen, port, ...(cert && key && { tls: { cert, key } }) };

@@ -54,9 +54,9 @@ export interface JoinOptions extends SecurityOptions {
   /** The cluster's name. Members of another cluster are refused. */
   readonly cluster: string;
   /**
-   * The address to listen on. `hostname` is loopback by default; any other one needs keys or `insecure`.
-   * `port` is a free one by default, or if it is 0. Without `listen`, mount {@linkcode Node.handler} in your
-   * own server and set `advertise`.
+   * The address to listen on. `hostname` is loopback by default; any other host needs keys or `insecure`. By default,
+   * or with `port: 0`, the system chooses a free port. Without `listen`, mount {@linkcode Node.handler} in your own
+   * server and set `advertise`.
    */
   readonly listen?: { readonly hostname?: string; readonly port?: number };
   /**
@@ -88,25 +88,26 @@ export interface JoinOptions extends SecurityOptions {
   readonly kinds?: readonly string[];
   /** Settings that differ from the defaults. */
   readonly config?: PartialConfig;
-  /** Returns the number of actors of each kind; called for each heartbeat. */
+  /** Returns the number of actors of each kind. Called for each heartbeat. */
   readonly actorStatistics?: () => Readonly<Record<string, number>>;
   /** Stops the member when aborted, like {@linkcode Node.stop}. */
   readonly signal?: AbortSignal;
   /**
-   * False if the member prints no warnings, because `logTo` of `@hearsay/gossip/operations` logs them all; true by
+   * False if the member prints no warnings, because `logTo` of `@hearsay/gossip/operations` logs all of them; true by
    * default.
    */
   readonly log?: boolean;
   /** Clock, timers and random numbers; the real ones by default. */
   readonly runtime?: Runtime;
   /**
-   * Records the work of this member, for its metrics: `new MemberMeters()` of `@hearsay/gossip/metrics`, or `otelMeters()`
-   * of `@hearsay/gossip/otel`. Each member needs its own. None by default, and then nothing is measured.
+   * Records the work of this member, for its metrics: `new MemberMeters()` of `@hearsay/gossip/metrics`, or
+   * `otelMeters()` of `@hearsay/gossip/otel`. Each member needs its own meters. By default there are no meters, and
+   * nothing is measured.
    */
   readonly meters?: Meters;
   /**
-   * The rights of observers: clients such as the command `hearsay`, which read and are no members. They pass the same
-   * checks as peers. `false`: this member has none. By default they may only read.
+   * The rights of observers: clients such as the command `hearsay`, which read state and are no members. They pass the
+   * same checks as peers. `false`: this member accepts no observers. By default observers may only read.
    */
   readonly observers?: ObserverOptions | false;
 }
@@ -228,7 +229,7 @@ function seedProblems({ seeds, members }: JoinOptions): ConfigurationProblem[] {
 }
 
 function listedProblems({ members, seeds, id, listen, advertise }: JoinOptions): ConfigurationProblem[] {
-  // With `seeds` too, only that fault is reported.
+  // With both `members` and `seeds`, only that fault is reported.
   if (members === undefined || seeds !== undefined) return [];
   const problems = [...memberProblems(members, { port: PORT })];
   if (!Array.isArray(members)) return problems;

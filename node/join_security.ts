@@ -31,22 +31,21 @@ export interface AuthenticationOptions {
    */
   readonly keys: readonly ClusterKey[];
   /**
-   * More addresses that others use to dial this member, such as `wss://gossip.example:443` of a proxy, or a
-   * name among the seeds. A token is refused unless it is for one of these, the listening address, or the
-   * advertised address.
+   * More addresses that others use to dial this member, such as `wss://gossip.example:443` of a proxy, or a name among
+   * the seeds. A token is refused unless it is for an alias, the listening address, or the advertised address.
    */
   readonly aliases?: readonly string[];
   /** The largest difference between the members' clocks, in milliseconds. 0 to 60,000; default 5,000. */
   readonly clockTolerance?: number;
   /**
-   * True if members sign their state. Then this member merges only state with its owner's signature, from any
-   * peer. All members of a cluster sign, or none. False by default. Without an `id`, a member's id is then
+   * True if members sign their state. Then this member merges only state with its owner's signature, from any peer.
+   * Either all members of a cluster sign, or no member signs. False by default. Without an `id`, a member's id is then
    * its public key.
    */
   readonly sign?: boolean;
   /**
-   * The key pair for `sign`; by default a new one at every start. A member with an `id` must set it, because
-   * other members bind the id to the key. `signingKeyFromFile` of `@hearsay/gossip/auth` keeps one.
+   * The key pair for `sign`; by default a new one at every start. A member with an `id` must set `signingKey`, because
+   * other members bind the id to the key. `signingKeyFromFile` of `@hearsay/gossip/auth` keeps a key pair in a file.
    */
   readonly signingKey?: SigningKeyPair;
 }
@@ -58,8 +57,8 @@ export interface TlsOptions {
   /** The private key of the certificate, as the text of a PEM file. */
   readonly key?: string;
   /**
-   * Certificates of private authorities, each as the text of a PEM file. When dialing, they are trusted in
-   * addition to those of the platform.
+   * Certificates of private authorities, each as the text of a PEM file. Dials trust them in addition to the platform's
+   * own authorities.
    */
   readonly caCerts?: readonly string[];
 }
@@ -69,8 +68,8 @@ export interface SecurityOptions {
   /** Authenticates every connection, in both directions, with keys that the members share. */
   readonly authentication?: AuthenticationOptions;
   /**
-   * Members are dialed by `wss:`. With `cert` and `key` this member serves TLS itself; without them, your own
-   * server or a proxy does.
+   * Members are dialed by `wss:`. With `cert` and `key` this member serves TLS itself. Otherwise your own server or a
+   * proxy must serve TLS.
    */
   readonly tls?: TlsOptions;
   /**
@@ -112,13 +111,13 @@ export function isOpenToAll({ authentication, insecure, ...where }: Checked): bo
   return authentication === undefined && insecure === true && otherMachines(where) !== undefined;
 }
 
-/** The warning about such a member. */
+/** The warning about a member that accepts clients from other machines without keys. */
 export function openToAll(address: string): string {
   return `Hearsay: ${address} accepts every client that can reach it, because \`insecure\` is set and no keys are. ` +
     "Such a client can read and change this cluster's state.";
 }
 
-/** Creates the authentication. Its module is loaded only if it is used. */
+/** Creates the authentication. Its module is loaded only if there are keys. */
 export async function authenticationOf(
   options: AuthenticationOptions,
   who: {
@@ -140,8 +139,8 @@ export async function authenticationOf(
 }
 
 /**
- * The addresses of this machine, for a member that listens on all of them: others may dial it by the
- * addresses of its name. Empty without the permission to read them, so that there is no prompt.
+ * The addresses of this machine, for a member that listens on all interfaces: other members may dial any of these
+ * addresses. Empty without the permission to read the addresses, so that Deno does not prompt.
  */
 export function ownHosts(
   { listen }: Pick<Checked, "listen">,
@@ -243,8 +242,8 @@ function tlsProblems({ tls, listen }: Checked): readonly ConfigurationProblem[] 
 }
 
 /**
- * Returns a fault if other machines can reach the member without keys and `insecure`. Some members have no
- * keys.
+ * Returns a fault if other machines can reach the member although it has neither keys nor `insecure`. `hasKeys` is
+ * false for a member that cannot have keys.
  */
 export function insecureProblems(
   options: Checked,
@@ -273,7 +272,7 @@ export function insecureProblems(
     : [{ field: "insecure", problem, given: describe(host), allowed: open }];
 }
 
-/** The host that other machines dial; undefined if only this machine can connect. */
+/** The host that other machines dial; `undefined` if only this machine can connect. */
 function otherMachines(
   { listen, advertise, dialOnly }: Pick<Checked, "listen" | "advertise" | "dialOnly">,
 ): string | undefined {

@@ -1,8 +1,8 @@
 /**
  * Members on Node and Bun: `@hearsay/gossip/ws`.
  *
- * {@linkcode join} is that of `@hearsay/gossip`, with servers of Node and sockets of the package `ws`. Such members and
- * those on Deno form one cluster.
+ * {@linkcode join} works like `join` of `@hearsay/gossip`, with servers of Node and sockets of the package `ws`.
+ * Members on Node, Bun and Deno can form one cluster.
  *
  * ```ts
  * import { join } from "@hearsay/gossip/ws";
@@ -60,7 +60,7 @@ export async function join(options: JoinOptions): Promise<Node> {
   return node;
 }
 
-/** The parts of a server of `node:http` or `node:https` that {@linkcode mount} uses. */
+/** The methods of a `node:http` or `node:https` server that {@linkcode mount} uses. */
 export interface UpgradingServer {
   /** Adds a listener. */
   on(event: "upgrade", listener: (...given: unknown[]) => void): unknown;
@@ -103,7 +103,7 @@ export function mount(server: UpgradingServer, node: Node): void {
   void node.closed.then(() => server.off("upgrade", listener));
 }
 
-/** Node 20 lacks half of what the library uses, and would fail in the middle of a call. */
+/** Node 20 lacks many functions that the library uses, so a call would fail halfway. */
 function assertRecent(): void {
   if (typeof Promise.withResolvers === "function") return;
   throw new HearsayError(

@@ -11,8 +11,8 @@ import type { Leaving } from "./leave_on_signals.ts";
 /** Options of {@linkcode leaveOnPageHide}. */
 export interface LeaveOnPageHideOptions {
   /**
-   * Called when the browser shows the page again as it was, from its back/forward cache. The member has left by then:
-   * join again. By default the page is loaded again.
+   * Called when the browser shows the page again from its back/forward cache. The member has left by then, so join
+   * again here. By default the page is loaded again.
    */
   readonly onReturn?: () => void;
 }
@@ -20,9 +20,10 @@ export interface LeaveOnPageHideOptions {
 const OPTIONS = optionsOf<LeaveOnPageHideOptions>({ onReturn: FUNCTION });
 
 /**
- * The time for which a page that goes away keeps its connections open, in milliseconds. Chromium resets a connection that
- * has unread data, and the peer then loses what it has not read yet: without this, a busy peer lost one departure in a
- * hundred. 100: with 50 a busy machine still lost some. Longer: each departure delays the next page by as much.
+ * The time for which a page that goes away keeps its connections open, in milliseconds. Chromium resets a connection
+ * that has unread data, and the peer then loses all data that it has not read yet. Without this time, a busy peer lost
+ * one departure in a hundred. 100: with 50 a busy machine still lost departures. Longer: each departure delays the next
+ * page by this time.
  */
 const LINGER_MS = 100;
 /** The microtasks that a page waits for first: more than the streams of a connection take to write a message. */
@@ -64,7 +65,7 @@ export function leaveOnPageHide(node: Leaving, options: LeaveOnPageHideOptions =
   let isHidden = false;
   addEventListener("pagehide", () => {
     isHidden = true;
-    // The departure is sent before the first wait of this call. A page that is unloaded runs no longer than that.
+    // This call sends the departure before its first wait. After that wait, a page that is unloaded runs no code.
     void node[Symbol.asyncDispose]();
     void linger();
   }, { once: true, signal });
@@ -79,7 +80,7 @@ export function leaveOnPageHide(node: Leaving, options: LeaveOnPageHideOptions =
   return { [Symbol.dispose]: () => listening.abort() };
 }
 
-/** Keeps the page busy: no timer and no other task runs any more. */
+/** Keeps the page busy with a loop, because no timer and no other task runs in a page that goes away. */
 async function linger(): Promise<void> {
   for (let turn = 0; turn < TURNS; turn++) await undefined;
   const endMs = realRuntime.monotonicMs() + LINGER_MS;

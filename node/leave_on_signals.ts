@@ -18,8 +18,8 @@ import { abortable, deadlineAfter, realRuntime } from "../common/runtime.ts";
 export const SHUTDOWN_TIMEOUT = 4_000;
 
 /**
- * A second signal within this time, in milliseconds, is ignored as a copy of the first. At Ctrl-C a terminal
- * signals all of its processes, and `deno task` passes the signal on to its child.
+ * A second signal within this time, in milliseconds, is ignored as a copy of the first. At Ctrl-C a terminal signals
+ * all of its processes, and `deno task` also passes its own signal on to its child.
  */
 const ECHO_MS = 250;
 
@@ -46,7 +46,7 @@ export interface LeaveOnSignalsOptions {
   readonly shutdownTimeout?: number;
   /**
    * Called first, while the member still takes part: become unready, finish pending requests. After half of
-   * `shutdownTimeout` its signal is aborted, and the member leaves even if this is unfinished.
+   * `shutdownTimeout` its signal is aborted, and the member leaves even if this callback is unfinished.
    */
   readonly beforeLeaving?: (options: { readonly signal: AbortSignal }) => Promise<void> | void;
   /**

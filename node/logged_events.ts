@@ -1,6 +1,6 @@
 /**
- * Logs the events of trouble that need a person, because a program may not subscribe to them. A log of the user's own
- * (`logTo`) takes these events over, so that each is logged once.
+ * Logs the events of trouble that need a person, even if the program does not subscribe to them. `logTo`, the user's
+ * own log, takes these events over, so that each event is logged once.
  *
  * @module
  */
@@ -29,7 +29,7 @@ const ALL_CLEAR = ["MemberJoined", "Rejoined"] as const;
 
 /** Options of {@linkcode logEvents}. */
 export interface OwnLogOptions {
-  /** False: nothing is printed, and the events wait for {@linkcode OwnLog.takeOver}. */
+  /** False if nothing is printed, and the events wait for {@linkcode OwnLog.takeOver}. */
   readonly prints?: boolean;
   /** The warning that the member is open to all, if it was not printed. */
   readonly openToAll?: string | undefined;
@@ -69,12 +69,12 @@ export class OwnLog {
   readonly openToAll: string | undefined;
   readonly #prints: boolean;
   readonly #takers = new Set<(event: Warning) => void>();
-  /** Resolves when there is a taker. */
+  /** Resolves once {@linkcode OwnLog.takeOver} has added a taker. */
   #taken = Promise.withResolvers<void>();
   /** The callbacks and discoveries with a logged error. */
   readonly #reported = new ReportOnce();
   #conflictMs = -Infinity;
-  /** True from the line that the member is alone, or isolated, until the line that this is over. */
+  /** True after the line "alone" or "isolated", until the line that the trouble is over. */
   readonly #saidTo = { beAlone: false, beIsolated: false };
   #refusals = { sinceMs: -Infinity, lines: 0 };
 
@@ -84,7 +84,7 @@ export class OwnLog {
     this.#prints = prints;
   }
 
-  /** Passes the events to `take`, which must not throw, instead of printing them, until disposal of the result. */
+  /** Passes the events to `take` instead of printing them, until the result is disposed of. `take` must not throw. */
   takeOver(take: (event: Warning) => void): Disposable {
     this.#takers.add(take);
     this.#taken.resolve();
@@ -96,7 +96,7 @@ export class OwnLog {
     };
   }
 
-  /** Prints an event or passes it on; without either it waits. */
+  /** Prints an event or passes it to `take`. If neither is possible yet, the event waits. */
   async handle(event: Warning | AllClear): Promise<void> {
     if (event.type === "MemberJoined" || event.type === "Rejoined") return this.#handleAllClear(event);
     if (!this.#prints) await this.#taken.promise;
@@ -108,7 +108,7 @@ export class OwnLog {
     if (line !== undefined) warn(`Hearsay: ${line}`);
   }
 
-  /** The line for an event; `undefined` if it needs none, or had one. */
+  /** The line for an event; `undefined` if the event needs no line, or was logged already. */
   #lineOf(event: Warning): string | undefined {
     const sentence = warningOf(event, this.member);
     if (sentence === undefined) return undefined;
@@ -146,7 +146,7 @@ export class OwnLog {
     }
   }
 
-  /** One line when a logged trouble is over, so that the log shows it. */
+  /** Logs the end of a logged trouble in one line. */
   #handleAllClear(event: AllClear): void {
     const said = this.#saidTo;
     const who = nameOf(this.member);
@@ -172,7 +172,7 @@ export class OwnLog {
     return isNew;
   }
 
-  /** A seed that is down is an everyday event; one that refuses this member needs a person. */
+  /** A seed that is down is an everyday event. A seed that refuses this member needs a person. */
   #isNewRefusal(event: Refused): boolean {
     if (event.type === "SeedFailed" && !isRefusal(event.error)) return false;
     const nowMs = this.member.runtime.monotonicMs();
@@ -181,7 +181,7 @@ export class OwnLog {
   }
 }
 
-/** True if a member answered and refused this one. */
+/** True if a member answered and refused this member. */
 function isRefusal(error: unknown): boolean {
   return error instanceof HearsayError && ["incompatible", "refused", "unauthorized"].includes(error.code);
 }

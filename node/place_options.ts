@@ -28,7 +28,7 @@ const LISTEN_RULES: Rules<{ readonly hostname?: string; readonly port?: number }
 const LISTEN: Rule = optionsOf(LISTEN_RULES);
 /** The names in `listen`. */
 export const LISTEN_OPTIONS: readonly string[] = Object.keys(LISTEN_RULES);
-/** The longest URL of a member, in bytes: other members refuse longer ones. */
+/** The longest URL of a member, in bytes: other members refuse longer URLs. */
 const MAX_URL_BYTES = 2_048;
 
 const ADVERTISE: Rule = optionsOf<Pick<Member, "host" | "port">>({ host: DIALED_HOST, port: PORT }, [

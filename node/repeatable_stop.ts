@@ -1,5 +1,5 @@
 /**
- * A `stop` that may be called again.
+ * A `stop` that may be called several times.
  *
  * @module
  */
@@ -7,13 +7,13 @@
 import { type FlushResult, NOTHING_SENT } from "../gossiper/departure.ts";
 import type { Gossiper } from "../gossiper/gossiper.ts";
 
-/** Stops a gossiper once; each call returns the same promise once it leaves, by any way. */
+/** Stops a gossiper once. Once the gossiper leaves for any reason, each call returns the same promise. */
 export class RepeatableStop {
   readonly #gossiper: Pick<Gossiper, "closed" | "signal">;
   readonly #stop: () => Promise<FlushResult>;
   #departure: Promise<FlushResult> | undefined;
 
-  /** `stop` is the gossiper's own, which refuses a second call. */
+  /** `stop` is the gossiper's own method, which refuses a second call. */
   constructor(gossiper: Pick<Gossiper, "closed" | "signal">, stop: () => Promise<FlushResult>) {
     this.#gossiper = gossiper;
     this.#stop = stop;

@@ -1,5 +1,5 @@
 /**
- * The sentences about events that need a person. `join` and `logTo` log the same ones.
+ * The sentences about events that need a person. `join` and `logTo` log the same sentences.
  *
  * @module
  */
@@ -42,7 +42,10 @@ export interface LoggedMember {
   readonly runtime: Runtime;
 }
 
-/** The sentence about an event; `undefined` if the event needs no person. Ids and errors in it are not escaped yet. */
+/**
+ * The sentence about an event; `undefined` if the event needs no person. Ids and errors in the sentence are not escaped
+ * yet.
+ */
 export function warningOf(
   event: Warning,
   member: Pick<LoggedMember, "id" | "cluster" | "path">,
@@ -113,7 +116,7 @@ function alone({ seeds }: Alone, member: Pick<LoggedMember, "id" | "cluster">): 
 
 function seedFailed({ address, error }: SeedFailed): string {
   const why = withoutDot(messageOf(error));
-  // Most reasons have the address.
+  // Most reasons contain the address already.
   return `no member answered at a seed: ${why.includes(address) ? "" : `${address}: `}${why}.`;
 }
 
