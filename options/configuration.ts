@@ -24,8 +24,8 @@ export interface GossiperConfig {
    */
   readonly gossipInterval: number;
   /**
-   * The time limit of a request, also of a request that first dials. The dial itself, with its handshake, may take four
-   * times as long. 10 ms to 10 minutes; default 500 ms.
+   * The time limit of a request, including a dial that the request needs first. The dial itself, with its handshake,
+   * has a limit four times as long. 10 ms to 10 minutes; default 500 ms.
    *
    * Lower: slow or distant peers time out though they are alive. Higher: a dead peer keeps its slot in the fan-out for
    * longer, and `stop()` may take as long.
@@ -34,8 +34,8 @@ export interface GossiperConfig {
   /**
    * The number of peers that each round sends to. 1 to 1,000; default 3.
    *
-   * Lower: changes take more rounds, and one dead peer costs a larger share of each. Higher: traffic
-   * grows in proportion, while the time to reach all members falls only with the logarithm.
+   * Lower: changes take more rounds, and a dead peer costs a larger share of each round. Higher: traffic grows in
+   * proportion, while the time to reach all members falls only with the logarithm.
    */
   readonly gossipFanOut: number;
   /**
@@ -50,8 +50,8 @@ export interface GossiperConfig {
    * 20,000 ms; at least twice `gossipInterval` and `gossipRequestTimeout` together.
    *
    * Lower: failures are detected sooner, but a pause or a few lost messages block live members. Higher: dead members
-   * get gossip, and count in consensus, for longer. `Infinity`: until they leave, crash (`detectCrashes`) or are blocked
-   * by hand or by the topology.
+   * get gossip, and count in consensus, for longer. `Infinity`: a silent member stays active until it leaves, crashes
+   * (`detectCrashes`), or is blocked by hand or by the topology.
    */
   readonly heartbeatExpiration: number;
   /**
@@ -59,8 +59,8 @@ export interface GossiperConfig {
    * and no newer heartbeat arrives. Default `true`. Partitions and suspended processes are left to
    * `heartbeatExpiration`.
    *
-   * `false`: if a proxy in front of live members may refuse connections for longer than a second, and those members
-   * have no connections of their own.
+   * Set `false` if a proxy in front of live members may refuse connections for longer than a second, and those members
+   * dial no connections themselves.
    */
   readonly detectCrashes: boolean;
   /**
@@ -80,7 +80,7 @@ export interface GossiperConfig {
    * The time between handshakes with a member blocked as expired, or with a seed that is no active member. 100 ms to a
    * day, or `Infinity` for never (like protoactor-go); default 60,000 ms.
    *
-   * Lower: a partition heals sooner, and dead peers are dialed more often. Higher: the two halves
+   * Lower: the cluster reunites sooner after a partition, and dead peers are dialed more often. Higher: its two halves
    * stay apart for longer after the network has recovered.
    */
   readonly blockedProbeInterval: number;
@@ -99,81 +99,81 @@ export interface GossiperConfig {
    */
   readonly departedRetention: number;
   /**
-   * The largest message in UTF-8 bytes. 16 KiB to 32 MiB; default 1,048,576 (1 MiB). A value may take half of it; if
-   * members sign, so may a member's whole state. Between two members the lower limit applies, and both emit
-   * `SettingsDiffer`.
+   * The largest message in UTF-8 bytes. 16 KiB to 32 MiB; default 1,048,576 (1 MiB). A value may take half of this
+   * size. If members sign, a member's whole state may take half. Between two members with different limits the lower
+   * limit applies, and both emit `SettingsDiffer`.
    *
    * Lower: `setState` refuses large values sooner. Higher: a hostile or faulty peer can make a member parse more at once.
    */
   readonly maxMessageBytes: number;
   /**
-   * The most open connections; the one unused for longest is closed first. 1 to 100,000, at least
+   * The most open connections; the connection that was unused for longest is closed first. 1 to 100,000, at least
    * `gossipFanOut`; default 128.
    *
    * Lower: more rounds have to dial first. Higher: more sockets and memory, here and at the peers.
    */
   readonly maxConnections: number;
   /**
-   * The most members with known state, with this one and departed ones. 1 to 100,000; default 10,000. Above it a
-   * member that shakes hands replaces one that never did (`StateDropped`).
+   * The most members with known state, including this member and departed members. 1 to 100,000; default 10,000. At the
+   * limit, a member that shakes hands replaces a member that never did (`StateDropped`).
    *
    * Lower: further members are refused. Higher: a hostile peer that invents members can fill more memory.
    */
   readonly maxMembers: number;
   /**
-   * The most keys of a member, with those of the gossiper. 16 to 1,000,000; default 65,536.
+   * The most keys of a member, including the gossiper's own keys. 16 to 1,000,000; default 65,536.
    *
-   * Lower: `setState` refuses sooner. Higher: a hostile peer can fill more memory, because a key costs
-   * memory beside its bytes.
+   * Lower: `setState` refuses sooner. Higher: a hostile peer can fill more memory, because a key costs more memory than
+   * its bytes.
    */
   readonly maxKeysPerMember: number;
   /**
-   * The most UTF-8 bytes of a member's keys and values together: each key, the JSON text of its value, and about 40
-   * more. 16 KiB to 1 GiB; default 8,388,608 (8 MiB).
+   * The most UTF-8 bytes of a member's keys and values together: for each key its name, the JSON text of its value, and
+   * about 40 bytes more. 16 KiB to 1 GiB; default 8,388,608 (8 MiB).
    *
    * Lower: `setState` refuses sooner. Higher: a hostile peer can fill more memory.
    */
   readonly maxStateBytes: number;
   /**
-   * The approximate memory for the states of all other members, in bytes of the heap: their texts and their parsed
-   * values, which may take 28 times as much. 1 MiB to 1 TiB; default 268,435,456 (256 MiB), a quarter of Deno's default
-   * heap on a machine with 4 GiB. Above it states of members without a handshake with this one are dropped first, the
-   * largest before the others (`StateDropped`).
+   * The approximate memory for the states of all other members, in bytes of the heap. It counts their texts and their
+   * parsed values; a parsed value may take 28 times as much as its text. 1 MiB to 1 TiB; default 268,435,456 (256 MiB),
+   * a quarter of Deno's default heap on a machine with 4 GiB. Above the limit states are dropped (`StateDropped`):
+   * first those of members that never shook hands with this member, the largest before the others.
    *
    * Lower: fewer large states fit, and members do not converge until all do. Higher: a hostile peer can fill more
    * memory; a process out of heap ends.
    */
   readonly maxHeldBytes: number;
   /**
-   * The most connections from one address, or from one public IPv6 network (/64). 1 to 100,000; default 64. A further one
-   * replaces the connection idle for longest, if that is idle for 5 s; otherwise it is refused (`ClientRefused`). With
-   * cluster keys, connections that have proved one are not counted.
+   * The most connections from one address, or from one public IPv6 network (/64). 1 to 100,000; default 64. A further
+   * connection replaces the connection that was idle for longest, if it was idle for 5 s. Otherwise the new connection
+   * is refused (`ClientRefused`). With cluster keys, connections of clients that have proved a key are not counted.
    *
-   * Lower: members that share an address, or come through one proxy, cannot all connect. Higher: one
-   * machine can take more of the connections that exist for all.
+   * Lower: members that share an address, or come through one proxy, cannot all connect. Higher: one machine can take a
+   * larger share of all connections.
    */
   readonly maxConnectionsPerAddress: number;
   /**
-   * The most connections without a handshake. 1 to 100,000; default 64. A further one replaces the one that is silent
-   * for longest.
+   * The most connections without a handshake. 1 to 100,000; default 64. A further connection replaces the connection
+   * that was silent for longest.
    *
-   * Lower: some of many members that start at once must dial again. Higher: a client that opens connections without a
+   * Lower: if many members start at once, some must dial again. Higher: a client that opens connections without a
    * handshake keeps more of them, each for four request timeouts at most.
    */
   readonly maxHandshakes: number;
   /**
-   * The most messages per second on one connection, as a mean over a few; a large message counts as
-   * one per 16 KiB. A connection above it is closed with 4413. 10 to 1,000,000, at least 8 for every
-   * `gossipInterval`; default 1,000.
+   * The most messages per second on one connection, as a mean over a few seconds. A large message counts once for each
+   * 16 KiB. A connection above the limit is closed with 4413. 10 to 1,000,000, at least 8 for every `gossipInterval`;
+   * default 1,000.
    *
    * Lower: an honest peer may be disconnected in a burst. Higher: a flood costs more processor time before it ends.
    */
   readonly maxMessagesPerSecond: number;
   /**
-   * The most unread events of a subscriber; above it the oldest are dropped and counted. 1 to 1,000,000;
+   * The most unread events of a subscriber. Above the limit the oldest events are dropped and counted. 1 to 1,000,000;
    * default 1,024.
    *
-   * Lower: a subscriber that pauses misses events sooner. Higher: one that hangs takes more memory.
+   * Lower: a subscriber that pauses misses events sooner. Higher: a subscriber that hangs takes more memory.
    */
   readonly eventCapacity: number;
   /**
@@ -232,16 +232,16 @@ export function configure(given: PartialConfig = {}): GossiperConfig {
 
 /** Settings as the parts of a running member use them. */
 export interface PacedConfig extends GossiperConfig {
-  /** True without expiration. `heartbeatExpiration` is then the pace of heartbeats alone, and blocks no member. */
+  /** True if silence blocks no member. `heartbeatExpiration` then sets only the pace of heartbeats. */
   readonly neverExpires?: boolean;
 }
 
-/** The rounds of a `heartbeatExpiration` that only paces. 66: as many as with the defaults. */
+/** The number of rounds in a `heartbeatExpiration` that only sets the pace. 66: as many rounds as with the defaults. */
 const PACED_ROUNDS = 66;
 
 /**
- * Replaces a `heartbeatExpiration` of `Infinity` by a finite pace: how often counts are relayed, when a connection is
- * tested, and when a member counts as isolated still depend on it.
+ * Replaces a `heartbeatExpiration` of `Infinity` by a finite time. Three times still depend on it: the time between
+ * relays of counts, the time before a silent connection is tested, and the time before this member counts as isolated.
  */
 export function paced(config: GossiperConfig): PacedConfig {
   if (config.heartbeatExpiration !== Infinity) return config;
@@ -275,7 +275,7 @@ export function configureFrom(sources: readonly ConfigurationSource[]): Gossiper
 
 /** The settings of all sources. Each setting was checked alone, without the rules between settings. */
 export interface GivenSettings {
-  /** The valid settings; the later of two with one name. */
+  /** The valid settings. If several sources have a setting, the last source wins. */
   readonly settings: PartialConfig;
   /** All problems, in the order of the settings. */
   readonly problems: readonly ConfigurationProblem[];

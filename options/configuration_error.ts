@@ -10,7 +10,7 @@ import { printable } from "../common/printable.ts";
 
 /** One problem of a configuration. */
 export interface ConfigurationProblem {
-  /** The setting; for a rule between settings the one to change. */
+  /** The setting. For a rule between settings, the setting to change. */
   readonly field: string;
   /** The broken rule, as the end of a sentence that begins with the setting's name: "must be a list". */
   readonly problem: string;
@@ -51,7 +51,10 @@ function lineOf({ field, problem, given, allowed, source }: ConfigurationProblem
   return `  \`${field}\`${place} ${problem}${got}.${rest}`;
 }
 
-/** Replaces what may be a key (a user may give one in any place, as a name too), and escapes the text of a file. */
+/**
+ * Replaces texts that may be keys, because a user may give a key in any place, even as a name. Also escapes the text of
+ * a file.
+ */
 function fitForPrint(problem: ConfigurationProblem): ConfigurationProblem {
   const { field, problem: what, given, source } = problem;
   return Object.freeze({

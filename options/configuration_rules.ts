@@ -89,7 +89,7 @@ export function faultOf(field: string, value: unknown): Fault | undefined {
   return { problem: `must be ${allowed}`, allowed };
 }
 
-/** A rule between settings: the lower limit of one depends on others. */
+/** A rule between settings: the lower limit of a setting depends on other settings. */
 interface LeastRule {
   readonly field: keyof GossiperConfig;
   readonly depends: readonly (keyof GossiperConfig)[];
@@ -110,7 +110,7 @@ const LEAST: readonly LeastRule[] = [
   {
     field: "departedRetention",
     depends: ["heartbeatExpiration"],
-    // Without expiration no member notices a silent one, sooner or later.
+    // Without expiration no member is ever blocked for its silence, so any retention is allowed.
     least: ({ heartbeatExpiration: each }) => each === Infinity ? 0 : each,
     is: "heartbeatExpiration",
     otherwise: "some members would forget a member before others notice its failure",
@@ -131,7 +131,7 @@ const LEAST: readonly LeastRule[] = [
   },
 ];
 
-/** Checks the rules between settings, except those of a setting that is invalid alone. */
+/** Checks the rules between settings. Skips the rules of a setting that is invalid by itself. */
 export function conflicts(config: GossiperConfig, { wrong, places }: {
   readonly wrong: ReadonlySet<string>;
   /** The source of each given setting; `undefined` with a single source. */

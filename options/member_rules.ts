@@ -37,10 +37,12 @@ export const NAME: Rule = rule(isName, {
   allowed: `a text of 1 to ${MAX_NAME_BYTES} bytes`,
 });
 
-/** The rule of a cluster's name. Not a key, because a refusal shows the name to any client. */
+/**
+ * The rule of a cluster's name. A text that may be a key is refused, because a refusal shows the name to any client.
+ */
 export const CLUSTER_NAME: Rule = noKey(NAME);
 
-/** The rule of a member's kinds. Peers refuse the handshake of a member with others. */
+/** The rule of a member's kinds. Peers refuse the handshake of a member with invalid kinds. */
 export const KINDS: Rule = rule(areKinds, {
   allowed: `a list, which may be empty, of at most ${MAX_KINDS} texts of 1 to ${MAX_NAME_BYTES} bytes, ` +
     `together at most ${MAX_KINDS_BYTES} bytes`,
@@ -91,7 +93,7 @@ function isName(given: unknown): given is string {
     utf8Length(given) <= MAX_NAME_BYTES;
 }
 
-/** A member's record is in its handshake and its state, and must leave room for the user's keys. */
+/** A member's record is part of its handshake and its state, so it must leave room for the user's keys. */
 export function recordProblem(
   field: string,
   { self, maxMessageBytes }: { readonly self: MemberRecord; readonly maxMessageBytes: number },

@@ -16,16 +16,16 @@ const DEFAULT_MEMBERS = 2_000;
 const MEMBERS_PER_STATE = 40;
 
 /**
- * Returns the settings that differ from the defaults in a cluster of `members` members; an empty object up to 2,000. Use
- * the preset of one number, the largest expected, for all members of a cluster.
+ * Returns the settings that differ from the defaults in a cluster of `members` members; an empty object up to 2,000.
+ * Use one preset for all members of a cluster: the preset for the largest number of members that you expect.
  *
  * Heartbeats need no other settings. With the defaults a member sends one vector with the heartbeats of all members per
  * round. A count then reaches all `n` members in about `log2(n) + ln(n)` rounds. With a margin of 25 rounds, one of the
- * 100 million pairs of 10,000 members takes a live member for dead less than once a year. That is 48 of the 66 rounds in
- * `heartbeatExpiration`.
+ * 100 million pairs of 10,000 members takes a live member for dead less than once a year. The sum is 48 of the 66
+ * rounds in `heartbeatExpiration`.
  *
- * State needs larger messages. Pushes bring a change to all members at any size. A new member, and a cluster that starts
- * all at once, get the state by rounds, with `gossipMaxSend` members per message.
+ * State needs larger messages. Pushes bring a change to all members of a cluster of any size. But a new member, or a
+ * cluster whose members all start at once, gets state only by rounds, with `gossipMaxSend` members per message.
  *
  * @example
  * ```ts

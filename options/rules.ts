@@ -16,13 +16,13 @@ export function assertNone(problems: readonly ConfigurationProblem[]): void {
   if (problems.length > 0) throw new ConfigurationError(problems);
 }
 
-/** The problems of unknown names in an option, or in all options; or of a value that is no object. */
+/** The problems of unknown names in an option, or in all options. A value that is no object is a problem too. */
 export function unknownNames(
   field: string | undefined,
   given: unknown,
   { known, sections = {} }: {
     readonly known: readonly string[];
-    /** The names in options that are objects. A name of theirs may be given beside them by mistake. */
+    /** The names within each option that is an object. A user may set such a name at the top level by mistake. */
     readonly sections?: Readonly<Record<string, readonly string[]>>;
   },
 ): ConfigurationProblem[] {
@@ -161,7 +161,7 @@ export const DIALED_HOST: Rule = rule((given) => isHost(given) && !isEverywhere(
   allowed: 'a name or an address that others can dial, such as "10.0.0.5"',
 });
 
-/** A certificate or a key. Its text is not shown, but a path given instead is. */
+/** A certificate or a key. Its text is not shown. A path given by mistake is shown. */
 export const PEM: Rule = rule((given) => typeof given === "string" && given.includes("-----BEGIN "), {
   allowed: "the text in a PEM file, as `await Deno.readTextFile(path)` reads it, and not its path",
   show: (given) => {
@@ -204,7 +204,7 @@ export function isDialableUrl({ hostname, port }: URL): boolean {
 
 /** The name most similar to a misspelled one; `undefined` if none is similar. */
 export function nearestOf(given: string, names: readonly string[]): string | undefined {
-  // A longer name has no near one, and the comparison costs the product of the lengths.
+  // No option has a longer name, and the comparison costs time in proportion to the product of the lengths.
   if (given.length > 40) return undefined;
   const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, "");
   const distance = (name: string) =>
@@ -221,7 +221,7 @@ export function nearestOf(given: string, names: readonly string[]): string | und
   return nearest ?? onlyWithPrefix(plain(given), names, plain);
 }
 
-/** The only name that a shortened one can stand for: `host` for `hostname`. */
+/** The only name that begins with the given name: `hostname` for `host`. */
 function onlyWithPrefix(
   prefix: string,
   names: readonly string[],

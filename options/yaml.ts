@@ -39,7 +39,7 @@ export interface ParseOptions {
 
 /** Options of {@linkcode loadConfig}. */
 export interface LoadOptions {
-  /** Settings from code; they win over the file's. */
+  /** Settings from code; they win over the settings of the file. */
   readonly override?: PartialConfig;
   /** Top-level names that belong to the caller; they are not checked. */
   readonly ignore?: readonly string[];
@@ -62,8 +62,8 @@ const LOAD: Rules<LoadOptions> = { override: () => [], ignore: PARSE.ignore, sig
  * console.assert(settings.gossipInterval === 100);
  * ```
  *
- * @throws {ConfigurationError} with every problem and its line, if the text is no YAML mapping (an empty text is none),
- * has a name twice, or has an unknown or invalid setting.
+ * @throws {ConfigurationError} with every problem and its line, if the text is no YAML mapping (an empty text is a
+ * valid mapping), has a name twice, or has an unknown or invalid setting.
  */
 export function parseConfig(text: string, options: ParseOptions = {}): PartialConfig {
   assertOptions(options, PARSE);
