@@ -23,8 +23,8 @@ export interface MemberDescription {
    */
   readonly kinds?: readonly string[];
   /**
-   * True: this member and those of other zones that set it too gossip mostly within their own zones (rule S4). Fewer bytes
-   * cross zones, and all members agree a little later. False by default.
+   * True if this member gossips mostly within its own zone (rule S4). It has an effect only towards members of other
+   * zones that set it too. Fewer bytes cross zones, and all members agree a little later. False by default.
    */
   readonly nearFirst?: boolean;
 }
@@ -33,11 +33,11 @@ const TAGS = rule(areTags, { allowed: `a list of at most ${MAX_TAGS} texts of 1 
 const DESCRIPTION: Rules<MemberDescription> = { tags: TAGS, zone: NAME, kinds: KINDS, nearFirst: FLAG };
 
 /**
- * Describes this member to all others. Each call replaces the whole description, and one without fields removes it. An equal
- * description sends nothing. It is the key `members.description` of the state, so that it spreads as a value of `setState`
- * does, with its limits; do not set this key otherwise.
+ * Describes this member to all others. Each call replaces the whole description, and a call without fields removes it.
+ * An equal description sends nothing. The description is the key `members.description` of the state: it spreads like a
+ * value of `setState`, with the same limits. Do not set this key in another way.
  *
- * The kinds that roles, `MemberView.member` and members of protoactor-go see stay those of `join`.
+ * Roles, `MemberView.member` and members of protoactor-go still see the kinds of `join`.
  *
  * @throws {ConfigurationError} if a field is invalid or unknown.
  * @throws {HearsayError} with code `too_large` or `stopped`, as `setState` does, and with code `not_started` if `nearFirst`
@@ -73,6 +73,6 @@ export function describeMember(node: Gossiper, description: MemberDescription): 
   }
   const json = insight.host.view.get(node.id, DESCRIPTION_KEY)?.json;
   if (json !== JSON.stringify(value)) node.setState(DESCRIPTION_KEY, value);
-  // It stays, and without `nearFirst` all peers are equal again.
+  // It stays after a later description. Without `nearFirst` it treats all peers alike.
   if (nearFirst) insight.running!.peers.routes ??= new NearFirst(insight, insight.running!.peers);
 }

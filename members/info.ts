@@ -1,5 +1,5 @@
 /**
- * The members as targets of work, as this one knows them.
+ * The members as targets of work, as this member knows them.
  *
  * @module
  */
@@ -24,11 +24,11 @@ export interface MemberInfo {
   readonly isSelf: boolean;
   /** Its record, with its address; `undefined` if the topology no longer names it. */
   readonly member: Member | undefined;
-  /** Its kinds: those that it described, by default those of `join`. */
+  /** Its kinds, from its description; without a description, the kinds of `join`. */
   readonly kinds: readonly string[];
   /** Its tags; empty by default. */
   readonly tags: readonly string[];
-  /** Its zone: the one that it described, by default that of its kind `zone:<zone>`. */
+  /** Its zone, from its description; otherwise from its kind `zone:<zone>`. */
   readonly zone: string | undefined;
   /** True if it gossips mostly within its zone. */
   readonly nearFirst: boolean;
@@ -40,9 +40,9 @@ export interface MemberInfo {
 export type Seen = Pick<MemberInfo, "id" | "status" | "isSelf" | "member">;
 
 /**
- * The actor counts of a kind, by member id: of each living member (alive or suspected, this one included) whose
- * `actorStatistics` named the kind. The counts of others are as old as their last round and its way here. Later gossip does
- * not change the map.
+ * The actor counts of a kind, by member id. The map has each living member (alive or suspected, including this member)
+ * whose `actorStatistics` named the kind. The counts of other members date from their last rounds that reached this
+ * member. Later gossip does not change the map.
  *
  * @throws {ConfigurationError} if the kind is not a text of 1 to 256 bytes.
  *
@@ -68,13 +68,13 @@ export function getActorCount(node: Gossiper, kind: string): Map<string, number>
   return counts;
 }
 
-/** The info of a member; `undefined` for one that is neither in the topology, nor blocked, nor known by its state. */
+/** The info of a member. `undefined` for an id that is not in the topology, is not blocked, and has no known state. */
 export function memberInfo(node: Gossiper, id: string): MemberInfo | undefined {
   const view = node.members.find((member) => member.id === id);
   return view && infoOf(insightOf(node).host.view, view);
 }
 
-/** The living members (alive or suspected, this one included) of a zone, sorted by id. */
+/** The living members (alive or suspected, including this member) of a zone, sorted by id. */
 export function membersInZone(node: Gossiper, zone: string): readonly MemberInfo[] {
   assertNone(NAME("zone", zone));
   const { view } = insightOf(node).host;
@@ -92,13 +92,13 @@ export function infoOf(view: EngineView, { id, status, isSelf, member }: Seen): 
 /** The actor count of one kind; `undefined` if the member reports none. */
 export function actorCountOf(view: EngineView, id: string, kind: string): number | undefined {
   const counts = countsOf(view, id);
-  // A kind may have the name of any property.
+  // A kind may have the same name as a property of every object, such as `toString`.
   return Object.hasOwn(counts, kind) ? counts[kind] : undefined;
 }
 
 /**
- * The actor counts in a member's heartbeat, by kind. They need no check here: `protocol/any_value.ts` checks those of other
- * members, and `gossiper/actor_counts.ts` those of this one.
+ * The actor counts in a member's heartbeat, by kind. They need no check here: `protocol/any_value.ts` checks the counts
+ * of other members, and `gossiper/actor_counts.ts` the counts of this member.
  */
 function countsOf(view: EngineView, id: string): Readonly<Record<string, number>> {
   const value = view.get(id, HEARTBEAT_KEY)?.value as { readonly [field: string]: JsonValue } | undefined;

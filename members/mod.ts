@@ -1,6 +1,6 @@
 /**
- * Members as targets of work: `@hearsay/gossip/members`. Their actor counts, their tags, zones and kinds, which may change
- * while they run, and the choice of one of them.
+ * Members as targets of work: `@hearsay/gossip/members`. It has their actor counts, the choice of a member, and tags,
+ * zones and kinds that may change while a member runs.
  *
  * @module
  */

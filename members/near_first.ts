@@ -1,6 +1,6 @@
 /**
- * Gossip that stays within a zone where it can (rule S4): pushes cross to a few bridges of each other zone, and rounds draw
- * one far peer for several near ones.
+ * Gossip that stays within a zone where possible (rule S4). Pushes go to only a few members of each other zone, the
+ * bridges. Rounds draw one far peer for several near peers.
  *
  * @module
  */
@@ -17,19 +17,20 @@ import type { Session } from "../protocol/session.ts";
 import { described, DESCRIPTION_KEY } from "./reading.ts";
 
 /**
- * The members of each other zone that a change is pushed to. 2: one lost push, or one bridge that just crashed, does not
- * leave the whole zone to the rounds. More: the bytes across zones grow in proportion.
+ * The number of members in each other zone to which a change is pushed. 2: after one lost push, or with one crashed
+ * bridge, the zone still gets the change before the next round. More: the bytes across zones grow in proportion.
  */
 const BRIDGES = 2;
 /**
- * The near peers for each far one in the rounds. 8: among all members of two zones of twelve, some nine exchanges of a
- * round still cross. Fewer: more bytes across zones. More: agreement and heartbeats cross later.
+ * The number of near peers for each far peer in the rounds. 8: with two zones of twelve members, about nine exchanges
+ * in each round still cross zones. Fewer: more bytes across zones. More: agreement and heartbeats cross later.
  */
 const NEAR_PER_FAR = 8;
 
 /**
- * The share of heartbeats that become requests if the connection was silent. 1 in 8: a dead connection between two zones is
- * found in minutes at rest, and within rounds after a change. Lower: later. Higher: more bytes across zones.
+ * The share of heartbeats on a silent connection that become requests. 1 in 8: a dead connection between two zones is
+ * found within minutes at rest, and within a few rounds after a change. Lower: it is found later. Higher: more bytes
+ * cross zones.
  */
 const ASKED_SHARE = 1 / 8; // mutant replace-value 2: one in nine finds it as well.
 
@@ -44,7 +45,7 @@ export class NearFirst implements Routes {
     this.#peers = peers;
   }
 
-  /** All near peers, and one random far peer for each eight of them. */
+  /** All near peers, and one random far peer for each eight near peers. */
   turn(ids: readonly string[]): readonly string[] {
     const [near, far] = this.#split(ids, (id) => id);
     if (near.length === 0 || this.#signs) return ids;
@@ -105,7 +106,10 @@ export class NearFirst implements Routes {
     });
   }
 
-  /** True if members sign. Each must then hear every other itself (rule L4), so rounds treat near and far peers alike. */
+  /**
+   * True if members sign. Each member must then hear every other member itself (rule L4), so rounds treat near and far
+   * peers alike.
+   */
   get #signs(): boolean {
     const { view } = this.#insight.host;
     return view.get(view.id, SIGNING_KEY) !== undefined;
@@ -131,7 +135,7 @@ export class NearFirst implements Routes {
   }
 }
 
-/** The pushes of one time: one to each session, because a peer limits the rate of messages. */
+/** The pushes that go out together: one to each session, because a peer limits the rate of messages. */
 class Plan {
   readonly pushes = new Map<Session, { readonly ids: Set<string>; relay: boolean }>();
 

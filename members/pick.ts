@@ -18,9 +18,9 @@ export interface PickOptions {
   /** The kind that the member must have. */
   readonly kind: string;
   /**
-   * `random` (default): each candidate is equally likely. `round robin`: the candidates in turn, in the order of their ids;
-   * this process has one turn for each combination of `kind`, `zone` and `tags`. `least load`: of two random candidates
-   * the one with fewer actors of the kind.
+   * `random` (default): each candidate is equally likely. `round robin`: the candidates in turn, in the order of their
+   * ids; this process has one turn for each combination of `kind`, `zone` and `tags`. `least load`: of two random
+   * candidates, the candidate with fewer actors of the kind.
    */
   readonly by?: "random" | "least load" | "round robin";
   /** The zone that the member must have; any by default. */
@@ -31,7 +31,7 @@ export interface PickOptions {
   readonly exclude?: readonly string[];
 }
 
-/** The most round robins of a member at once; the one that was used least recently begins again. */
+/** The most round robins of a member at once. Beyond it, the round robin that was used least recently begins again. */
 const MAX_ROUND_ROBINS = 1_000;
 
 const NAMES = listOf(NAME, "a list of texts of 1 to 256 bytes");
@@ -52,9 +52,9 @@ const TURNS = new WeakMap<Gossiper, BoundedMap<string, string>>();
  * Picks a living member of a kind; `undefined` if there is none. Suspected members are not picked, and this member itself is
  * a candidate until it begins to leave.
  *
- * `least load` compares two random candidates, not all. The counts are as old as the last rounds of their members, so
- * if every member picked the one with the lowest count, all of them would pick the same one until its next report. A member
- * that reports no count of the kind counts as empty. For the lowest count itself, see {@linkcode getActorCount}.
+ * `least load` compares two random candidates, not all. The counts date from the last rounds of their members. If every
+ * member picked the candidate with the lowest count, all would pick the same candidate until its next report. A member
+ * that reports no count of the kind counts as empty. For the counts of all members, see {@linkcode getActorCount}.
  *
  * @throws {ConfigurationError} if an option is invalid or unknown.
  *
@@ -110,7 +110,7 @@ function candidatesOf(
   return candidates;
 }
 
-/** The candidate with the next higher id after the last one, or the one with the lowest id. */
+/** The candidate with the next id above the last pick; if there is no such candidate, the one with the lowest id. */
 function nextInTurn(
   node: Gossiper,
   candidates: readonly Seen[],

@@ -9,7 +9,7 @@ import { areKinds, NAME } from "../options/member_rules.ts";
 
 /** The key of the description in the member's state. */
 export const DESCRIPTION_KEY = "members.description";
-/** The most tags. 64: more than a person reads; each costs every other member its bytes. */
+/** The most tags. 64: more than a person reads; each tag costs memory at every other member. */
 export const MAX_TAGS = 64;
 /** The kind of a member that names its zone. */
 const ZONE_PREFIX = "zone:";
@@ -36,7 +36,7 @@ function zoneAmong(kinds: readonly string[]): string | undefined {
   return kind?.slice(ZONE_PREFIX.length);
 }
 
-/** Reads an entry that a peer may have set: a field of another form is left out. */
+/** Reads an entry that a peer may have set. Fields of a wrong type are left out. */
 function read(entry: Entry): Partial<Described> {
   const known = READ.get(entry);
   if (known) return known;
