@@ -13,7 +13,8 @@ import { describe } from "../options/rules.ts";
 
 /**
  * Stands between the key of a map and the key within it: U+241F, the picture of the unit separator. Unlike U+001F it is
- * one character in JSON and can be typed. The key has none, so the first one of a text is always the separator.
+ * a single character in JSON and can be typed. The key of a map never contains it, so the first U+241F of a text is
+ * always the separator.
  */
 export const SEPARATOR = "\u241F";
 
@@ -59,7 +60,7 @@ export function composedKey({ key, mapKey }: MapKeys): string {
   return `${key}${SEPARATOR}${given}`;
 }
 
-/** The two keys in the key of an entry; `undefined` if it is the entry of no map. */
+/** The two keys in the key of an entry; `undefined` if the entry belongs to no map. */
 export function mapKeysOf(composed: string): MapKeys | undefined {
   const at = composed.indexOf(SEPARATOR);
   if (at < 1) return undefined;

@@ -1,5 +1,5 @@
 /**
- * Maps of protoactor-go: there the whole map is one value, of the type `cluster.GossipMap`.
+ * Maps of protoactor-go: a whole map is one value, of the type `cluster.GossipMap`.
  *
  * @module
  */
@@ -18,7 +18,10 @@ export function goMapValue(items: Items): JsonValue {
   return { "@type": GO_MAP_URL, items };
 }
 
-/** The entries of such a value; `undefined` if it is none. Any member may set a value of nearly this form. */
+/**
+ * The entries of a map's value; `undefined` if the value is no such map. Any member may set a value that only resembles
+ * a map.
+ */
 export function goItemsOf(value: JsonValue | undefined): Items | undefined {
   if (!isObject(value) || value["@type"] !== GO_MAP_URL) return undefined;
   return isObject(value.items) ? value.items : undefined;

@@ -36,7 +36,7 @@ export function setMapState(
 
 /**
  * The value of an entry of this member's own map; `undefined` if it has none. As in protoactor-go, the maps of other
- * members are not read: {@linkcode mapOf} does.
+ * members are not read; use {@linkcode mapOf} for those.
  */
 export function getMapState<V = JsonValue>(node: MapNode, key: string, mapKey: string): V | undefined {
   return mapOf<V>(node, key).get(mapKey);

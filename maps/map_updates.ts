@@ -18,7 +18,7 @@ export interface MapUpdate<V = JsonValue> {
   readonly mapKey: string;
   /** The new value; `undefined` with `deleted`. */
   readonly value: V | undefined;
-  /** The member's number of this set or delete; at a member of protoactor-go that of its whole map. */
+  /** The member's number of this set or delete. For a member of protoactor-go, the number of its whole map. */
   readonly sequenceNumber: number;
   /** True if the entry was deleted. */
   readonly deleted: boolean;
@@ -26,7 +26,7 @@ export interface MapUpdate<V = JsonValue> {
   readonly expired?: boolean;
 }
 
-/** Emits the updates of the entries of a map, from those of all keys that begin with its key. */
+/** Emits the updates of a map's entries. Reads the updates of all keys that begin with the map's key. */
 export function mapUpdates(
   updates: ReadableStream<GossipUpdate>,
   key: string,

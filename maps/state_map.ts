@@ -21,8 +21,8 @@ export type MapNode = Pick<
 /** Options of the views over members. */
 export interface ViewOptions {
   /**
-   * The members of the view. `known`, the default: all whose state this member knows, also those that failed or left, until
-   * they are forgotten (`departedRetention`). `alive`: those that take part now.
+   * The members of the view. `known`, the default: all members with known state. Members that failed or left stay until
+   * they are forgotten (`departedRetention`). `alive`: the members that take part now.
    */
   readonly among?: "alive" | "known";
 }
@@ -38,8 +38,8 @@ const VIEW: Rules<ViewOptions> = {
 };
 
 /**
- * A map under one key: each member sets entries of its own, and reads those of all. Each entry is one entry of the state,
- * under the key `<key>␟<mapKey>`: it is set, deleted, expired, merged and sent alone, and counts as a key
+ * A map under one key: each member sets its own entries, and reads the entries of all members. Each entry is one entry
+ * of the state, under the key `<key>␟<mapKey>`: it is set, deleted, expired, merged and sent alone, and counts as a key
  * (`maxKeysPerMember`).
  */
 export class StateMap<V = JsonValue> {
@@ -83,7 +83,7 @@ export class StateMap<V = JsonValue> {
     return [...this.entries().keys()].sort();
   }
 
-  /** The entries of a member, by default of this one. Costs time in proportion to the member's state. */
+  /** The entries of a member, by default of this member. Costs time in proportion to the member's state. */
   entries(memberId: string = this.#node.id): Map<string, GossipKeyValue<V>> {
     const entries = new Map<string, GossipKeyValue>();
     for (const [key, entry] of this.#node.getAll(memberId)) {
@@ -142,9 +142,10 @@ export class StateMap<V = JsonValue> {
   }
 
   /**
-   * The entry that this member set or merged last, by its own wall clock; of two in one millisecond that of the higher id.
-   * `undefined` if no member has one. Members may differ for good: each merges in another order, after a partition much at
-   * once, and a member that starts merges all at once. It is the latest _news_ here, not the latest set anywhere.
+   * The entry that this member set or merged last, by its own wall clock. Of two entries in one millisecond, the entry
+   * of the higher id. `undefined` if no member has the entry. It is the entry that arrived last here, not the entry
+   * that was set last. Members may differ for good, because each member merges in another order. After a partition, and
+   * at its start, a member merges many entries at once.
    */
   latest(mapKey: string, options: ViewOptions = {}): MemberEntry<V> | undefined {
     let latest: MemberEntry<V> | undefined;
@@ -157,7 +158,7 @@ export class StateMap<V = JsonValue> {
 
   /**
    * Emits the present entries of all members, then changes, deletions and ends of lifetimes, and ends like `watch` of a
-   * node. A map of a member of protoactor-go is one value: the entries that differ from the former one are emitted.
+   * node. A map of a member of protoactor-go is one value: the entries that differ from the former value are emitted.
    */
   watch(options: WaitOptions = {}): ReadableStream<MapUpdate<V>> {
     const updates = this.#node.watch({ ...options, prefix: this.key });
@@ -177,10 +178,10 @@ export class StateMap<V = JsonValue> {
 }
 
 /**
- * Returns the map of a key; it has no state of its own. Do not set the key itself to a value too: a
- * member of protoactor-go has one value of it.
+ * Returns the map of a key; it has no state of its own. Do not set a value under the map's own key too: a member of
+ * protoactor-go would see only one value, either the map or this value.
  *
- * @throws {HearsayError} with code `invalid_key` for an invalid key, one of the gossiper, or one that contains U+241F.
+ * @throws {HearsayError} with code `invalid_key` for a key that is invalid, is the gossiper's own, or contains U+241F.
  *
  * @example
  * ```ts
