@@ -1,6 +1,6 @@
 /**
- * Awareness of Yjs over a cluster: names, cursors and selections of everyone who edits a document. The state of each
- * client is one entry of its member, and is removed as soon as the member fails or leaves.
+ * Awareness of Yjs over a cluster: names, cursors and selections of all editors of a document. The state of each client
+ * is one entry of its member, and is removed as soon as the member fails or leaves.
  *
  * This module imports neither `yjs` nor `y-protocols`: two copies of Yjs in one program break it. Pass your own.
  *
@@ -35,7 +35,7 @@ export type { Runtime } from "../../common/runtime.ts";
 export type { GossipUpdate } from "../../engine/events.ts";
 export type { MemberView, WaitOptions } from "../../gossiper/contract.ts";
 
-/** The parts of a member that are used; a node of `join` has them. */
+/** The parts of a member that this module uses; a node of `join` has them. */
 export type AwarenessNode = Pick<
   GossiperLike,
   "id" | "signal" | "setState" | "deleteState" | "watch" | "watchMembers"
@@ -51,7 +51,7 @@ export interface AwarenessChange {
   readonly removed: readonly number[];
 }
 
-/** The parts of an `Awareness` of `y-protocols` that are used. */
+/** The parts of an `Awareness` of `y-protocols` that this module uses. */
 export interface AwarenessLike {
   /** The id of this client. */
   readonly clientID: number;
@@ -69,7 +69,7 @@ export interface AwarenessLike {
   off(name: string, listener: (change: AwarenessChange, origin: unknown) => void): void;
 }
 
-/** The functions of the module `y-protocols/awareness` that are used. */
+/** The functions of `y-protocols/awareness` that this module uses. */
 export interface AwarenessProtocol<A extends AwarenessLike> {
   /** Applies the update of a client. */
   applyAwarenessUpdate(awareness: A, update: Uint8Array, origin: unknown): void;
@@ -81,7 +81,7 @@ export interface AwarenessProtocol<A extends AwarenessLike> {
 export interface ShareAwarenessOptions<A extends AwarenessLike> {
   /** The module `y-protocols/awareness` (1.0) of your program: `import * as protocol from "y-protocols/awareness"`. */
   readonly protocol: AwarenessProtocol<A>;
-  /** The key of the entries; `awareness` by default. Each document needs its own. */
+  /** The key of the entries; `awareness` by default. Each document needs its own key. */
   readonly key?: string;
   /**
    * The most changes of the own state that are sent in a second, from 1 to 1,000; 20 by default. The latest state is
@@ -89,13 +89,13 @@ export interface ShareAwarenessOptions<A extends AwarenessLike> {
    */
   readonly maxPerSecond?: number;
   /**
-   * The most bytes of a state as JSON, from 64 to 1,048,576; 16,384 by default. A larger one is neither sent nor shown.
-   * All members need the same limit.
+   * The most bytes of a state as JSON, from 64 to 1,048,576; 16,384 by default. A larger state is neither sent nor
+   * shown. All members need the same limit.
    */
   readonly maxBytes?: number;
   /**
-   * Called with a `HearsayError` when a state is too large or cannot be sent, or a member has another value under the
-   * key; once until the next success. By default a line is logged.
+   * Called with a `HearsayError` when a state is too large or cannot be sent, or when a member's value under the key is
+   * no awareness state. Called again only after a success in between. By default a line is logged.
    */
   readonly onError?: (error: unknown) => void;
   /** Clock and timers; those of the machine by default. */
@@ -128,9 +128,9 @@ const keysOf = new WeakMap<AwarenessNode, Set<string>>();
  * state becomes an entry of this member. The states of others are applied to `awareness`, and removed when their member
  * fails, leaves or is forgotten. If the member returns, its state does too.
  *
- * A client belongs to the first living member that names it; others cannot change or remove its state. Yjs renews each
- * state every 15 seconds, and drops it after 30: neither is needed, because members watch each other. So an idle
- * awareness sends nothing.
+ * A client belongs to the first living member that names it; others cannot change or remove its state. Yjs alone would
+ * send each state again every 15 seconds, and drop a state after 30 seconds. Neither is needed here, because members
+ * watch each other. So an idle awareness sends nothing.
  *
  * @example
  * ```ts

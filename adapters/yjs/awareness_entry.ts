@@ -1,5 +1,5 @@
 /**
- * The entry of a member with its awareness state, and the update that Yjs reads.
+ * The entry with a member's awareness state, and the update that Yjs reads.
  *
  * @module
  */
@@ -20,7 +20,7 @@ export interface AwarenessEntry {
 /**
  * Reads the value of a member.
  *
- * @throws {HearsayError} with code `invalid_value`, or `too_large` if the state has over `maxBytes`.
+ * @throws {HearsayError} with code `invalid_value`, or `too_large` if the state has more than `maxBytes`.
  */
 export function entryOf(value: unknown, { maxBytes }: { readonly maxBytes: number }): AwarenessEntry {
   const { clientId, clock, state } = Object(value) as Partial<AwarenessEntry>;

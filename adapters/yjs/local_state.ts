@@ -1,5 +1,5 @@
 /**
- * Sends the awareness state of this client: the latest one, at a bounded rate.
+ * Sends the latest awareness state of this client, at a bounded rate.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Runtime } from "../../common/runtime.ts";
 import type { AwarenessChange, AwarenessLike, AwarenessNode } from "./awareness.ts";
 import { assertFits, type AwarenessEntry } from "./awareness_entry.ts";
 
-/** The parts of both directions. */
+/** The parts that sending and receiving share. */
 export interface SharedParts<A extends AwarenessLike> {
   readonly node: AwarenessNode;
   readonly awareness: A;
@@ -31,11 +31,11 @@ export class LocalState {
     if ([added, updated, removed].some((clients) => clients.includes(clientID))) this.#sendSoon();
   };
 
-  /** Sends the present state, then each change. `intervalMs` is the least time between two. */
+  /** Sends the present state, then each change. `intervalMs` is the least time between two changes that are sent. */
   constructor(parts: SharedParts<AwarenessLike> & { readonly intervalMs: number }) {
     this.#parts = parts;
     const { awareness } = parts;
-    // Yjs ignores the clock 0 of a client that it does not know: the state of a new `Awareness` would not be shown.
+    // Yjs ignores the clock 0 of an unknown client, so it would not show the state of a new `Awareness`.
     const state = awareness.getLocalState();
     if (state !== null && awareness.meta.get(awareness.clientID)?.clock === 0) awareness.setLocalState(state);
     // Not `update`, which also comes with each renewal of an equal state.
@@ -81,7 +81,7 @@ export class LocalState {
     const { awareness, maxBytes } = this.#parts;
     const state = awareness.getLocalState();
     if (state === null) return undefined;
-    // As Yjs does: fields that JSON cannot carry are left out.
+    // Fields that JSON cannot carry are left out, as in Yjs.
     const json = JSON.stringify(state);
     assertFits(json, maxBytes, "Others go on seeing the one before.");
     const { clock } = awareness.meta.get(awareness.clientID)!;

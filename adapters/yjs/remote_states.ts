@@ -113,7 +113,7 @@ export class RemoteStates<A extends AwarenessLike> {
     try {
       protocol.applyAwarenessUpdate(awareness, updateOf(entry), this);
     } catch (error) {
-      // A listener of the program threw.
+      // A listener of the user's program threw.
       onError(error);
     }
   }
