@@ -25,8 +25,8 @@ export interface Extension {
   /** Its capability in this member's `hello`: peers without it are sent none of these messages. */
   readonly capability: string;
   /**
-   * Called for each message of an unknown type, also of another extension, from any peer that shook hands, also a blocked
-   * one. It must not throw.
+   * Called for each message of an unknown type from any peer that shook hands, even if the peer is blocked or the
+   * message belongs to another extension. It must not throw.
    */
   receive(session: Session, message: UnknownMessage): void;
 }
@@ -52,13 +52,13 @@ export interface ConnectionPoolOptions {
 }
 
 /**
- * Sessions by member id. Two members keep one connection; if both dialed at once, both sides keep the same
- * one (rule P4).
+ * Sessions by member id. Two members keep one connection. If both dialed at once, both sides keep the same connection
+ * (rule P4).
  */
 export class ConnectionPool {
   /** By capability. */
   readonly #extensions = new Map<string, Extension>();
-  /** Present while this member prefers some peers. */
+  /** Set if this member prefers some peers to others. */
   routes: Routes | undefined;
   readonly #options: ConnectionPoolOptions;
   readonly #owner: SessionOwner = {
@@ -77,8 +77,8 @@ export class ConnectionPool {
   /** Members that closed their last connection because they stopped or no longer needed it. */
   readonly #goneAway = new Set<string>();
   /**
-   * Backoff for peers whose requests timed out. Without it every round would take as long as the slowest peer.
-   * Two timeouts in a row are tolerated, because the next round sends a lost message again (E5).
+   * Backoff for peers whose requests timed out. Without it every round would take as long as the slowest peer. Two
+   * timeouts in a row cause no backoff, because the next round sends a lost message again (E5).
    */
   readonly #unanswered: Backoffs;
   readonly #dials: Dials;
@@ -100,7 +100,9 @@ export class ConnectionPool {
     });
   }
 
-  /** Adds an extension. Throws if another one has its capability: both would take the same messages. */
+  /**
+   * Adds an extension. Throws if another extension has the same capability, because both would take the same messages.
+   */
   extend(extension: Extension): void {
     const { capability } = extension;
     if (this.#extensions.has(capability)) {
@@ -124,14 +126,14 @@ export class ConnectionPool {
     return this.#readers.open;
   }
 
-  /** The number of open connections, with those that have no handshake yet. */
+  /** The number of open connections, including those without a handshake. */
   get served(): number {
     return this.#serving.size;
   }
 
   /**
-   * True if a request to the member may begin now. False while a request is under way, after an unanswered request, and
-   * if there is no connection, unless {@linkcode Dials.isFree}.
+   * True if a request to the member may begin now. False while a request is under way, and during the backoff after
+   * unanswered requests. Without a connection, {@linkcode Dials.isFree} must be true too.
    */
   isFree(id: string, member: Member | undefined): boolean {
     if (this.#unanswered.isResting(id, this.#options.runtime.monotonicMs())) return false;
@@ -151,7 +153,7 @@ export class ConnectionPool {
     return this.#goneAway.has(id);
   }
 
-  /** True if a member relays the state of others; an unknown member counts as one that does. */
+  /** True if a member relays the state of others. An unknown member counts as a relay. */
   relays(member: Member | undefined): boolean {
     const { transport } = this.#options;
     return member === undefined || (transport.relays?.(member) ?? true);
@@ -166,8 +168,8 @@ export class ConnectionPool {
 
   /**
    * Returns the session with a member, and dials first if there is none. Rejects with code `busy` during the backoff of
-   * its address, except with `ignoreBackoff`. With `fresh`, a dial under way does not count, because its handshake may
-   * just have been refused.
+   * its address, except with `ignoreBackoff`. With `fresh`, a new dial begins even if a dial is under way, because the
+   * handshake of that dial may just have been refused.
    */
   async reach(
     member: Member,
@@ -184,7 +186,7 @@ export class ConnectionPool {
     if (open) return open;
     if (!ignoreBackoff) this.#dials.assertFree({ memberId: member.id, address });
     const found = await abortable(this.#dials.dial(address, member.id), signal);
-    // The tie-break (P4) may have kept another connection than the one dialed.
+    // The tie-break (P4) may have kept another connection instead of the dialed connection.
     const session = this.#open.get(member.id);
     if (session) return session;
     const isReplaced = this.#dials.addressOf(found) === address && found.id !== member.id;
@@ -252,7 +254,7 @@ export class ConnectionPool {
     });
   }
 
-  /** A reader's id may be that of a member: nothing here is recorded under it. */
+  /** A reader may name a member's id, so nothing is recorded under the id. */
   #serveReader(connection: Connection): Session {
     const session = this.#newSession({ role: "acceptor", ...this.#readers.make() });
     this.#serving.set(session, pump(connection, session).then(() => void this.#serving.delete(session)));

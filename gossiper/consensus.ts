@@ -24,13 +24,13 @@ export interface ConsensusCallbacks {
   /** Called each time consensus is reached, and for each new value. */
   readonly onReached?: (value: JsonValue) => unknown;
   /**
-   * Called when consensus is lost: a member has another value, or none, or this member is isolated. An isolated member
-   * knows of no dissenter.
+   * Called when consensus is lost: a member has another value or no value, or this member is isolated. With isolation
+   * alone, the list of dissenters stays empty.
    */
   readonly onLost?: () => unknown;
 }
 
-/** A registered consensus check. Disposing it (`using`) removes it. */
+/** A registered consensus check. Its disposal (`using`) removes the check. */
 export interface ConsensusHandle extends Disposable {
   /** The id for `removeConsensusCheck`. */
   readonly id: string;
@@ -43,7 +43,7 @@ export interface ConsensusHandle extends Disposable {
    * removed or the gossiper has stopped.
    */
   reached(options?: { readonly signal?: AbortSignal }): Promise<JsonValue>;
-  /** The active members with no value or another than the most common one, sorted. */
+  /** The active members without a value, or with another value than the most common value; sorted. */
   dissenters(): readonly string[];
 }
 
@@ -119,7 +119,8 @@ export class ConsensusChecks {
       try {
         const extracted = extractor(deepFreeze(value), memberId);
         if (extracted === undefined) return undefined;
-        // `canonicalize` does not check numbers and keys; `copyJson` does. The value itself was checked when it came.
+        // `canonicalize` does not check numbers and keys; `copyJson` does. An unchanged value was checked when it
+        // arrived.
         return canonicalize(extracted === value ? value : copyJson(extracted).value)!;
       } catch (error) {
         this.#engineHost.report(where, error);

@@ -22,7 +22,7 @@ export interface GossipKeyValue<T = JsonValue> {
   readonly localTimestampUnixMilliseconds: number;
 }
 
-/** A member, as this one sees it. */
+/** A member, as this member sees it. */
 export interface MemberView {
   /** Its id. */
   readonly id: string;
@@ -30,9 +30,9 @@ export interface MemberView {
   readonly member: Member | undefined;
   /**
    * `alive`: it takes part. `suspected`: its connection broke and its address refuses new ones; it still takes part.
-   * `failed`: it crashed, sent no heartbeat for `heartbeatExpiration`, or is blocked by the topology; this member itself
-   * is `failed` if another process uses its id. `left`: it left in good order, or the discovery does not name it; this
-   * member itself once it has stopped.
+   * `failed`: it crashed, sent no heartbeat for `heartbeatExpiration`, or is blocked by the topology; this member
+   * itself is `failed` if another process uses its id. `left`: it left in good order, or the discovery does not name
+   * it. This member itself is `left` once it has stopped.
    */
   readonly status: "alive" | "suspected" | "failed" | "left";
   /** The reason and time of its block by this member; `undefined` if it is not blocked. */
@@ -57,7 +57,7 @@ export interface Snapshot {
   readonly digest: string;
   /** Every known member. */
   readonly members: readonly MemberSnapshot[];
-  /** The memory for other members' states, and the counts of what did not fit. */
+  /** The memory for other members' states, and the counts of states that did not fit. */
   readonly room: RoomSnapshot;
   /** The addresses of discovery (`seeds`, `dns`, `kubernetes`); empty with a fixed list. */
   readonly seeds: readonly SeedStatus[];

@@ -1,7 +1,7 @@
 /**
  * Detects crashed members by their sockets (rules C1 to C4 in `docs/ALGORITHM.md`): a killed process resets its
- * connections, and its port refuses new ones. A partition, a suspended process or a slow network does neither; those
- * are left to `heartbeatExpiration`.
+ * connections, and its port refuses new ones. A partition, a suspended process or a slow network causes neither; such
+ * failures are left to `heartbeatExpiration`.
  *
  * @module
  */
@@ -20,11 +20,12 @@ import { deadlineAfter, sleep } from "../common/runtime.ts";
 import type { Session } from "../protocol/session.ts";
 import type { Topology } from "./topology.ts";
 
-/** The least number of dials in that time. The address must refuse each one. */
+/** The least number of dials before a crash is confirmed. The address must refuse each dial. */
 const DIALS = 5;
 /**
- * The share of that time between the first two dials. The members that suspect a crash have heard different last counts,
- * and a count that is new to one of them restarts its wait. So they inform each other once more soon after the first time.
+ * The share of the wait for a crash between the first two dials. Members that suspect a crash may know different last
+ * heartbeat counts. A member that learns a newer count restarts its wait. So the members inform each other a second
+ * time soon after the first.
  */
 const SHARE_BEFORE_SECOND_DIAL = 1 / 21;
 /** The number of peers that get a suspicion. 8: almost surely one of them hears from the suspect if it lives. */
@@ -32,7 +33,7 @@ const INFORMED_PEERS = 8;
 /** The dials per second for suspicions of peers. Without a limit a hostile peer could make this member dial at will. */
 const MAX_HEARSAY_PER_SECOND = 32;
 
-/** The most broken connections that are remembered. One that is not is left to `heartbeatExpiration`. */
+/** The most broken connections that are remembered. Members of other connections are left to `heartbeatExpiration`. */
 const MAX_BROKEN = 1_024;
 
 /** The dependencies of a {@linkcode CrashWatch}. */
@@ -47,7 +48,7 @@ export interface CrashWatchOptions {
 export class CrashWatch {
   readonly #options: CrashWatchOptions;
   readonly #watched = new Map<string, Promise<void>>();
-  /** The times at which the last connections of members broke, or their answers failed to come. */
+  /** By member id: the time at which the last connection broke, or an expected answer did not arrive. */
   readonly #brokenMs = new BoundedMap<string, number>(MAX_BROKEN);
   readonly #ending = new AbortController();
   readonly #hearsay: TokenBucket;
@@ -67,9 +68,10 @@ export class CrashWatch {
   }
 
   /**
-   * Dials a member again that refused a dial of a round, if its last connection broke or its last answer failed to come,
-   * and no heartbeat has come since. The first dials may have ended otherwise: the next process at its address answers
-   * slowly while it starts. A process that hung before it was killed has lost its connections already.
+   * Dials a member again after it refused a dial of a round. Conditions: its last connection broke or its last answer
+   * did not arrive, and no heartbeat has come since. The first dials may have ended in another way, because the next
+   * process at its address answers slowly while it starts. A process that hung before it was killed has already lost
+   * its connections.
    */
   onFailure(id: string, error: unknown): void {
     const nowMs = this.#options.engineHost.runtime.monotonicMs();
@@ -87,7 +89,7 @@ export class CrashWatch {
     const { engine, view } = engineHost;
     if (memberId === view.id) {
       if (!this.#hearsay.take(1)) return;
-      // The peer must get a count that it has not seen, or its suspicion stays.
+      // The peer must get a newer count, or its suspicion stays.
       const own = view.heartbeatOf(view.id)?.number ?? 0;
       if (count >= own) engineHost.do((engine, now) => engine.countHeartbeat(undefined, now));
       return session.heartbeat(engine.takeLiveness(session.peer!.id));
@@ -120,8 +122,9 @@ export class CrashWatch {
   }
 
   /**
-   * Dials a member until it answers, its crash is confirmed, or a dial fails in another way than by refusal. A suspicion
-   * of a peer respects the backoff of the address, because a peer may invent any number of ids there.
+   * Dials a member until it answers, its crash is confirmed, or a dial fails for another reason than a refusal. After a
+   * peer's suspicion, dials respect the backoff of the address until the first refusal, because a peer may invent any
+   * number of ids there.
    */
   async #dialUntilClear(id: string, { isHearsay }: { readonly isHearsay: boolean }): Promise<void> {
     const { engineHost } = this.#options;

@@ -12,9 +12,15 @@ import type { HearsayEvent } from "../contracts/event_stream.ts";
 import type { Refusal, Suspect } from "../protocol/message.ts";
 import type { Decision, DecisionKind } from "../contracts/explanation.ts";
 
-/** The most decisions of one member. 16: a crash, a restart and what came before. More: memory. */
+/**
+ * The most decisions of one member. 16: a crash, a restart, and the decisions before. More: more memory for each
+ * member.
+ */
 const MOST_OF_A_MEMBER = 16;
-/** The most members with decisions; the one with the oldest last decision goes first. 512 members take some 2 MiB. */
+/**
+ * The most members with decisions. The member whose last decision is oldest is dropped first. 512 members take some 2
+ * MiB.
+ */
 const MOST_MEMBERS = 512;
 /** The most characters of a reason before escapes: it may come from a peer. */
 const MOST_CHARACTERS = 256;
@@ -43,7 +49,7 @@ export class Decisions {
     return [...this.#byMember.get(memberId) ?? []];
   }
 
-  /** Records a decision. A decision equal to the member's last one raises the count of that one. */
+  /** Records a decision. A decision that equals the member's last decision only raises the count of that decision. */
   record(memberId: string, { kind, peerId, reason }: Happened): void {
     const decisions = this.#byMember.get(memberId) ?? [];
     const nowMs = this.#runtime.wallMs();
@@ -65,7 +71,10 @@ export class Decisions {
     this.#byMember.set(memberId, decisions);
   }
 
-  /** Records that a peer suspects a member, or heard of it. A peer may invent ids: only members have a history. */
+  /**
+   * Records that a peer suspects a member, or heard from it. Ids that are no members are ignored, because a peer may
+   * invent ids.
+   */
   onSuspect(
     peerId: string,
     { memberId, isAlive }: Suspect,

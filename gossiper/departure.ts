@@ -16,7 +16,7 @@ const MAX_EXCHANGES = 4;
 export interface FlushResult {
   /** The number of peers that acknowledged it, are leaving themselves, or are gone. */
   readonly acknowledgedBy: number;
-  /** The number of peers to send it to: `gossipFanOut`, or all reachable active ones if there are fewer. */
+  /** The number of peers that should get it: `gossipFanOut`, or all reachable active peers if there are fewer. */
   readonly wanted: number;
   /** True if `wanted` peers acknowledged it in time. */
   readonly flushed: boolean;
@@ -40,13 +40,13 @@ export interface DepartureOptions {
   readonly signal: AbortSignal;
 }
 
-/** Sends the departure to `wanted` peers in parallel; another peer takes the place of one that fails. */
+/** Sends the departure to `wanted` peers in parallel. If a peer fails, another peer takes its place. */
 export async function flushDeparture(options: DepartureOptions): Promise<FlushResult> {
   const { rounds, runtime, fanOut, isAcknowledgedBy, whenDialed, retryAfter, signal } = options;
   let ids = rounds.shuffledPeers();
   if (ids.length === 0) {
-    // A peer that is being dialed may list this member already. It would keep it until it expires: the end of the
-    // connection is no evidence of a crash.
+    // A peer that is being dialed may list this member already. It would keep this member until expiration, because the
+    // end of the connection is no evidence of a crash.
     await abortable(whenDialed(), signal).catch(() => {});
     ids = rounds.shuffledPeers();
   }

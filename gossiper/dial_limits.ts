@@ -10,15 +10,15 @@ import { authorityOf } from "../common/canonical_address.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { Runtime } from "../common/runtime.ts";
 
-/** The most concurrent dials to one host and port. 4: a default round makes three, and one is spare. */
+/** The most concurrent dials to one host and port. 4: three for a default round, and one in reserve. */
 const MAX_DIALS_AT_ONCE = 4;
-/** The most hosts and ports with a backoff; the one whose last failure is the oldest is dropped for a new one. */
+/** The most hosts and ports with a backoff. Beyond it, the entry with the oldest last failure is dropped. */
 const MAX_AUTHORITIES = 1_024;
 
 /** The dependencies of {@linkcode DialLimits}. */
 export interface DialLimitsOptions {
   readonly runtime: Runtime;
-  /** The longest wait after one failed dial (`base`) and after any number of them (`cap`), in milliseconds. */
+  /** The longest wait in milliseconds: after one failed dial (`base`), and after any number of failed dials (`cap`). */
   readonly base: number;
   readonly cap: number;
 }
@@ -87,8 +87,8 @@ export class DialLimits {
   }
 
   /**
-   * Records the address that a member named in a handshake. It is not proven, but this member is there in person: ids that
-   * a peer invented at its address do not delay the dials to it.
+   * Records the address that a member named in a handshake. The address is not proven, but the member itself named it.
+   * So ids that a peer invents at this address do not delay the dials to the member.
    */
   recordClaimed({ memberId, address }: Dialed): void {
     this.#claimedAt.set(memberId, authorityIn(address));
@@ -101,7 +101,10 @@ export class DialLimits {
     }
   }
 
-  /** A member once found at the address has a backoff of its own, so that its failures do not limit other members. */
+  /**
+   * A member once found at the address has its own backoff elsewhere, so its failures are not recorded here for other
+   * members.
+   */
   #failed(memberId: string, authority: string): void {
     if (this.#isKnownAt(memberId, authority)) return;
     this.#rests.failed(this.#restOf(memberId, authority), {
@@ -110,7 +113,10 @@ export class DialLimits {
     });
   }
 
-  /** The backoff that a member shares: one for those that have shaken hands, and one for those known by hearsay. */
+  /**
+   * The key of a member's shared backoff. For each address, members that have shaken hands share one backoff, and
+   * members known only by hearsay share another.
+   */
   #restOf(memberId: string, authority: string): string {
     return this.#claimedAt.get(memberId) === authority ? `claimed ${authority}` : authority;
   }

@@ -13,12 +13,12 @@ import { type Dialed, DialLimits } from "./dial_limits.ts";
 
 /**
  * The time limit of a dial with its handshake, in request timeouts. 4: when many processes start at once on few
- * processors, a handshake takes longer than later requests, and a handshake given up starts again from nothing.
+ * processors, a handshake takes longer than later requests. A handshake that is given up must start again from nothing.
  * Lower: members that start together dial several times. Higher: a process that does not answer keeps its slot longer.
  */
 export const TIMEOUTS_PER_DIAL = 4;
 
-/** Another member has the dialed address as its own, so the former one is no longer there. */
+/** Another member has the dialed address as its own, so the former member is no longer there. */
 export class Replaced extends HearsayError {
   constructor(memberId: string, address: string) {
     super("unknown_member", `Another member is at ${address}, in place of ${memberId}; nothing was sent.`);
@@ -92,7 +92,7 @@ export class Dials {
     );
   }
 
-  /** The dial to an address that is under way. */
+  /** The pending dial to an address; `undefined` if there is none. */
   underWay(address: string): Promise<Member> | undefined {
     return this.#underWay.get(address);
   }

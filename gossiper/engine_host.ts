@@ -36,7 +36,7 @@ interface Waiter {
   readonly outcome: PromiseWithResolvers<void>;
 }
 
-/** Makes the engine calls that cause events, so that each event is published once, at once and in order. */
+/** Makes the engine calls that cause events. Publishes each event once, immediately and in order. */
 export class EngineHost {
   /** For calls that return no events, such as `takeChanges`; {@linkcode EngineHost.do} makes all others. */
   readonly engine: Engine;
@@ -118,7 +118,7 @@ export class EngineHost {
     this.#afterCalls.add(afterCall);
   }
 
-  /** Throws during an engine call: an extractor, which runs inside of it, must not call the gossiper. */
+  /** Throws during an engine call: an extractor runs inside the call, and must not call the gossiper. */
   assertOutside(): void {
     if (!this.#isInside) return;
     throw new HearsayError("busy", "An extractor must not call this member; nothing was changed.");

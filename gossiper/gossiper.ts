@@ -199,7 +199,7 @@ export class Gossiper implements GossiperLike {
     return this.#memberWatches.when(count, options);
   }
 
-  /** The blocked members, in the order of their blocks: they get no gossip, and theirs is refused. */
+  /** The blocked members, in the order of their blocks. They get no gossip, and their gossip is refused. */
   get blockedMembers(): readonly BlockedMember[] {
     return this.#engineHost.view.blockedMembers();
   }
@@ -210,8 +210,8 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * Starts to gossip; the first round begins at once. A later abort of the signal has the effect of `stop()`. An aborted
-   * one starts nothing, and its reason is the rejection. Rejects with `already_started` the second time, `stopped` after.
+   * Starts to gossip; the first round begins at once. A later abort of the signal has the effect of `stop()`. With an
+   * aborted signal nothing starts, and its reason is the rejection. Rejects with `already_started` or `stopped` later.
    */
   // deno-lint-ignore require-await -- every failure must reject the promise, not throw
   async start(options: WaitOptions = {}): Promise<void> {
@@ -319,12 +319,12 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * Emits the present values of a key, one update for each member, then changes and deletions. With a prefix, those of all
-   * keys that begin with it, without the keys of the gossiper itself; `""` is the prefix of all. Another member may see
-   * only the last of several sets in quick succession. Ends when the gossiper begins to leave, the signal is aborted or the
-   * stream is canceled. Each drops the unread updates, so that a loop over it does not set state after the end. A reader
-   * over 1,024 updates behind misses those that a newer one of the same member and key supersedes. Throws a `HearsayError`
-   * of code `invalid_key` for an invalid key or prefix.
+   * Emits the present values of a key, one update for each member, then changes and deletions. A prefix stands for all
+   * keys that begin with it, except the gossiper's own keys; `""` is the prefix of all keys. Another member may see
+   * only the last of several sets in quick succession. Ends when the gossiper begins to leave, the signal is aborted or
+   * the stream is canceled. This drops unread updates, so that a loop over the stream sets no state after the end. A
+   * reader over 1,024 updates behind misses updates that a newer update of the same member and key supersedes. Throws a
+   * `HearsayError` of code `invalid_key` for an invalid key or prefix.
    */
   watch<T = JsonValue>(key: string | PrefixOptions, options?: WaitOptions): ReadableStream<GossipUpdate<T>> {
     const updates = this.#watches.watch({ ...watched(key, options), untilLeaving: true });
@@ -360,7 +360,7 @@ export class Gossiper implements GossiperLike {
     return blockByHand(this.#engineHost, id);
   }
 
-  /** Unblocks a member; returns `false` if it was not blocked. The next round blocks one that left again. */
+  /** Unblocks a member; returns `false` if it was not blocked. The next round blocks a member that left again. */
   unblock(id: string): boolean {
     this.#assertNotStopped();
     return this.#engineHost.do((engine, now) => engine.unblock(id, now)).freed;
@@ -396,7 +396,7 @@ export class Gossiper implements GossiperLike {
     return this.#explanations.explain(memberId);
   }
 
-  /** The living members that acknowledged this member's latest value of a key, and those that did not, with the reason. */
+  /** The living members that acknowledged this member's latest value of a key, and the others with the reason. */
   seenBy(key: string): Spreading {
     assertKey(key);
     return this.#explanations.seenBy(key);

@@ -1,5 +1,5 @@
 /**
- * A running gossiper: all that runs between its start and its end.
+ * A running gossiper: all parts that run between its start and its end.
  *
  * @module
  */
@@ -66,7 +66,7 @@ export class Lifecycle {
   /** The ids that the latest topology blocks. */
   #blocked: readonly string[] = [];
   #looping: Promise<void> = Promise.resolve();
-  /** Members let in by a handshake, and when: an older topology does not know of them yet. */
+  /** The members that a handshake let in, with the time: an older topology does not name them yet. */
   readonly #admitted = new Map<string, { readonly member: Member; readonly atMs: number }>();
 
   /** Creates the parts; nothing runs yet. */
@@ -118,7 +118,7 @@ export class Lifecycle {
     this.#metering = meters && this.#makeMetering(meters);
   }
 
-  /** The answers to peers. The parts that it calls are made after it. */
+  /** Makes the handler of peers' messages. Its callbacks use parts that are made later. */
   #makeRequestHandler(signatures: Signatures | undefined): RequestHandler {
     const { config, cluster, decisions, engineHost, onFatal } = this.#options;
     const { meters, signing } = cluster;
@@ -183,7 +183,7 @@ export class Lifecycle {
     const { decisions, engineHost } = this.#options;
     const { code, reason, incarnation } = refusal;
     decisions.onRefusal(session.peerId, refusal);
-    // Every peer blocks a leaving member at its own request, so a block carries no information.
+    // A leaving member asks every peer to block it, so such a block means nothing.
     if (this.#leaving.signal.aborted) return;
     const before = engineHost.view.incarnation;
     if (incarnation !== undefined) {
@@ -335,18 +335,18 @@ export class Lifecycle {
     }
   }
 
-  /** Drops a member that never shook hands, to make room for one that does (rule E15). */
+  /** Drops a member that never shook hands, to make room for a member that shakes hands now (rule E15). */
   #makePlace(): boolean {
     const { engineHost, config, topology: known } = this.#options;
     if (known.size < config.maxMembers) return true;
     const { id } = engineHost.do((engine, now) => engine.makePlace(now));
     if (id === undefined) return false;
-    // The discovery hears of it by `MemberForgotten`, and publishes the same list.
+    // The discovery learns of the removal by `MemberForgotten`, and publishes the same list.
     known.set([...known.members()].filter((member) => member.id !== id));
     return true;
   }
 
-  /** Adds a stranger to the members until a topology names it; returns the undo function. */
+  /** Adds an unknown member until a topology names it; returns the undo function. */
   #admit(member: Member): () => void {
     const { engineHost, topology: known } = this.#options;
     const before = [...known.members()];

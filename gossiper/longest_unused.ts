@@ -6,7 +6,7 @@
 
 import type { Session } from "../protocol/session.ts";
 
-/** The session that was unused for longest, except one. */
+/** The session that was unused for longest, other than `except`. */
 export function longestUnused(sessions: Iterable<Session>, except: Session): Session | undefined {
   let longest: Session | undefined;
   for (const session of sessions) {

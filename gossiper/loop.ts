@@ -7,8 +7,8 @@
 import type { Runtime } from "../common/runtime.ts";
 
 /**
- * The most rounds that {@linkcode Loop.now} begins in one interval. 10: one in 30 ms with the default interval, so that a
- * caller in a loop cannot exceed the message rate of a peer.
+ * The most rounds that {@linkcode Loop.now} begins in one interval. 10: with the default interval a round every 30 ms,
+ * so that a caller in a loop cannot exceed the message rate of a peer.
  */
 const ASKED_PER_INTERVAL = 10;
 
@@ -24,8 +24,8 @@ export interface LoopOptions {
 }
 
 /**
- * Runs the first round at once, and the others at whole intervals after the start, so that delays do not add up. A
- * round longer than the interval is followed at once by the latest missed one; those before it are skipped.
+ * Runs the first round at once, and the others at whole intervals after the start, so that delays do not add up. After
+ * a round that took longer than the interval, one missed round begins at once. Earlier missed rounds are skipped.
  */
 export class Loop {
   readonly #options: LoopOptions;
@@ -67,7 +67,7 @@ export class Loop {
     const { runtime, interval, round } = this.#options;
     const start = runtime.monotonicMs();
     let asked: PromiseWithResolvers<void> | undefined;
-    // One listener for all rounds: adding and removing one in each would double the cost of an idle round.
+    // One listener for all rounds: a listener for each round would double the cost of an idle round.
     const wake = () => this.#wake();
     signal.addEventListener("abort", wake, { once: true });
     try {
@@ -98,9 +98,9 @@ export class Loop {
       return nextMs - runtime.monotonicMs();
     };
     let left = untilNext();
-    // A round that was late itself says nothing of the event loop.
+    // After a long round the lateness says nothing about the event loop.
     const onWoken = left > 0 ? this.#options.onWoken : undefined;
-    // A timer may fire early by the monotonic clock, and the round would then be one too many.
+    // A timer may fire early by the monotonic clock. Without this loop, the early round would be an extra round.
     for (; left > 0; left = untilNext()) {
       if (signal.aborted) return;
       await this.#sleep(left);

@@ -6,7 +6,7 @@
 
 import type { MemberView } from "./contract.ts";
 
-/** True for a member that takes part; a suspected one still does. */
+/** True for a member that takes part. A suspected member still takes part. */
 export function isAlive({ status }: Pick<MemberView, "status">): boolean {
   return status === "alive" || status === "suspected";
 }

@@ -115,9 +115,9 @@ export class MemberWatches {
 }
 
 /**
- * True if a reader must get a view. One change of a member causes several events, with equal views. The block of a member
- * that left ends with its later incarnation, before the discovery names it again: shown then, the new incarnation would
- * look like one that left.
+ * True if a reader must get a view. One change of a member causes several events, with equal views. When a member that
+ * left comes back, its block ends before the discovery names it again. A view at that moment would show the new
+ * incarnation as `left`.
  */
 function isNews(view: MemberView, last: MemberView | undefined): boolean {
   if (view.status !== last?.status) return true;

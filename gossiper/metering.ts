@@ -41,7 +41,7 @@ interface OpenBlock {
   readonly heartbeat: number;
 }
 
-/** A block that has ended, of a member that has yet to be heard. */
+/** An ended block of a member that was not heard since. */
 interface EndedBlock extends OpenBlock {
   readonly durationMs: number;
 }
@@ -75,8 +75,8 @@ export class Metering {
   }
 
   /**
-   * A peer acknowledged state, or sent its own in an exchange. To check the lag after every call of the engine would cost
-   * a busy member 5 %.
+   * A peer acknowledged state, or sent its own state in an exchange. The lag is checked only here: a check after every
+   * call of the engine would cost a busy member 5 % of its processor time.
    */
   onExchanged(): void {
     this.#lag.check();
@@ -105,7 +105,7 @@ export class Metering {
         return this.#onUnblocked(event.memberId);
       case "MemberLeft":
       case "MemberFailed":
-        // It is not waited for any more.
+        // The sets no longer wait for this member.
         return this.#lag.check();
       case "MemberForgotten":
         this.#blocks.delete(event.memberId);
@@ -135,7 +135,10 @@ export class Metering {
     this.#judge(id, ended);
   }
 
-  /** A member lived all the time if it is heard again in the same incarnation. A handshake alone says no count. */
+  /**
+   * A blocked member was alive all the time if it is heard again in the same incarnation. A handshake alone is no
+   * proof, because it may have no count.
+   */
   #judge(id: string, { reason, incarnation, heartbeat, durationMs }: EndedBlock): void {
     const { meters, engineHost: { view } } = this.#options;
     const isSame = view.incarnationOf(id) === incarnation;
@@ -192,7 +195,7 @@ export async function meterExchange(
   report("done");
 }
 
-/** The meters of a cluster, if there are any, and the clock. */
+/** The meters of a cluster, if it has meters, and the clock. */
 interface Metered {
   readonly cluster: Pick<Cluster, "meters">;
   readonly engineHost: { readonly runtime: Runtime };

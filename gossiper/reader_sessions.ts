@@ -17,12 +17,12 @@ export interface ReaderSessionsOptions {
   readonly settings: { readonly maxConnections: number };
 }
 
-/** The sessions of readers. They are no peers, whatever id they name. */
+/** The sessions of readers. A reader is never a peer, even if it names a peer's id. */
 export class ReaderSessions {
   readonly #options: ReaderSessionsOptions;
   /** Readers with a complete handshake. */
   readonly #open = new Set<Session>();
-  /** Readers without one, the oldest first. */
+  /** Readers without a complete handshake, the oldest first. */
   readonly silent: Set<Session> = new Set<Session>();
 
   constructor(options: ReaderSessionsOptions) {

@@ -1,6 +1,6 @@
 /**
- * Serves readers: processes whose token is for reading. A reader is no member. It is sent the state of all members, and no
- * message of it changes anything here: this file makes no call that merges, counts or suspects.
+ * Serves readers: processes whose token is for reading. A reader is no member. It is sent the state of all members. Its
+ * messages change nothing here: this file makes no call that merges, counts or suspects.
  *
  * @module
  */
@@ -15,13 +15,14 @@ import type { Session } from "../protocol/session.ts";
 import type { GossipContent, SessionHost } from "../protocol/session_host.ts";
 import { TokenBucket } from "../common/token_bucket.ts";
 
-/** No member can have such a name: a member's id is well-formed. */
+/** A member's id is well-formed, so no member can have a name with this prefix. */
 const NAME_PREFIX = "\ud800";
-/** The most vectors to one reader in one expiration, as between members. */
+/** The most vectors to one reader in one expiration: as many as a member sends. */
 const VECTORS_PER_EXPIRATION = 70;
 /**
- * The reports of missing entries that are heard, per second. 1: a reader loses nothing on its connection, and each report
- * may cost a message of the largest size. Higher: a hostile reader gets more for its reports.
+ * The number of a reader's reports of missing entries that are handled per second. 1: a reader loses nothing on its
+ * connection, and each report may cost a message of the largest size. Higher: a hostile reader causes more work with
+ * its reports.
  */
 const MAX_REPORTS_PER_SECOND = 1;
 
@@ -95,7 +96,7 @@ class Reader implements ReaderHost {
     return undefined;
   }
 
-  /** Answers with the entries that were not sent yet. Its own entries are dropped. */
+  /** Answers with the entries that were not sent yet. Entries in the reader's message are dropped. */
   gossiped(_session: Session, { holds }: Gossip): GossipContent {
     const { engineHost, settings } = this.#options;
     const nowMs = engineHost.runtime.monotonicMs();

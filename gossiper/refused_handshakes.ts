@@ -1,5 +1,5 @@
 /**
- * Reports peers whose handshake this member refuses: a peer of another cluster keeps dialing, and only it would see why.
+ * Reports peers whose handshake this member refuses. Otherwise only the refused peer would know why it dials in vain.
  *
  * @module
  */
@@ -54,7 +54,9 @@ export class RefusedHandshakes {
   }
 }
 
-/** True if a refusal has another event (`SettingsDiffer`, `ConflictDetected`), or belongs to a departure or a block. */
+/**
+ * True if a refusal causes another event (`SettingsDiffer`, `ConflictDetected`), or belongs to a departure or a block.
+ */
 function hasOwnEvent({ code, settings, incarnation }: Refusal): boolean {
   return code === "stopped" || code === "blocked" || settings !== undefined || incarnation !== undefined;
 }

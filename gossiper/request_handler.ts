@@ -137,7 +137,8 @@ export class RequestHandler implements SessionHost {
     if (member.id !== view.id && !this.#knows(member.id)) {
       return refuse("unknown_member", `${member.id} is no member of this cluster.`);
     }
-    // The topology must know the peer before the handshake, or this member would agree with itself alone for a moment.
+    // The topology must name the peer before the handshake. Otherwise this member would, for a moment, be the only
+    // member, and report agreement.
     const isStranger = !view.isMember(member.id) && !view.blockedMember(member.id);
     if (isStranger && !this.#options.makePlace()) {
       return refuse("busy", "The cluster has as many members as `maxMembers` allows.");
@@ -148,8 +149,9 @@ export class RequestHandler implements SessionHost {
         {
           ...hello,
           id: member.id,
-          // The peer's next message brings its count. A peer that receives no answer greets again and again, and must not
-          // pass for heard: the leader of a role would lead on beside the next one.
+          // The count of a request is ignored; the peer's next message brings it. A peer that receives no answers
+          // repeats its handshake, and must not count as heard. Otherwise the leader of a role would keep leading
+          // beside the next leader.
           count: answering ? count : 0,
           maxMessageBytes: hello.settings?.maxMessageBytes ?? this.#options.settings.maxMessageBytes,
         },
@@ -188,9 +190,9 @@ export class RequestHandler implements SessionHost {
 
   #pushFor(session: Session, ids: Iterable<string>): MemberDeltas | undefined {
     const peerId = session.peer!.id;
-    // A push may wait for a slow peer until after the peer is blocked (R10.2).
+    // A push may wait for a slow peer so long that the peer is blocked by now (R10.2).
     if (!this.#engineHost.view.activeIds().has(peerId)) return undefined;
-    // A later incarnation is first announced in a handshake (E1).
+    // A handshake must announce a later incarnation before a push (E1).
     if (session.reported?.incarnation !== this.#engineHost.view.incarnation) return undefined;
     const { delta } = this.#engineHost.do((engine) => engine.push(peerId, ids));
     return delta.members.length > 0 ? delta : undefined;
@@ -202,14 +204,14 @@ export class RequestHandler implements SessionHost {
 
   heartbeat(session: Session, liveness: Liveness): void {
     const peerId = session.peer!.id;
-    // A heartbeat has no reply: a blocked or leaving peer learns of it from its next request.
+    // A heartbeat has no reply. A blocked peer learns of its block from its next request.
     if (!this.#takesFrom(peerId)) return;
     this.#engineHost.do((engine, now) => engine.applyLiveness(peerId, liveness, now));
   }
 
   pushed(session: Session, push: Push, examined?: Examined): Refusal | undefined {
     const peerId = session.peer!.id;
-    // A push has no reply: a blocked or leaving peer learns of it from its next request.
+    // A push has no reply. A blocked peer learns of its block from its next request.
     const takes = this.#takesFrom(peerId);
     const refusal = takes ? this.#countForgeries(session, examined) : undefined;
     this.#options.meters?.pushReceived(!takes ? "ignored" : refusal ? "refused" : "merged");
@@ -306,8 +308,9 @@ export class RequestHandler implements SessionHost {
   }
 
   /**
-   * The refusal of a handshake without a key, or with another key than the one bound to its id. If this member does not
-   * sign, of one with a key: its sender will refuse this member, and must not count as alive until then.
+   * The refusal of a handshake without a key, or with another key than the key bound to its id. If this member does not
+   * sign, a handshake with a key is refused: its sender will refuse this member, and must not count as alive until
+   * then.
    */
   #forged(hello: Hello): Refusal | undefined {
     const { signatures } = this.#options;
@@ -362,8 +365,8 @@ export class RequestHandler implements SessionHost {
   }
 
   /**
-   * True if a peer must begin a later incarnation before anything of it is merged: if members sign, or if its later
-   * incarnation has left. Otherwise the reply alone carries the later incarnation.
+   * True if a peer must begin a later incarnation before its entries are merged: a later incarnation of the peer is
+   * known here, and members sign or that incarnation has left. In other cases the reply carries the later incarnation.
    */
   #isOutlived(peerId: string): boolean {
     const { view } = this.#engineHost;
@@ -405,7 +408,7 @@ export class RequestHandler implements SessionHost {
     }
   }
 
-  /** With signing on, only a proof of the later incarnation makes the peer begin another one above it. */
+  /** With signing on, the peer begins an incarnation above the later one only if the refusal has a proof. */
   #conflict(id: string, maxMessageBytes?: number): Refusal {
     const { view } = this.#engineHost;
     const state = view.signedProof(id, maxMessageBytes);

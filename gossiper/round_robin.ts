@@ -1,6 +1,6 @@
 /**
- * A round-robin in random order: each id once before any id twice, with a new order each time. So two members meet
- * within as many rounds as there are members, which independent draws do not guarantee.
+ * A round-robin in random order: each id once before any id twice, with a new order each time. So each member draws
+ * each other member within as many rounds as there are members. Independent draws do not guarantee this.
  *
  * @module
  */

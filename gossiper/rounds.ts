@@ -20,8 +20,9 @@ import type { Topology } from "./topology.ts";
 import { RoundRobin } from "./round_robin.ts";
 
 /**
- * While this member is idle, one of this number of rounds dials peers without a connection. 10: lost connections are replaced
- * within seconds. Lower: more dials if members have more peers than connections. Higher: pushes make detours for longer.
+ * While this member is idle, one round in this number dials peers without a connection. 10: lost connections are
+ * replaced within seconds. Lower: more dials if members have more peers than connections. Higher: pushes make detours
+ * for longer.
  */
 const ROUNDS_PER_DIALING_ROUND = 10;
 
@@ -43,7 +44,7 @@ export interface RoundsOptions {
   readonly onFailure: (peerId: string, error: unknown) => void;
 }
 
-/** The requesting side of a gossiper. */
+/** The side of a gossiper that sends requests. */
 export class Rounds {
   readonly #options: RoundsOptions;
   readonly #engineHost: EngineHost;
@@ -94,7 +95,7 @@ export class Rounds {
       peers.sessions().every(({ peer }) => view.isQuiet(peer!.id) || peers.routes?.isFar(peer!.id));
   }
 
-  /** The peers of this round: `gossipFanOut` of them, or when idle one that is connected. */
+  /** The peers of this round: `gossipFanOut` peers, or a single connected peer when this member is idle. */
   #draw(): string[] {
     const { gossipFanOut } = this.#options.settings;
     if (!this.#isIdle()) return this.#drawPeers(this.#roundRobin, gossipFanOut);
@@ -197,7 +198,7 @@ export class Rounds {
     for (const id of this.#lastHandshakes.keys()) if (!ids.has(id)) this.#lastHandshakes.delete(id);
   }
 
-  /** The reachable active peers in random order, with those that relay nothing at the end. */
+  /** The reachable active peers in random order. Peers that relay nothing are at the end. */
   shuffledPeers(): string[] {
     const { peers, topology } = this.#options;
     const ids = [...this.#peersAtRandom()].filter((id) => this.#isWithinReach(id));
@@ -230,7 +231,7 @@ export class Rounds {
     return inRandomOrder(this.#engineHost.view.activePeers(), () => this.#engineHost.runtime.random());
   }
 
-  /** True if a member is connected or can be dialed; one without an address must dial this member. */
+  /** True if a member is connected or can be dialed. A member without an address must dial this member. */
   #isWithinReach(id: string, member: Member | undefined = this.#options.topology.get(id)): boolean {
     const { peers } = this.#options;
     return peers.session(id) !== undefined || (member !== undefined && isDialable(member));

@@ -47,7 +47,7 @@ export class SeenChanges {
     return new Map(view.activePeers().map((id) => [id, Math.min(all, view.ackedOwnNumber(id))]));
   }
 
-  /** Emits an event for each own entry above a number that more peers have than before. */
+  /** Emits an event for each own entry, above a number, that more peers have than before. */
   #emit(
     least: number,
     { before, now }: {

@@ -1,6 +1,6 @@
 /**
  * Makes sure that each entry was set by its own member, whichever peer relayed it. Verification is asynchronous, so it
- * comes before the engine call, and an entry is refused if the state it was verified against has changed meanwhile.
+ * comes before the engine call. An entry is refused if the state behind the verification has changed meanwhile.
  *
  * @module
  */
@@ -56,7 +56,9 @@ export class Signatures {
     return this.#signing ??= this.#signPending().finally(() => this.#signing = undefined);
   }
 
-  /** The fault of a handshake. Its key, if any, is already proved to belong to the peer. */
+  /**
+   * The fault of a handshake. The transport has already checked that the peer owns the key in it, if there is a key.
+   */
   faultOf({ member, publicKey }: Hello): SignatureFault | undefined {
     if (publicKey === undefined) return "unsigned";
     return (this.#bindings.keyOf(member.id) ?? publicKey) === publicKey ? undefined : "key";
@@ -68,7 +70,7 @@ export class Signatures {
   }
 
   /**
-   * Verifies the entries of a delta that would be merged, of at most `gossipMaxSend` members. Faults count against a
+   * Verifies those entries of a delta that would be merged, of at most `gossipMaxSend` members. Faults count against a
    * peer only after its handshake.
    */
   async examine(peerId: string | undefined, delta: MemberDeltas): Promise<Examined> {
@@ -94,7 +96,8 @@ export class Signatures {
         continue;
       }
       if (peerId === undefined) continue;
-      // If an id was shown with two keys, members bind different ones, so an honest peer may relay the other.
+      // If an id appeared with two keys, members may bind different keys, so an honest peer may relay entries under the
+      // other key.
       if (fault !== "key") forged++;
       this.#report(peerId, id, fault);
     }

@@ -19,7 +19,7 @@ import type { Signatures } from "./signatures.ts";
  */
 export const DIRECT_MEMBERS = 64;
 /**
- * The share of a peer's message rate for pushes. A half: the rounds need the rest, and a peer closes a connection above
+ * The share of a peer's message rate for pushes. 1/2: the rounds need the rest, and a peer closes a connection above
  * its rate.
  */
 const PUSH_SHARE = 1 / 2;
@@ -51,7 +51,7 @@ export class Spread {
   #pushedMs = -Infinity;
   #cancelTimer: (() => void) | undefined;
   #isOver = false;
-  /** Members let in by this one that have not sent state yet. */
+  /** Members that this member let in, and that have not sent state yet. */
   readonly #newcomers = new Set<string>();
   #signing: Promise<void> = Promise.resolve();
 
@@ -63,8 +63,8 @@ export class Spread {
   }
 
   /**
-   * Marks a member as let in here. Its first state goes to all connected peers, because in a cluster that has just
-   * started it may have no other connection.
+   * Marks a member as let in here. Its first state goes to all connected peers, because the member may have no other
+   * connection in a cluster that has just started.
    */
   introduce(id: string): void {
     this.#newcomers.add(id);
@@ -75,7 +75,7 @@ export class Spread {
     this.#newcomers.delete(id);
   }
 
-  /** Pushes the changes so far without a wait: a page in a browser that goes away runs no timer any more. */
+  /** Pushes the changes so far without a wait, because a browser page that goes away runs no timers. */
   flush(): void {
     if (!this.#cancelTimer) return;
     this.#cancelTimer();
@@ -153,7 +153,9 @@ export class Spread {
     return relays;
   }
 
-  /** Pushes the first state of members that were let in here, except to the `relays`, which got it already. */
+  /**
+   * Pushes the first state of members that were let in here, except to the `relays`, which have got that state already.
+   */
   #pushNewcomers(
     changed: ReadonlySet<string>,
     sessions: readonly Session[],

@@ -1,6 +1,6 @@
 /**
- * Measures how long this member's sets take to reach the others. Only this member's monotonic clock counts: a measurement
- * begins with the set, and ends with the acknowledgement of the last member. So it includes the way back.
+ * Measures how long this member's sets take to reach the others. Only this member's monotonic clock counts. A
+ * measurement begins with the set, and ends with the acknowledgement of the last member, so it includes the way back.
  *
  * @module
  */
@@ -55,9 +55,12 @@ export class SpreadLag {
     return oldest ? this.#options.monotonicMs() - oldest.sinceMs : 0;
   }
 
-  /** This member set or deleted a key, under this number. It is measured if there is a place. */
+  /**
+   * This member set or deleted a key, under this number. The set is measured unless {@linkcode MAX_OPEN} sets are
+   * measured already.
+   */
   begin(number: number): void {
-    // A member alone waits for the first other one, which says nothing of the spread.
+    // A lone member would measure its wait for the first other member, not the spread.
     if (this.#options.peers() === 0) return;
     const nowMs = this.#options.monotonicMs();
     if (this.#open.length >= MAX_OPEN) {
@@ -77,7 +80,7 @@ export class SpreadLag {
     let hasEnded = false;
     for (const measurement of this.#open) {
       const acknowledged = acknowledgedBy(measurement.number);
-      // Without an acknowledgement of this set there is none of a later one.
+      // Without an acknowledgement of this set, no later set is acknowledged.
       if (acknowledged === 0) break;
       for (let share = SHARES[measurement.reached]; share !== undefined && acknowledged >= share * count;) {
         meters.spread(share, monotonicMs() - measurement.sinceMs);

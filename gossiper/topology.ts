@@ -1,5 +1,6 @@
 /**
- * The members of the latest `ClusterTopology`, those that a handshake let in since, without those dropped for room.
+ * The members of the latest `ClusterTopology`, plus members that a handshake let in since, minus members dropped for
+ * room.
  *
  * @module
  */
@@ -15,7 +16,7 @@ export class Topology {
     this.#byId = new Map([[self.id, self]]);
   }
 
-  /** Replaces all records. The later of two with one id stays. */
+  /** Replaces all records. If two records have the same id, the later record stays. */
   set(members: Iterable<Member>): void {
     this.#byId = new Map([...members].map((member) => [member.id, member]));
   }
@@ -40,7 +41,10 @@ export class Topology {
     return new Set(this.#byId.keys());
   }
 
-  /** The ids of the members that this one can neither dial nor be dialed by: none of the two has an address. */
+  /**
+   * The ids of the members without a possible connection to this member: neither this member nor the other has an
+   * address.
+   */
   unreachableFrom(selfId: string): ReadonlySet<string> {
     const self = this.#byId.get(selfId);
     if (!self || isDialable(self)) return new Set();

@@ -35,7 +35,7 @@ export function watched(key: string | PrefixOptions, options: WaitOptions = {}):
   if (isPrefix(key)) {
     assertOptions(key, WATCH_PREFIX);
     const { prefix, signal = options.signal } = key;
-    // Every key begins with an empty text, which is no key itself.
+    // The empty prefix stands for all keys; the empty text itself is no valid key.
     if (prefix !== "") assertKey(prefix);
     return { key: prefix, byPrefix: true, signal };
   }
@@ -48,7 +48,7 @@ export function hasPrefix({ key }: { readonly key: string }, prefix: string): bo
   return key.startsWith(prefix) && !isReservedKey(key);
 }
 
-/** The entries of users with this prefix, each with its member's id; of all members, or of these. */
+/** The entries of users with this prefix, each with its member's id. Of all members, or only of the given members. */
 export function entriesWith(
   prefix: string,
   view: EngineView,

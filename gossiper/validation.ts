@@ -71,7 +71,7 @@ export function configuredWith(
 
 const SETTINGS = rule(isPlainObject, { allowed: "a plain object of settings" });
 
-/** Refuses an invalid key. No member can have set it, so a read of it is a mistake too. */
+/** Refuses an invalid key, also in reads: no member can have set it, so the read is a mistake. */
 export function assertKey(key: unknown): asserts key is string {
   if (typeof key !== "string" || key === "" || !key.isWellFormed()) {
     const text = `A key must be a well-formed text that is not empty; got ${describe(key)}`;
@@ -95,7 +95,7 @@ export function isReservedKey(key: string): boolean {
   return RESERVED_KEYS.has(key) || key.startsWith("hearsay.");
 }
 
-/** Refuses invalid keys, and those that only the gossiper sets. */
+/** Refuses invalid keys, and keys that only the gossiper sets. */
 export function assertOwnKey(key: unknown): asserts key is string {
   assertKey(key);
   if (isReservedKey(key)) {

@@ -81,7 +81,7 @@ export function snapshotOf(viewed: Viewed): Snapshot {
   };
 }
 
-/** The phase of dissemination. A member that has withdrawn (its id has another user) stays `diffusing`. */
+/** The phase of dissemination. A member that has withdrawn, because another process has its id, stays `diffusing`. */
 export function phaseOf(engine: EngineView): Phase {
   return engine.isFenced ? "diffusing" : engine.phase;
 }
