@@ -2,9 +2,9 @@
  * The agreement of the candidates on the set of candidates. Each member reports the set that it sees, under a number that
  * rises with each report. A set is agreed once all of its candidates have reported it under one number, the epoch.
  *
- * From this follow the promises of roles. A member reports a new set only after it gave up the keys that go to others by that
- * set, and the others wait for its report. A member reports one set for each number, so two sets with a common candidate are
- * never agreed under one epoch.
+ * The promises of roles follow from two rules. First, a member reports a new set only after it gave up the keys that
+ * this set gives to others, and the others wait for its report. Second, a member reports only one set under each
+ * number. So two sets with a common candidate are never agreed under the same epoch.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import {
   type RoleNode,
 } from "./candidates.ts";
 
-/** The reason of an unknown answer. */
+/** The reason of an answer `unknown`. */
 export type UnknownReason =
   | "ended"
   | "few"
@@ -44,7 +44,7 @@ export interface AgreementOptions extends CandidateFilter {
   readonly heardWithin: number;
   readonly runtime: Runtime;
   readonly signal: AbortSignal | undefined;
-  /** The epoch of this member's last report under this key; a later one must be higher. */
+  /** The epoch of this member's last report under this key; a later report must have a higher epoch. */
   readonly lastEpoch: number;
   /** Called after each change that may change an answer. */
   readonly onChange: () => void;
@@ -59,7 +59,7 @@ export interface AgreedSet extends CandidateSet {
 const LOOK_EVERY_MS = 250;
 /** The shortest standstill after which a member gives up. Two looks: a busy process is late for one. */
 const LEAST_STALL_MS = 2 * LOOK_EVERY_MS;
-/** The most sets seen since the last agreement. With more, every key is given up until the next agreement. */
+/** The most sets seen since the last agreement. With more sets, every key is given up until the next agreement. */
 const MAX_LATER = 16;
 
 /** One role at one member: the candidates that it sees, its reports and the last agreement. */
@@ -75,16 +75,16 @@ export class Agreement {
   #agreed: AgreedSet | undefined;
   /** The last agreed set, also after trouble. */
   #latest = { epoch: 0, hash: "" }; // mutant replace-value 2: no set has this hash.
-  /** The reason to know nothing, but for a standstill that was not seen yet. */
+  /** The reason why all answers are unknown, except for a standstill that was not noticed yet. */
   #trouble: UnknownReason | undefined = "few"; // mutant replace-value: the first look sets it.
   #isIsolated: boolean;
   /** True if this member may have been cut off: too few candidates were heard of late. */
   #isUnheard = false; // mutant replace-value: the first look sets it.
   #own: Report;
-  /** True if the next report needs a new epoch, although the set may be the last one again. */
+  /** True if the next report needs a new epoch, even if the set equals the last reported set. */
   #needsReport = true; // mutant replace-value: the end of the first trouble sets it.
   #lookedMs: number;
-  /** Names all that an answer depends on, as of the last call of `onChange`. */
+  /** A text of everything that an answer depends on, as of the last call of `onChange`. */
   #notified = "";
   /** True from a change of the cluster until this member's view of the candidates follows. */
   #isStale = false;
@@ -111,19 +111,19 @@ export class Agreement {
     this.#look();
   }
 
-  /** The reason to know nothing at all; `undefined` if there is none. */
+  /** The reason why all answers are unknown; `undefined` without such a reason. */
   get trouble(): UnknownReason | undefined {
     this.#refresh();
     return this.#trouble ?? (this.#hasStalled ? "stalled" : undefined);
   }
 
-  /** The last agreed set, if there was one since the last trouble. */
+  /** The set that was agreed last, if a set was agreed since the last trouble. */
   get agreed(): AgreedSet | undefined {
     this.#refresh();
     return this.#agreed;
   }
 
-  /** The sets seen since then. */
+  /** The sets seen since the last agreement. */
   get later(): readonly CandidateSet[] {
     this.#refresh();
     return this.#later;
@@ -164,10 +164,13 @@ export class Agreement {
     return this.#nowMs - this.#lookedMs > Math.max(LEAST_STALL_MS, this.#options.settle);
   }
 
-  /** Many changes come at once, as at the start: the view follows them together, and at the latest when it is read. */
+  /**
+   * Many changes may come at once, for example at the start. One update of the view covers them all, at the latest when
+   * the view is read.
+   */
   async #follow(changes: ReadableStream<unknown>): Promise<void> {
     for await (const _ of changes) {
-      // The last items may come after the end.
+      // The stream may deliver its last items after the end.
       if (this.#isStale || this.#trouble === "ended") continue;
       this.#isStale = true;
       this.#cancelRefresh();
@@ -187,7 +190,10 @@ export class Agreement {
     }
   }
 
-  /** Reads the clock again and again. After a standstill others may have taken over, so all is given up. */
+  /**
+   * Reads the clock at regular times. During a standstill other members may have taken the keys, so this member gives
+   * all keys up.
+   */
   #look(): void {
     // mutant replace-value: the update below sets the reason.
     if (this.#hasStalled) this.#giveUp("stalled");
@@ -219,7 +225,7 @@ export class Agreement {
     this.#notify();
   }
 
-  /** An answer takes time in proportion to the candidates, so they are computed after a change alone. */
+  /** An answer costs time in proportion to the candidates, so answers are computed only after a change. */
   #notify(): void {
     const later = this.#later.map(({ hash }) => hash);
     const notified = JSON.stringify([this.#trouble, this.#agreed?.epoch, later, [...this.#suspected()]]);
@@ -228,7 +234,7 @@ export class Agreement {
     this.#options.onChange();
   }
 
-  /** The present reason to know nothing. */
+  /** The present reason why all answers are unknown. */
   #present(): UnknownReason | undefined {
     if (this.#node.members.some(({ isSelf, status }) => isSelf && status === "failed")) return "identity";
     if (this.#isIsolated) return "isolated";
@@ -237,7 +243,7 @@ export class Agreement {
     return heard < this.#options.atLeast ? "few" : undefined;
   }
 
-  /** True if `atLeast` candidates sent a heartbeat of late, this member included. */
+  /** True if at least `atLeast` candidates, including this member, sent a heartbeat within `heardWithin`. */
   #hasHeardEnough(): boolean {
     const { atLeast, heardWithin } = this.#options;
     let heard = 0;
@@ -246,7 +252,7 @@ export class Agreement {
       const ageMs = isSelf ? 0 : this.#node.explain(id).heartbeat?.ageMilliseconds ?? Infinity;
       if (ageMs <= heardWithin && ++heard >= atLeast) return true;
     }
-    // With fewer candidates than that the reason is another one.
+    // With fewer than `atLeast` candidates the reason is `few`.
     return this.#seen.candidates.length < atLeast;
   }
 
@@ -257,7 +263,10 @@ export class Agreement {
     this.#cancelSettled();
   }
 
-  /** Once a set gave a key to another member, that member may have it, even if the agreed set comes back. */
+  /**
+   * Remembers a set that was seen: if it gave a key to another member, that member may own the key, even after the
+   * agreed set comes back.
+   */
   #remember(seen: CandidateSet): void {
     if (this.#agreed === undefined) return;
     // By the owners that they give: a member that restarts again and again makes new sets, and would end every agreement.
@@ -278,7 +287,7 @@ export class Agreement {
       isSelf || (report.view === hash && report.epoch === epoch)
     );
     if (!isAgreed || (this.#needsReport && this.#options.takesPart)) return;
-    // A member that only asks may see old reports, after newer ones.
+    // A member that is no candidate may see old reports after newer reports.
     const { epoch: latest, hash: latestHash } = this.#latest;
     if (epoch < latest || (epoch === latest && hash !== latestHash)) return;
     this.#latest = { epoch, hash };
@@ -291,7 +300,8 @@ export class Agreement {
     const { hash, candidates } = this.#seen;
     const ofOthers = candidates.filter(({ isSelf, report }) => !isSelf && report.view === hash);
     const highest = Math.max(0, ...ofOthers.map(({ report }) => report.epoch));
-    // The number of another report of this set serves too, if this member has not used it for another set.
+    // A higher number in another member's report of this set can be used too, because this member has not used it for
+    // another set.
     if (!this.#needsReport && highest <= this.#own.epoch) return;
     const epoch = highest > this.#own.epoch
       ? highest

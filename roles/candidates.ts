@@ -1,5 +1,5 @@
 /**
- * The candidates of a role: the living members that have its kind and zone and take part in it.
+ * The candidates of a role: living members that take part in the role and have its kind and zone.
  *
  * @module
  */
@@ -47,17 +47,19 @@ export interface CandidateFilter {
   readonly zone: string | undefined;
 }
 
-/** The epochs that a role can use up before 1970, on a clock that is wrong: none uses more in practice. */
+/**
+ * The number of epochs that are accepted even if the wall clock is wrong and shows 1970. In practice no role uses more.
+ */
 const FIRST_EPOCHS = 2 ** 40;
 /** The longest hash in a report that is read. */
 const MAX_HASH = 40;
-/** The highest weight: with a higher one the other candidates would get almost no keys. */
+/** The highest weight. With a higher weight the other candidates would get almost no keys. */
 const MAX_WEIGHT = 1_000;
 
 /**
- * The candidates at this moment, by this machine's wall clock. An epoch is believed up to a limit that rises by one in a
- * millisecond. So the others soon go on above the highest epoch that a peer can claim. Under a fixed limit such a claim
- * would use up all epochs, and end the role until all processes start again.
+ * The candidates at this moment, by this machine's wall clock. An epoch is accepted up to a limit that rises by one
+ * each millisecond. So a few milliseconds after a peer claims the highest epoch, higher epochs are free again. With a
+ * fixed limit such a claim would use up all epochs, and the role could not go on until all processes start again.
  */
 export function candidateSetOf(
   node: RoleNode,
@@ -86,7 +88,7 @@ export function isWanted(kinds: readonly string[], { kind, zone }: CandidateFilt
     (zone === undefined || weightAndZoneOf(kinds).zone === zone);
 }
 
-/** The highest epoch in any report, those of departed members too. */
+/** The highest epoch in any report, including reports of departed members. */
 export function highestEpoch(node: RoleNode, key: string, wallMs: number): number {
   let highest = 0;
   for (const { value } of node.getState<unknown>(key).values()) {
@@ -95,7 +97,7 @@ export function highestEpoch(node: RoleNode, key: string, wallMs: number): numbe
   return highest;
 }
 
-/** Reads a peer's value; `undefined` if it is no report, or has an epoch that no role has reached by this time. */
+/** Reads a peer's value; `undefined` if it is no report, or its epoch is above the limit at this time. */
 export function readReport(given: unknown, wallMs: number): Report | undefined {
   if (typeof given !== "object" || given === null) return undefined;
   const { epoch, view } = given as { readonly epoch?: unknown; readonly view?: unknown };

@@ -19,7 +19,7 @@ export type { EtcdOptions } from "../discovery/etcd/client.ts";
 
 /** Options of {@linkcode etcdLeader}. */
 export interface EtcdLeaderOptions extends EtcdOptions {
-  /** The name of the role, for example `orders/mailer`. All candidates give the same one. */
+  /** The name of the role, for example `orders/mailer`. All candidates must give the same name. */
   readonly name: string;
   /** The name of this candidate: the id of the member, for example. */
   readonly id: string;
@@ -54,7 +54,7 @@ export type EtcdLeaderAnswer =
     readonly state: "known";
     /** The id of the leader. */
     readonly leader: string;
-    /** The fencing token: the revision of etcd at which it became leader. Each later leader has a higher one. */
+    /** The fencing token: the revision of etcd at which the leader was chosen. Each later leader has a higher token. */
     readonly token: bigint;
     /** True if this candidate leads. */
     readonly isSelf: boolean;
@@ -66,7 +66,7 @@ export type EtcdLeaderAnswer =
 export interface EtcdLeader extends AsyncDisposable {
   /** The answer at this moment. Read it again after each wait. */
   readonly current: EtcdLeaderAnswer;
-  /** Emits the present answer, then each that changes. Ends after its last answer, `unknown` with `ended`. */
+  /** Emits the present answer, then each new answer. Ends after the last answer, `unknown` with `ended`. */
   watch(options?: WaitOptions): ReadableStream<EtcdLeaderAnswer>;
   /** Steps down at once, then deletes the key at etcd; waits at most half a second for that. May be called again. */
   stop(): Promise<void>;
@@ -87,8 +87,8 @@ const RETRY = { base: 500, cap: 5_000 };
 
 /**
  * Becomes a candidate for a role at etcd (3.4 or later, by its HTTP/JSON gateway). The leader holds the key
- * `<prefix>/leaders/<name>/leader` under a lease. It loses the leadership by its own clocks, after nine tenths of `ttl`
- * without a renewal, so before etcd can give the key to another candidate.
+ * `<prefix>/leaders/<name>/leader` under a lease. After nine tenths of `ttl` without a renewal, the leader steps down
+ * by its own clocks. Only later can etcd give the key to another candidate.
  *
  * Work that is under way at that moment still goes on. Send the `token` with each write, and let the store refuse a token
  * below the highest that it has seen.
@@ -135,7 +135,7 @@ class Candidacy implements EtcdLeader {
   }
 
   get current(): EtcdLeaderAnswer {
-    // The timer of the end may be late, if the process stood still.
+    // After a standstill of the process, the timer that ends the leadership may be late.
     const isOver = this.#current.state === "known" && !this.#lease?.isValid;
     return isOver ? { state: "unknown", reason: "unreachable" } : this.#current;
   }
@@ -171,7 +171,7 @@ class Candidacy implements EtcdLeader {
     for (const watch of [...this.#watches]) watch.finish();
   }
 
-  /** Each answer ends the leadership before it, whose signal is aborted with the reason. */
+  /** A new answer ends the former leadership: its signal is aborted with the reason. */
   #set(answer: EtcdLeaderAnswer, reason?: HearsayError): void {
     if (this.#stopping.signal.aborted) return;
     this.#current = Object.freeze(answer);

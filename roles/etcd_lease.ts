@@ -8,9 +8,12 @@ import { HearsayError } from "../common/errors.ts";
 import { deadlineAfter, type Runtime, sleep } from "../common/runtime.ts";
 import type { EtcdClient } from "../discovery/etcd/client.ts";
 
-/** The share of the time to live after which the lease counts as ended: the clocks of two machines may run apart by 10 %. */
+/**
+ * The share of the time to live after which the lease counts as ended. 0.9: the clocks of two machines may differ in
+ * speed by 10 %.
+ */
 const TRUSTED_SHARE = 0.9;
-/** The parts of the time to live between two renewals: two may fail. */
+/** The number of renewals in each time to live. 3: two renewals may fail. */
 const RENEWALS = 3;
 /** The longest wait, in milliseconds, for etcd to delete the key of a process that stops. */
 const REVOKE_TIMEOUT_MS = 500;
@@ -48,7 +51,9 @@ export class Lease {
     this.#awaitEnd();
   }
 
-  /** Asks etcd for a lease. Its time begins when the request is sent, so it never ends later here than there. */
+  /**
+   * Asks etcd for a lease. Its time begins when the request is sent, so the lease never ends later here than at etcd.
+   */
   static async granted(client: EtcdClient, { ttlSeconds, runtime, signal }: LeaseOptions): Promise<Lease> {
     const sent = clocksOf(runtime);
     const id = await client.grant(ttlSeconds, { signal });
@@ -95,7 +100,7 @@ export class Lease {
     this.#ended.abort(reason);
   }
 
-  /** Ends, then asks etcd to delete the keys of the lease. If that fails, it expires there. */
+  /** Ends the lease here, then asks etcd to delete its keys. If this request fails, the lease expires at etcd. */
   async revoke(): Promise<void> {
     this.end(new HearsayError("stopped", "The lease was given back."));
     using deadline = deadlineAfter(this.#runtime, REVOKE_TIMEOUT_MS, "Revoking the lease");

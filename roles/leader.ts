@@ -14,7 +14,7 @@ import { type KeyAnswer, Role } from "./role.ts";
 /** The leader as this member knows it. */
 export type LeaderAnswer =
   | {
-    /** The type of the answer: this member cannot say which one leads. */
+    /** The type of the answer: this member cannot say which member leads. */
     readonly state: "unknown";
     /**
      * `ended`: the member leaves, or the role has ended here. `few`: fewer than `atLeast` candidates are alive.
@@ -29,7 +29,7 @@ export type LeaderAnswer =
     readonly state: "known";
     /** The id of the leader. */
     readonly leader: string;
-    /** Rises with each agreement, so that each change of the leader has a higher one. */
+    /** Rises with each agreement, so that each new leader has a higher epoch. */
     readonly epoch: number;
     /** True if this member leads. */
     readonly isSelf: boolean;
@@ -42,8 +42,8 @@ export interface Leader extends Disposable {
   /** The answer at this moment. Read it again after each wait. */
   readonly current: LeaderAnswer;
   /**
-   * Emits the present answer, then each that changes; the epoch may rise while the leader stays. Ends after its last
-   * answer, `unknown` with `ended`, when the role ends, and at once when the signal is aborted.
+   * Emits the present answer, then each new answer. The epoch may rise while the leader stays. When the role ends, the
+   * stream ends after a last answer, `unknown` with `ended`. It ends at once when the signal is aborted.
    */
   watch(options?: WaitOptions): ReadableStream<LeaderAnswer>;
 }
@@ -52,8 +52,8 @@ export interface Leader extends Disposable {
  * Takes part in the election of a leader, or follows it if this member is no candidate. Each candidate must call it with
  * equal options. Dispose of the result to step down; the member's end and `signal` do so too.
  *
- * The leader is the first candidate by rendezvous hashing over the candidates that agree. A member with the kind `weight:3`
- * is chosen three times as often as another; one with `weight:0` never.
+ * The leader is the first candidate by rendezvous hashing over the candidates that agree. A member with the kind
+ * `weight:3` is chosen three times as often as a member without a weight. A member with `weight:0` is never chosen.
  *
  * **It is not a lock.** Two members may lead at once when they do not hear each other.
  *

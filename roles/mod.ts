@@ -1,5 +1,5 @@
 /**
- * A leader, and owners of keys, without a server: `@hearsay/gossip/roles`. Neither is a lock; for one see
+ * A leader, and owners of keys, without a server: `@hearsay/gossip/roles`. Neither is a lock; for a lock see
  * `@hearsay/gossip/etcd-leader`.
  *
  * @module

@@ -7,30 +7,31 @@
 import type { Runtime } from "../common/runtime.ts";
 import { assertNone, integer, optionsOf, rule, type Rules, RUNTIME, SIGNAL } from "../options/rules.ts";
 
-/** Options of {@linkcode leader} and {@linkcode owners}. All members of one role must give the same ones. */
+/** Options of {@linkcode leader} and {@linkcode owners}. All members of a role must give the same options. */
 export interface RoleOptions {
   /**
    * The fewest candidates that must be alive, from 1 to 10,000. With fewer, the answer is unknown. Give more than half
-   * of all candidates: then only one side of a partition has a leader, and no epoch repeats while any candidate runs. Lower: both sides may have
-   * one. Higher: fewer candidates may fail before there is no leader.
+   * of all candidates: then only one side of a partition has a leader, and no epoch repeats while any candidate runs.
+   * Lower: both sides may have a leader. Higher: fewer candidates may fail before there is no leader.
    */
   readonly atLeast: number;
   /**
    * The kind of the candidates: members with this word in the option `kinds` of `join`; by default all members are
-   * candidates. A member of another kind may ask, and is never the answer.
+   * candidates. A member of another kind may ask for the answer, but is never the answer itself.
    */
   readonly kind?: string;
-  /** The zone of the candidates: members with the kind `zone:<zone>`; by default those of all zones. */
+  /** The zone of the candidates: members with the kind `zone:<zone>`; by default members of all zones. */
   readonly zone?: string;
   /**
-   * The time without a change of the candidates before they agree, in milliseconds, from 0 to 3,600,000; 2,000 by
-   * default. Lower: a role has its next owner sooner. Higher: two sides of a partition have more time to notice.
+   * The candidates agree after this time without a change of the candidates. In milliseconds, from 0 to 3,600,000;
+   * 2,000 by default. Lower: a role has its next owner sooner. Higher: two sides of a partition have more time to
+   * notice the partition.
    */
   readonly settle?: number;
   /**
-   * The longest time, in milliseconds, in which a candidate has heard of `atLeast` candidates; 2,500 by default, from 500
-   * to 3,600,000. After it the candidate gives up, because the others may take it for dead. Lower: less time with two
-   * leaders. Higher: a large cluster, whose heartbeats take long, does not give up in vain.
+   * A candidate gives up if it did not hear heartbeats of `atLeast` candidates within this time, because the others may
+   * take it for dead. In milliseconds, from 500 to 3,600,000; 2,500 by default. Lower: a shorter time with two leaders.
+   * Higher: candidates of a large cluster, where heartbeats take longer, do not give up in vain.
    */
   readonly heardWithin?: number;
   /** The name of the role, of at most 100 characters; by default `leader` or `owners` with the kind and the zone. */
@@ -47,7 +48,7 @@ export interface OwnersOptions extends RoleOptions {
   readonly replicas?: number;
 }
 
-/** The default of `settle`. 2 s: as long as most crashes take to be known to all. */
+/** The default of `settle`. 2 s: within this time all members know of most crashes. */
 export const SETTLE_MS = 2_000;
 /** The default of `heardWithin`. 2.5 s: a crash is confirmed after 1 s, and `settle` passes before the next leader. */
 export const HEARD_WITHIN_MS = 2_500;

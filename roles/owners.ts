@@ -14,7 +14,7 @@ import { type KeyAnswer, Role } from "./role.ts";
 /** The owners of a key as this member knows them. */
 export type OwnersAnswer =
   | {
-    /** The type of the answer: this member cannot say which ones own the key. */
+    /** The type of the answer: this member cannot say which members own the key. */
     readonly state: "unknown";
     /** The reason, as in {@linkcode LeaderAnswer}. */
     readonly reason: UnknownReason;
@@ -22,11 +22,11 @@ export type OwnersAnswer =
   | {
     /** The type of the answer: the candidates agree. */
     readonly state: "known";
-    /** The ids of the owners, best first; at least one, and fewer than `replicas` while one of them changes. */
+    /** The ids of the owners, best first: at least one id, and fewer than `replicas` while an owner changes. */
     readonly owners: readonly string[];
-    /** Rises with each agreement, so that each change of the owners has a higher one. */
+    /** Rises with each agreement, so that each change of the owners has a higher epoch. */
     readonly epoch: number;
-    /** True if this member is one of them. */
+    /** True if this member is an owner. */
     readonly isOwner: boolean;
   };
 
@@ -43,8 +43,8 @@ export interface Owners extends Disposable {
   /** The owners of a key at this moment. Ask again after each wait. */
   of(key: string): OwnersAnswer;
   /**
-   * Emits the present answer for each of at most 4,096 keys, then each that changes. Ends after the last answers, `unknown`
-   * with `ended`, when the role ends, and at once when the signal is aborted.
+   * Emits the present answer for each of at most 4,096 keys, then each new answer. When the role ends, the stream ends
+   * after the last answers, `unknown` with `ended`. It ends at once when the signal is aborted.
    */
   watch(keys: readonly string[], options?: WaitOptions): ReadableStream<OwnersChange>;
 }
@@ -62,9 +62,9 @@ const KEYS = rule(
  * Takes part in the ownership of keys, or follows it if this member is no candidate. Each candidate must call it with equal
  * options. Dispose of the result to give all keys up; the member's end and `signal` do so too.
  *
- * A candidate that comes or goes moves only its own keys, and the answers for all others stay known. A member with the kind
- * `weight:3` gets three times as many keys as another. With `replicas`, each zone (the kind `zone:eu-1`) gets a second owner
- * only after all zones have one.
+ * A candidate that comes or goes moves only its own keys, and the answers for all other keys stay known. A member with
+ * the kind `weight:3` gets three times as many keys as a member without a weight. With `replicas`, each zone (the kind
+ * `zone:eu-1`) gets a second owner only after all zones have one.
  *
  * **It is not a lock.** Two members may own a key at once when they do not hear each other.
  *

@@ -1,6 +1,6 @@
 /**
- * Weighted rendezvous hashing: every member computes the owners of a key from the candidates alone, and a candidate that
- * comes or goes moves only the keys that it gets or had.
+ * Weighted rendezvous hashing: every member computes the owners of a key from the candidates alone. A candidate that
+ * joins or leaves moves only the keys that it gains or loses.
  *
  * @module
  */
@@ -8,9 +8,9 @@
 /** A member that a key may be given to. */
 export interface Ranked {
   readonly id: string;
-  /** Above 0. A candidate of weight 2 gets twice as many keys as one of weight 1. */
+  /** Above 0. A candidate of weight 2 gets twice as many keys as a candidate of weight 1. */
   readonly weight: number;
-  /** The zone; `undefined` is a zone of its own. */
+  /** The zone. All candidates without a zone form one further zone. */
   readonly zone: string | undefined;
 }
 
@@ -53,7 +53,7 @@ function order(one: Scored, other: Scored): number {
   return other.score - one.score || (one.candidate.id < other.candidate.id ? -1 : 1);
 }
 
-/** The logarithmic score: the best of several is each one with a probability in proportion to its weight. */
+/** The logarithmic score: each candidate has the best score with a probability in proportion to its weight. */
 function scoreOf(key: string, { id, weight }: Ranked): number {
   // mutant replace-value 1, swap-arithmetic 1: any fraction keeps the argument of the logarithm above 0.
   // The length keeps `a` and `bc` apart from `ab` and `c`.

@@ -27,7 +27,7 @@ export type KeyAnswer =
 export interface RoleWatch<T> extends WaitOptions {
   /** Makes the item of a stream. */
   readonly itemOf: (answer: KeyAnswer, key: string) => T;
-  /** The key of an item: a newer item of a key supersedes an unread one. */
+  /** The key of an item: a newer item of a key supersedes an unread item of the same key. */
   readonly keyOf: (item: T) => string;
 }
 
@@ -39,7 +39,7 @@ interface Watch {
   readonly last: Map<string, string>;
 }
 
-/** The most names of roles that one member may have used: each keeps its last epoch. */
+/** The most names of roles that one member may have used: the last epoch of each name is kept. */
 const MAX_NAMES = 1_000;
 /** The roles of each member by key: the last epoch, and whether the role is in use. */
 const USED = new WeakMap<RoleNode, Map<string, { epoch: number; isInUse: boolean }>>();
@@ -102,7 +102,7 @@ export class Role {
     if (agreed === undefined) return { state: "unknown", reason: "unsettled" };
     const replicas = this.#replicas;
     let owners = ownersOf(key, agreed.candidates, { replicas });
-    // An owner that one of the later sets leaves out has given the key up, or does so when it sees that set.
+    // An owner of the agreed set that is no owner by a later set has given the key up, or will when it sees that set.
     for (const { candidates } of later) {
       const still = ownersOf(key, candidates, { replicas });
       owners = owners.filter((id) => still.includes(id));
@@ -113,7 +113,7 @@ export class Role {
     return { state: "known", owners, epoch: agreed.epoch, isOwner: owners.includes(this.#node.id) };
   }
 
-  /** Emits the present answer for each key, then each that changes. Ends with the role, after its last answers. */
+  /** Emits the present answer for each key, then each new answer. Ends with the role, after the last answers. */
   watch<T>(keys: readonly string[], { signal, itemOf, keyOf }: RoleWatch<T>): ReadableStream<T> {
     const watch: Watch = {
       push: (answer, key) => queue.push(itemOf(answer, key)),
@@ -140,7 +140,7 @@ export class Role {
 
   #publish(): void {
     for (const watch of this.#watches) this.#push(watch);
-    // The first change comes before the constructor of the agreement returns.
+    // The agreement reports its first change before its constructor returns.
     if (this.#agreement?.trouble !== "ended") return;
     this.#onEnd();
     for (const watch of [...this.#watches]) watch.finish();
