@@ -2,12 +2,12 @@
  * Authentication by keys that the members of a cluster share: `@hearsay/gossip/auth`.
  *
  * `join({ authentication: { keys } })` uses this module; otherwise pass it as `authentication` to a
- * `WebSocketTransport`. Both directions are authenticated before any state is sent. A dialer sends a token,
- * signed with its first key, with its own id, the cluster and the dialed authority. The token expires within
- * seconds and is valid once. The acceptor verifies it before the upgrade. In its `hello` the acceptor proves
- * its own key by a second token that covers the first.
+ * `WebSocketTransport`. Both directions are authenticated before any state is sent. A dialer sends a token, signed with
+ * its first key, with its own id, the cluster and the dialed authority. The token expires within seconds and is valid
+ * once. The acceptor verifies the token before the upgrade. In its `hello` the acceptor proves its own key by a second
+ * token that covers the first token.
  *
- * Any process with a key can claim any id. Signed state (`sign`) protects against that.
+ * Any process with a key can claim any id. Signed state (`sign`) protects against false claims.
  *
  * @module
  */
@@ -91,7 +91,7 @@ export interface ClusterKeysOptions {
  * await transport.close();
  * ```
  *
- * @throws {ConfigurationError} if a key is weak: shorter than 32 bytes, or with fewer than 16 different ones.
+ * @throws {ConfigurationError} if a key is weak: shorter than 32 bytes, or with fewer than 16 different bytes.
  */
 export function clusterKeys(options: ClusterKeysOptions): Authentication {
   return new ClusterKeys(options);
@@ -112,7 +112,7 @@ class KnownKey {
     this.text = bytes.join();
   }
 
-  /** The beginning of its hash, its id in tokens. Synchronous, because the acceptor must not wait. */
+  /** The beginning of the key's hash: the key's id in tokens. Synchronous, because the acceptor must not wait. */
   get kid(): string {
     return this.#kid ??= sha256Hex(this.bytes).slice(0, KID_LENGTH);
   }
@@ -142,7 +142,10 @@ class ClusterKeys implements Authentication {
   /** By the monotonic clock, because the wall clock may be corrected later. */
   readonly #startedMs: number;
   readonly #used = new UsedTokens();
-  /** Apart, because a service gives tokens for reading to any visitor: they must not fill the places of members. */
+  /**
+   * Kept separately, because a service gives tokens for reading to any visitor. These must not use up the room for
+   * members' tokens.
+   */
   readonly #usedByReaders = new UsedTokens();
   readonly #clockToleranceMs: number;
   #keys: readonly KnownKey[];
@@ -241,7 +244,8 @@ class ClusterKeys implements Authentication {
     let isProven = false;
     const prove = async (message: Hello | Refusal) => {
       const signed = await this.#signed(message, { token, side: "acceptor" });
-      // With the token's key, not the first one here: the dialer certainly has the token's key.
+      // Signed with the key of the dialer's token, because the dialer certainly has that key. It may lack the first key
+      // here.
       return { ...signed, proof: await this.#sign(key, PROOF, { aud: this.#audience(), token: jti }) };
     };
     return {
@@ -292,8 +296,8 @@ class ClusterKeys implements Authentication {
   }
 
   /**
-   * Returns the id that the peer's first message proves. A refusal needs a proof too, so that no outsider can
-   * refuse.
+   * Returns the id that the peer's first message proves. A refusal needs a proof too: otherwise an outsider could
+   * refuse in the peer's place.
    */
   #provenId(
     message: Message,

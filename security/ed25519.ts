@@ -48,7 +48,7 @@ class Ed25519Signing implements Signing {
       const bytes = fromBase64Url(signature);
       return await crypto.subtle.verify("Ed25519", await this.#key(publicKey), bytes, utf8.encode(text));
     } catch {
-      // An invalid key or signature counts as a wrong one.
+      // An invalid key or signature counts as a wrong signature.
       return false;
     }
   }

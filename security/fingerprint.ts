@@ -1,5 +1,5 @@
 /**
- * The fingerprints of cluster keys, by which people compare keys without showing them.
+ * The fingerprints of cluster keys. People compare fingerprints without showing the keys.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import { strongKeys } from "./key_strength.ts";
 import { KID_LENGTH } from "./token_claims.ts";
 
 /**
- * The fingerprint of each key, in their order: its `kid` in tokens. A key has 32 random bytes, so that its fingerprint does not
- * lead to it.
+ * The fingerprint of each key, in the order of the keys: its `kid` in tokens. A key has 32 random bytes, so it cannot
+ * be found by its fingerprint.
  */
 export function fingerprintsOf(keys: readonly ClusterKey[]): string[] {
   return strongKeys(keys).map((bytes) => sha256Hex(bytes).slice(0, KID_LENGTH));

@@ -1,5 +1,5 @@
 /**
- * Binds each id to its public key: the first one seen, for as long as the binding is kept.
+ * Binds each id to the first public key seen for it, for as long as the binding is kept.
  *
  * @module
  */
@@ -17,19 +17,19 @@ export class KeyBindings {
 
   /**
    * Makes an empty map. A binding of an id with known state is never dropped. `max` limits the keys proved in
-   * handshakes, and separately the others.
+   * handshakes, and separately the other keys.
    */
   constructor(options: { readonly max: number; readonly isHeld: (id: string) => boolean }) {
     this.#max = options.max;
     this.#isHeld = options.isHeld;
   }
 
-  /** The public key of an id; `undefined` if none is bound. */
+  /** The public key of an id; `undefined` if no key is bound. */
   keyOf(id: string): string | undefined {
     return keyOfId(id) ?? this.#met.get(id) ?? this.#relayed.get(id);
   }
 
-  /** Binds a key to an id without one; returns true if this key is now bound. */
+  /** Binds a key to an id that has no key yet; returns true if this key is now bound. */
   bind(id: string, publicKey: string, { met = false }: { readonly met?: boolean } = {}): boolean {
     const bound = this.keyOf(id);
     if (bound !== undefined && bound !== publicKey) return false;

@@ -22,7 +22,7 @@ import { keyProblems, MAX_KEYS } from "./key_strength.ts";
  * skipped. Needs the permission to read the file.
  *
  * @throws {Deno.errors.NotFound} if the file does not exist.
- * @throws {ConfigurationError} if it has no key, or a weak one.
+ * @throws {ConfigurationError} if the file has no key, or a weak key.
  */
 export async function keysFromFile(
   file: string | URL,
@@ -141,7 +141,7 @@ async function readOrUndefined(file: string | URL): Promise<string | undefined> 
   }
 }
 
-/** Deno's own errors show the path, or the name, that was not found. */
+/** Refuses a key given in place of a path or a name, because Deno's errors show a path or name that was not found. */
 function assertNoKey(field: "file" | "name", given: string | URL): void {
   if (typeof given !== "string" || !mayBeKey(given) || !isFormedAsKey(given.trim())) return;
   const allowed = field === "file"

@@ -11,7 +11,7 @@ import { isKnownKey } from "./known_keys.ts";
 
 /** The minimum length of a key: that of the HMAC's hash. */
 export const MIN_KEY_BYTES = 32;
-/** The minimum number of different bytes: 32 random bytes have about 30, a repeated phrase has few. */
+/** The minimum number of different bytes. 32 random bytes have about 30 different bytes; a repeated phrase has few. */
 export const MIN_DISTINCT_BYTES = 16;
 /** The maximum number of keys; a rotation needs two. */
 export const MAX_KEYS = 8;
@@ -76,7 +76,7 @@ function faultOf(key: unknown): Omit<ConfigurationProblem, "field"> | undefined 
   return weak("it repeats itself");
 }
 
-/** The kind of a value in place of a key. The value is not shown: it may be a key. */
+/** The type of a value given in place of a key. The value itself is not shown, because it may be a key. */
 function kindOf(value: unknown): string {
   if (value === undefined || value === null) return "nothing";
   return typeof value === "object" ? "an object" : `a ${typeof value}`;
@@ -90,14 +90,14 @@ function formsOf(key: ClusterKey, bytes: Uint8Array): Uint8Array[] {
   return [bytes, new TextEncoder().encode(text), ...isHex ? [fromHex(text)] : []];
 }
 
-/** The bytes of a key that are searched for a pattern. */
+/** The most bytes of a key that are searched for a pattern. */
 const MAX_COMPARED = 256;
 /** The greatest distance of two compared bytes. */
 const MAX_LAG = 32;
 
 /**
- * The step between bytes at some distance, if half of the bytes or more have it: 1 as in an alphabet, 0 if a few bytes
- * repeat; `undefined` if there is none.
+ * The step between bytes at some distance, if at least half of the bytes have the same step; otherwise `undefined`. 1
+ * as in an alphabet, 0 if a few bytes repeat.
  */
 function stepOf(form: Uint8Array): number | undefined {
   const bytes = form.subarray(0, MAX_COMPARED);

@@ -1,6 +1,6 @@
 /**
- * Published keys: in the documents of this library, in those of others, and in standards. A cluster with a copied example
- * as its key would be open to all.
+ * Published keys: in the documents of this library and of other projects, and in standards. A cluster with a copied
+ * example as its key would be open to all.
  *
  * @module
  */

@@ -16,7 +16,7 @@ import { keyProblems, strongKeys } from "./key_strength.ts";
 import { READER_TYPE, sha256Hex, TOKEN_TYPE } from "./token_check.ts";
 import { audienceOf, KID_LENGTH, MAX_TOKEN_LIFETIME_MS, newTokenId } from "./token_claims.ts";
 
-/** The default lifetime, in milliseconds: a request for the token, and the dial. */
+/** The default lifetime, in milliseconds: enough for the request for the token and the dial. */
 const LIFETIME_MS = 10_000;
 
 /** Options of {@linkcode tokenFor}. */
@@ -29,12 +29,12 @@ export interface PageTokenOptions {
   readonly id: string;
   /**
    * The address of the one member that accepts the token, as the page dials it, such as `wss://gossip.example`. Do not
-   * take it from the page, or compare it with a list.
+   * take it from the page, unless you compare it with a list.
    */
   readonly address: string;
   /**
-   * `read`: the page reads the state of all members, sets nothing, and is no member. `full`: it is a member like a process
-   * with a key, and is trusted as much.
+   * `read`: the page reads the state of all members, sets nothing, and is no member. `full`: the page is a member like
+   * a process with a key, and is trusted as much.
    */
   readonly access: Access;
   /** The lifetime in milliseconds, from 1,000 to 30,000; 10,000 by default. */

@@ -13,7 +13,7 @@ import type { Message } from "../protocol/message.ts";
 
 /** The longest token that a member reads. */
 const MAX_TOKEN_LENGTH = 2_048;
-/** The `typ` of a token by the rights of its holder. A member that knows no readers refuses theirs. */
+/** The `typ` of a token by the rights of its holder. A member that does not know readers refuses their tokens. */
 const ACCESS: ReadonlyMap<unknown, Access> = new Map([
   ["hearsay-token+jwt", "full"],
   ["hearsay-reader+jwt", "read"],
@@ -28,7 +28,8 @@ export interface TokenHolding {
 /**
  * Reads a token that a service made, without a check of its signature.
  *
- * @throws {HearsayError} with code `unauthorized` if it is no such token. The text does not contain the token.
+ * @throws {HearsayError} with code `unauthorized` if the text is no token of a service. The error does not contain the
+ * text.
  */
 export function readToken(token: unknown): TokenHolding {
   const isText = typeof token === "string" && token.length <= MAX_TOKEN_LENGTH;
@@ -77,7 +78,7 @@ export class PresentedToken {
     return { token, guard: this.#guard(token) };
   }
 
-  /** Signs this member's `hello`, and checks the peer's. The peer must speak for one id. */
+  /** Signs this member's `hello`, and checks the peer's `hello`. The peer must always name the same id. */
   #guard(token: string): Guard {
     let peerId: string | undefined;
     return {
@@ -129,7 +130,7 @@ function unauthorized(reason: string): ConnectionClosed {
   return new ConnectionClosed(CLOSE.unauthorized, reason);
 }
 
-/** The fields of a part of a token; none if it cannot be read. */
+/** The fields of a part of a token; empty if the part cannot be read. */
 function fieldsOf(part: string | undefined): Readonly<Record<string, unknown>> {
   try {
     const bytes = Uint8Array.from(

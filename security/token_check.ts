@@ -1,18 +1,18 @@
 /**
  * Verifies a signed token synchronously, as in RFC 7519 and RFC 7515, for HS256 only.
  *
- * WebCrypto is asynchronous. A request must be upgraded before other code runs: if the client disconnects
- * before, Deno keeps the socket open forever.
+ * WebCrypto is asynchronous. A request must be upgraded before other code runs: if the client disconnects earlier, Deno
+ * keeps the socket open forever.
  *
  * @module
  */
 
 import { fromBase64Url, toHex } from "../common/bytes_text.ts";
 
-/** The types of the tokens of a connection, so that none is valid as another. */
+/** The type of a dialer's token. Each kind of token has its own type, so that no token is valid as another kind. */
 export const TOKEN_TYPE = "hearsay-token+jwt";
 export const PROOF_TYPE = "hearsay-proof+jwt";
-/** A dialer's token for reading only. A type of its own: a member that knows no readers refuses it. */
+/** The type of a dialer's token for reading only. A member that does not know readers refuses this type. */
 export const READER_TYPE = "hearsay-reader+jwt";
 
 /** The verified claims of a token. */
@@ -32,7 +32,7 @@ export interface TokenRules<K> {
   readonly audiences: readonly string[];
   readonly nowMs: number;
   readonly clockToleranceMs: number;
-  /** Returns the key with an id, if there is one. */
+  /** Returns the key with an id; `undefined` for an unknown id. */
   readonly keyOf: (kid: unknown) => K | undefined;
 }
 

@@ -6,7 +6,7 @@
 
 import type { Runtime } from "../common/runtime.ts";
 
-/** The longest accepted lifetime of a token, in milliseconds, whatever its claims are. */
+/** The longest accepted lifetime of a token, in milliseconds, even if its claims allow more. */
 export const MAX_TOKEN_LIFETIME_MS = 30_000;
 /** Hexadecimal digits of a key's id. */
 export const KID_LENGTH = 16;

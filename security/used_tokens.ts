@@ -9,11 +9,11 @@
  */
 export const MAX_USED_TOKENS = 40_000;
 /**
- * The most of one id: a member dials another a few times per second at most, and a token expires after 30 s
- * at most.
+ * The most remembered tokens of one id: a member dials another member at most a few times per second, and a token
+ * expires after at most 30 s.
  */
 export const MAX_USED_TOKENS_PER_ID = 256;
-/** The most of one address, which may have many members. */
+/** The most remembered tokens of one address, which may have many members. */
 export const MAX_USED_TOKENS_PER_ADDRESS = 2_500;
 
 /** The origin and the expiry of a token. */
@@ -54,7 +54,7 @@ export class UsedTokens {
       (address !== undefined && (this.#countByAddress.get(address) ?? 0) >= MAX_USED_TOKENS_PER_ADDRESS);
   }
 
-  /** Drops all expired tokens. The order is only approximate, so it checks every one. */
+  /** Drops all expired tokens. The order is only approximate, so every token is checked. */
   #forget(nowMs: number): void {
     for (const [jti, token] of this.#byJti) {
       if (token.untilMs >= nowMs) continue;
