@@ -142,8 +142,8 @@ export class StateMap<V = JsonValue> {
   }
 
   /**
-   * The entry that this member set or merged last, by its own wall clock. Of two entries in one millisecond, the entry
-   * of the higher id. `undefined` if no member has the entry. It is the entry that arrived last here, not the entry
+   * The entry that this member set or merged last, by its own wall clock. Within one millisecond the entry of the
+   * higher id counts. `undefined` if no member has the entry. It is the entry that arrived last here, not the entry
    * that was set last. Members may differ for good, because each member merges in another order. After a partition, and
    * at its start, a member merges many entries at once.
    */
