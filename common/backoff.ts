@@ -18,7 +18,7 @@ export interface BackoffOptions {
 
 /**
  * Returns a random wait in milliseconds (full jitter): from 0 to a limit that doubles with each failure. Without the
- * jitter, members that lost the same peer at once would all dial it again at once.
+ * jitter, members that lost the same peer together would all dial it again together.
  */
 export function jitteredDelay(failures: number, { base, cap, random }: BackoffOptions): number {
   return random * Math.min(cap, base * 2 ** Math.min(Math.max(failures - 1, 0), 30));
@@ -29,8 +29,7 @@ export interface BackoffsOptions extends Omit<BackoffOptions, "random"> {
   /** The failures in a row without a wait; 0 by default. */
   readonly tolerated?: number;
   /**
-   * The most peers with a backoff; the one whose last failure is the oldest is dropped for a new one. No limit by
-   * default.
+   * The most peers with a backoff. Beyond it, the peer whose last failure is oldest is dropped. No limit by default.
    */
   readonly most?: number;
 }
@@ -62,7 +61,7 @@ export class Backoffs {
     this.#byId.set(id, { failures, untilMs });
   }
 
-  /** Removes the backoff of a peer: it was reached, or it reached this member. */
+  /** Removes the backoff of a peer that was reached, or that reached this member. */
   succeeded(id: string): void {
     this.#byId.delete(id);
   }

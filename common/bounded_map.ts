@@ -4,7 +4,10 @@
  * @module
  */
 
-/** A map that drops its oldest keys beyond a number of them. To set a key again makes it the newest. */
+/**
+ * A map with a limited number of keys: beyond the limit the oldest key is dropped. A key that is set again becomes the
+ * newest.
+ */
 export class BoundedMap<K, V> extends Map<K, V> {
   readonly #most: number;
 
@@ -14,7 +17,7 @@ export class BoundedMap<K, V> extends Map<K, V> {
     this.#most = most;
   }
 
-  /** Sets a key as the newest, and drops the oldest one if there are too many. */
+  /** Sets a key as the newest, and drops the oldest key if there are too many. */
   override set(key: K, value: V): this {
     this.delete(key);
     super.set(key, value);

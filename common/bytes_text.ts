@@ -1,6 +1,6 @@
 /**
- * Bytes as text: base64url and hexadecimal digits. Node before 25 has no `Uint8Array.fromBase64`; there the older `atob`
- * does the same.
+ * Bytes as text: base64url and hexadecimal digits. Node before version 25 has no `Uint8Array.fromBase64`, so `atob` is
+ * used there.
  *
  * @module
  */
@@ -45,7 +45,7 @@ export function encodeOld(bytes: Uint8Array): string {
   return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** {@linkcode fromBase64Url} by `atob`, which knows the other alphabet. */
+/** {@linkcode fromBase64Url} by `atob`, which reads plain base64. */
 export function decodeOld(text: string): Uint8Array<ArrayBuffer> {
   if (/[+/]/.test(text)) throw new SyntaxError("The text must be base64url.");
   let decoded: string;

@@ -6,21 +6,22 @@
 
 import { heapBytes } from "./heap_bytes.ts";
 
-/** The unread items kept in full before newer ones replace older ones of their key. */
+/** The number of unread items that are all kept. Beyond it, newer items replace older items of the same key. */
 export const KEPT_ITEMS = 1024;
-/** The approximate bytes of unread items kept in full before that. */
+/** The approximate bytes of unread items that are all kept, as for {@linkcode KEPT_ITEMS}. */
 export const KEPT_BYTES = 4_194_304;
 
 /** Options of a {@linkcode ConflatingQueue}. */
 export interface ConflatingQueueOptions<T> {
-  /** The key of an item. A newer item supersedes an unread older one of its key. */
+  /** The key of an item. A newer item supersedes an older unread item of the same key. */
   readonly keyOf: (item: T) => string;
   /**
-   * True for an item that only ends its key. Unread, it is dropped with the items before it if the reader has read none of
-   * that key. Without this, keys that come and go would fill the memory of a slow reader. Never by default.
+   * True for an item that ends its key. If the reader has read no item of the key, this item and the items before it
+   * are dropped unread. Without this, keys that come and go would fill the memory of a slow reader. By default false
+   * for every item.
    */
   readonly isDeletion?: (item: T) => boolean;
-  /** Called once at the end, with the stream: it may end before the constructor returns. */
+  /** Called once at the end, with the stream as argument, because the end may come before the constructor returns. */
   readonly onEnd?: (stream: ConflatingQueue<T>) => void;
   /** Aborting it ends the stream at once. */
   readonly signal?: AbortSignal | undefined;
@@ -32,8 +33,8 @@ interface Kept<T> {
 }
 
 /**
- * Items in order. A reader that is more than {@linkcode KEPT_ITEMS} or {@linkcode KEPT_BYTES} behind misses superseded
- * items only. So the memory is bounded by the latest items of all keys.
+ * Items in order. A reader that is more than {@linkcode KEPT_ITEMS} or {@linkcode KEPT_BYTES} behind misses items, but
+ * only superseded items. So the memory is bounded by the latest items of all keys.
  */
 export class ConflatingQueue<T> {
   /** The items. */
@@ -42,7 +43,7 @@ export class ConflatingQueue<T> {
   #items: Kept<T>[] = [];
   /** Items before this index are read. */
   #head = 0;
-  /** The keys of the read items, without those that a deletion has ended. */
+  /** The keys of the read items, except keys that a deletion has ended. */
   readonly #read = new Set<string>();
   #compactAt = KEPT_ITEMS;
   /** The approximate size of the unread items. */
@@ -104,7 +105,7 @@ export class ConflatingQueue<T> {
     if (this.#isFinishing && this.#head === this.#items.length) this.end();
   }
 
-  /** Drops superseded items. It runs when the items have doubled, so it costs a constant per item. */
+  /** Drops superseded items. Runs when the number of items has doubled, so the cost per item is constant. */
   #compact(): void {
     const { keyOf, isDeletion } = this.#options;
     const latest = new Map<string, Kept<T>>();

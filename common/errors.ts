@@ -26,7 +26,7 @@ export type ErrorCode =
   | "unauthorized"
   | "unknown_member";
 
-/** An error of this library. Its text is a sentence that says if anything changed. */
+/** An error of this library. Its text says whether anything was changed. */
 export class HearsayError extends Error {
   /** The class's own name, also after minification. */
   override readonly name: string = "HearsayError";

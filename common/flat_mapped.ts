@@ -1,5 +1,5 @@
 /**
- * A stream with any number of items for each item of another one.
+ * A stream with any number of items for each item of another stream.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * Estimates the memory of a value. A buffer that counts items alone has no bound if a peer chooses their size.
+ * Estimates the memory of a value. If a peer chooses the size of items, a buffer limited only by their number has no
+ * bound.
  *
  * @module
  */

@@ -26,8 +26,8 @@ export function isMemberUrl(given: unknown): given is string {
 }
 
 /**
- * True if a text may contain credentials, which events would then show. Every `@` counts: with a `/` in a password,
- * a URL parser finds the credentials elsewhere.
+ * True if a text may contain credentials, which events would then show. Every `@` counts: with a `/` in the password, a
+ * URL parser does not recognize the credentials.
  */
 export function hasCredentials(address: string): boolean {
   return address.includes("@");
@@ -43,7 +43,7 @@ export function bracketed(host: string): string {
   return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
 }
 
-/** A URL's host in the form of a dial: an IPv6 address loses its brackets. */
+/** A URL's host in the form that a dial needs: an IPv6 address loses its brackets. */
 export function unbracketed(hostname: string): string {
   return hostname.replace(/^\[|\]$/g, "");
 }

@@ -1,14 +1,14 @@
 /**
- * Texts that may be keys. A key given in the wrong option must not be shown, nor sent to peers as a name.
+ * Texts that may be keys. A key given in the wrong option must not be shown, and must not be sent to peers as a name.
  *
  * @module
  */
 
-/** A whole text that may be a key in base64, base64url or hexadecimal. 22 characters are 16 bytes in base64. */
+/** A whole text that may be a key in base64, base64url or hexadecimal. 22 characters: 16 bytes in base64. */
 const ALONE = /^[\w+/-]{22,}={0,2}$/;
 /** A key within a longer text. 32 characters: paths and host names have shorter runs of such characters. */
 const WITHIN = /[\w+/-]{32,}={0,2}/g;
-/** Lowercase words and short numbers with separators, and UUIDs: these are ids. */
+/** Texts that are ids: lowercase words and short numbers with separators, and UUIDs. */
 const PLAIN =
   /^[-_/]*([a-z]+|\d{1,6})([-_/]+([a-z]+|\d{1,6}))*[-_/]*$|^[\da-fA-F]{8}(-[\da-fA-F]{4}){3}-[\da-fA-F]{12}$/;
 /** The shortest key of 32 bytes, in base64 characters and in hexadecimal digits. */

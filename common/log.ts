@@ -19,7 +19,7 @@ export function warn(text: string): void {
   console.warn(logLine(text));
 }
 
-/** True for the console of this process. It prints further arguments over several lines. */
+/** True for the console of this process, which prints further arguments over several lines. */
 export function isConsole(logger: unknown): boolean {
   return logger === console;
 }

@@ -6,7 +6,9 @@
 
 import { bracketed } from "./host_names.ts";
 
-/** True if a name or address is a loopback one: nothing leaves the machine, and nothing from outside reaches it. */
+/**
+ * True for a loopback name or address. A connection to it never leaves the machine, and no other machine can reach it.
+ */
 export function isLoopback(host: string): boolean {
   const url = URL.parse(`ws://${bracketed(host)}`);
   if (!url) return false;

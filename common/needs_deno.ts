@@ -1,5 +1,5 @@
 /**
- * Functions that only Deno can run say so, on Node and Bun and in browsers.
+ * A clear error for functions that need Deno, on Node, on Bun and in browsers.
  *
  * @module
  */
@@ -9,7 +9,8 @@ import { HearsayError } from "./errors.ts";
 /**
  * Throws in other runtimes than Deno.
  *
- * @throws {HearsayError} with code `invalid_configuration`, the function's name, and what to use in its place.
+ * @throws {HearsayError} with code `invalid_configuration`. The text has the function's name, and the function to use
+ * in its place.
  */
 export function assertDeno(what: string, instead: string): void {
   if ("Deno" in globalThis) return;

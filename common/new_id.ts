@@ -1,5 +1,5 @@
 /**
- * The ids of members without a given one.
+ * The ids of members without an `id` option.
  *
  * @module
  */

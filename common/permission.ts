@@ -36,8 +36,8 @@ export function assertMayWrite(path: string): void {
 }
 
 /**
- * Throws if a DNS query would prompt. The system's name server is unknown here, so without a permission for the whole
- * network the query is only made if there is no terminal; Deno itself then checks the permission.
+ * Throws if a DNS query would prompt. The system's name server is unknown here. So without a permission for the whole
+ * network, the query is made only if there is no terminal. Deno itself then checks the permission.
  *
  * @throws {Deno.errors.NotCapable} with the missing permission.
  */

@@ -7,9 +7,9 @@
 /** The default cut of a text, in UTF-16 units before escaping. 1,000: the longest sentence of this library fits. */
 export const MAX_PRINTED = 1_000;
 
-/** Controls, bidirectional marks, lone surrogates, unassigned characters, those that show nothing, line separators. */
+/** Controls, bidirectional marks, lone surrogates, unassigned characters, invisible characters, line separators. */
 const NOT_PRINTABLE = /[\p{C}\p{DI}\p{Zl}\p{Zp}]/gu;
-/** Those, and the beginning of a tag. */
+/** The same characters, and the beginning of a tag. */
 const NOT_PRINTABLE_IN_JSON = /[\p{C}\p{DI}\p{Zl}\p{Zp}<]/gu;
 
 /**
@@ -36,7 +36,7 @@ export function printable(text: string, most: number = MAX_PRINTED): string {
  * data unchanged.
  */
 export function printableJson(value: unknown): string {
-  // Only texts have these characters, and JSON has one escape for each UTF-16 unit.
+  // In JSON only texts contain such characters, and JSON has an escape for each UTF-16 unit.
   return JSON.stringify(value).replace(
     NOT_PRINTABLE_IN_JSON,
     (char) => char.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""),
@@ -47,8 +47,8 @@ export function printableJson(value: unknown): string {
 const MAX_CAUSES = 4;
 
 /**
- * Returns an error with printable texts: the same one if they are, otherwise a copy of its class. The causes are covered
- * too: they are printed with the error, and a parser's error quotes its input.
+ * Returns an error with printable texts: the error itself if its texts are printable, otherwise a copy of the same
+ * class. This includes the causes, because they are printed with the error, and a parser's error quotes its input.
  */
 export function printableError(error: unknown, causesLeft: number = MAX_CAUSES): unknown {
   if (typeof error === "string") return printable(error);

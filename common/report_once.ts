@@ -8,7 +8,7 @@ import { BoundedMap } from "./bounded_map.ts";
 import { errorText } from "./error_text.ts";
 import { HearsayError } from "./errors.ts";
 
-/** The most subjects whose reports are remembered: those that failed last. */
+/** The most subjects whose reports are remembered: the subjects that failed last. */
 export const MAX_SUBJECTS = 1_024;
 /** The most reasons remembered for each subject: a peer that makes up reasons must not fill the memory. */
 export const MAX_REASONS = 8;
@@ -19,8 +19,8 @@ export class ReportOnce {
   readonly #reasonsBy = new BoundedMap<string, BoundedMap<string, true>>(MAX_SUBJECTS);
 
   /**
-   * Records a failure; returns true if it must be reported: its reason was not reported yet, and `mayReport` returns true.
-   * `mayReport` is called for new reasons only. A refused reason counts as not reported.
+   * Records a failure. Returns true if it must be reported: its reason was not reported yet, and `mayReport` returns
+   * true. `mayReport` is called for new reasons only. A refused reason counts as not reported.
    */
   claim(about: string, reason: string, mayReport: () => boolean = () => true): boolean {
     const reported = this.#reasonsBy.get(about);
@@ -36,13 +36,13 @@ export class ReportOnce {
     this.#reasonsBy.clear();
   }
 
-  /** Forgets the reports of a subject that works or is gone; returns true if it had any. */
+  /** Forgets the reports of a subject that works or is gone; returns true if there were reports. */
   forget(about: string): boolean {
     return this.#reasonsBy.delete(about);
   }
 }
 
-/** The key of a failure. Other errors than `HearsayError` are compared by their text. */
+/** The text by which failures are compared: the code of a `HearsayError`, or the text of another error. */
 export function reasonOf(error: unknown): string {
   return error instanceof HearsayError ? error.code : errorText(error);
 }

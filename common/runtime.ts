@@ -20,8 +20,8 @@ export interface Runtime {
 }
 
 /**
- * The longest delay of a timer, in milliseconds: almost 25 days. A longer one would end at once, so that a source with a
- * long interval, or with `Infinity`, would be asked without a pause.
+ * The longest delay of a timer, in milliseconds: almost 25 days. The platform would end a longer timer at once. A
+ * source with a long interval, or with `Infinity`, would then be queried without a pause.
  */
 const LONGEST_MS = 2 ** 31 - 1;
 
@@ -86,7 +86,7 @@ export function deadlineAfter(
   };
 }
 
-/** Settles like the promise, or rejects with the signal's reason if that comes first. */
+/** Settles like the promise, or rejects with the signal's reason if the abort comes first. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   // Without this, a failure of the promise would end the process as unhandled.
   if (signal.aborted) promise.catch(() => {});

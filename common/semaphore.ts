@@ -10,7 +10,7 @@ import { type Runtime, sleep } from "./runtime.ts";
 export interface SemaphoreOptions {
   /** The most tasks at once. */
   readonly permits: number;
-  /** Milliseconds before a freed permit goes to a waiting task. */
+  /** The pause before a freed permit goes to a waiting task, in milliseconds. */
   readonly heldMs: number;
   readonly runtime: Runtime;
 }
@@ -34,8 +34,8 @@ export class Semaphore {
   }
 
   /**
-   * Runs a task as soon as a permit is free. If `unless` returns true by then, skips the task, and the next
-   * one gets the permit at once. Rejects with the signal's reason if it is aborted while waiting.
+   * Runs a task as soon as a permit is free. If `unless` returns true by then, skips the task, and the next task gets
+   * the permit at once. Rejects with the signal's reason if it is aborted while waiting.
    */
   async run<T>(task: () => Promise<T>, { signal, unless }: RunOptions): Promise<T | undefined> {
     await this.#enter(signal);

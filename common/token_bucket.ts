@@ -6,10 +6,10 @@
 
 import type { Runtime } from "./runtime.ts";
 
-/** The bytes of a message that count as one message: a large one costs more to read. */
+/** The bytes that count as one message, because a large message costs more to read. */
 export const BYTES_PER_UNIT: number = 16 * 1024;
 
-/** Allows a number of messages per second, and as many at once after a pause. */
+/** Allows a number of messages per second. After a pause, as many messages may come at once. */
 export class TokenBucket {
   readonly #runtime: Pick<Runtime, "monotonicMs">;
   readonly #perSecond: number;
@@ -24,7 +24,7 @@ export class TokenBucket {
     this.#atMs = runtime.monotonicMs();
   }
 
-  /** Takes tokens for a message of this length; returns false above the rate, and then takes none. */
+  /** Takes tokens for a message of this length. Above the rate it takes no tokens and returns false. */
   take(length: number): boolean {
     const nowMs = this.#runtime.monotonicMs();
     this.#left = Math.min(this.#perSecond, this.#left + (nowMs - this.#atMs) * this.#perSecond / 1_000);
