@@ -36,7 +36,7 @@ export function connect(site: LinkSite, dialer: EndOwner, acceptor: EndOwner): [
   return [near, far];
 }
 
-/** How an end closes. Messages received before can still be read, except after a `fault`. */
+/** The way in which an end closes. Messages received earlier can still be read, except after a `fault`. */
 interface Ending {
   readonly info: CloseInfo;
   /** True if the peer receives the close. */

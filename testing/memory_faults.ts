@@ -25,7 +25,7 @@ export interface LinkFaults {
   readonly duplicate?: number;
   /** The probability that a message is delayed and overtaken by later ones, from 0 to 1. */
   readonly reorder?: number;
-  /** The delay of such a message, in milliseconds; 50 by default. */
+  /** The delay of a message that is overtaken, in milliseconds; 50 by default. */
   readonly reorderMs?: number;
   /** The time in transit: a constant number of milliseconds, or a distribution; 0 by default. */
   readonly delayMs?: number | Delay;
@@ -68,7 +68,7 @@ export class FaultTable {
   }
 
   /**
-   * The faults from one address to another: the pair's, the sender's, the receiver's, or the general ones.
+   * The faults from one address to another: those of the pair, of the sender, of the receiver, or the general faults.
    */
   between(from: string, to: string): LinkFaults {
     if (this.#cuts.size > 0 && this.#cuts.get(from)?.has(to)) return CUT;
@@ -78,7 +78,10 @@ export class FaultTable {
     return sender?.get(to) ?? sender?.get(ANY) ?? all?.get(to) ?? all?.get(ANY) ?? NO_FAULTS;
   }
 
-  /** Cuts a link, in addition to its other faults. Only the direction from `one` is cut: this breaks both directions. */
+  /**
+   * Cuts a link, in addition to its other faults. Only the direction from `one` is recorded, because one cut direction
+   * breaks both.
+   */
   cut(one: string, other: string): void {
     const cuts = this.#cuts.get(one);
     if (cuts) cuts.add(other);

@@ -83,7 +83,7 @@ export class MemoryLink {
   sendClose(close: CloseInfo): void {
     const faults = this.#faults;
     if (faults.hang) return;
-    // Even a delayed message must not arrive after it.
+    // Even a delayed message must not arrive after the close.
     this.#lastInOrderMs = Math.max(this.#lastInOrderMs, this.#inFlight.at(-1)?.arrivesMs ?? 0);
     this.#sendInOrder({ close }, faults);
   }
@@ -187,7 +187,7 @@ export class MemoryLink {
   #arrive(untilMs: number): void {
     this.#cancelTimer = undefined;
     while (!this.#isPaused && (this.#inFlight[0]?.arrivesMs ?? Infinity) <= untilMs) {
-      // A received frame may close the connection, and so discard the rest.
+      // A received frame may close the connection, which discards the other frames.
       this.#ends.receive(this.#inFlight.shift()!.frame);
     }
     this.#setTimer();

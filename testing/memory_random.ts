@@ -5,8 +5,8 @@
  */
 
 /**
- * Returns a generator of numbers from 0 up to but excluding 1: xoshiro128**, seeded by splitmix32. The same
- * seed gives the same numbers. For simulations, never for secrets.
+ * Returns a generator of numbers of at least 0 and less than 1: xoshiro128**, seeded by splitmix32. The same seed gives
+ * the same numbers. For simulations, never for secrets.
  */
 export function seededRandom(seed: number): () => number {
   let state = Math.trunc(seed) | 0;

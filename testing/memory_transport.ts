@@ -16,7 +16,7 @@ export const MAX_UNACCEPTED = 128;
 
 /** The network that transports belong to. */
 export interface TransportSite extends LinkSite {
-  /** The address that a dial of an address is forwarded to; the address itself without a load balancer. */
+  /** The target of a dial: the address behind a load balancer, or the dialed address itself. */
   forward(address: string): string;
   /** The open transport at an address, if any. */
   find(address: string): MemoryEndpoint | undefined;
@@ -101,7 +101,7 @@ export class MemoryEndpoint implements Transport {
 
   async #dial(address: string, signal: AbortSignal): Promise<MemoryEnd> {
     using stopped = eitherOf(signal, this.#closing.signal);
-    // Before the faults: those of the link to the chosen target apply.
+    // Chosen before the faults, because the faults of the link to the chosen target apply.
     const target = this.#site.forward(address);
     await this.#travel([this.address, target], stopped.signal);
     const { faults } = this.#site;
@@ -183,8 +183,8 @@ function refusal(address: string, why: string): HearsayError {
 }
 
 /**
- * A signal that follows two others until it is disposed of. `AbortSignal.any` would stay attached to a
- * long-lived signal.
+ * A signal that is aborted with either of two others, until it is disposed of. A signal of `AbortSignal.any` would stay
+ * attached to a long-lived signal.
  */
 function eitherOf(one: AbortSignal, other: AbortSignal): Disposable & { readonly signal: AbortSignal } {
   const controller = new AbortController();

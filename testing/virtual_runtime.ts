@@ -8,10 +8,10 @@ import { setImmediate } from "../deps/node_timers.ts";
 import type { Runtime } from "../common/runtime.ts";
 import { seededRandom } from "./memory_random.ts";
 
-/** The most timers that run at one moment: more are an endless loop. */
+/** The most timers that run at one moment of virtual time. More timers mean an endless loop. */
 const MAX_TIMERS_AT_ONCE = 100_000;
 
-/** How a {@linkcode VirtualRuntime} begins. */
+/** The start of a {@linkcode VirtualRuntime}. */
 export interface VirtualRuntimeOptions {
   /** Equal seeds give equal random numbers; 1 by default. */
   readonly seed?: number;
@@ -20,9 +20,9 @@ export interface VirtualRuntimeOptions {
 }
 
 /**
- * A runtime whose time passes only when a test says so. Timers run one after another, by their time and then
- * in the order in which they were set; between two of them everything that waits on promises and streams
- * goes as far as it can without time.
+ * A runtime whose time passes only when a test says so. Timers run one after another, by their time and then in the
+ * order in which they were set. Between two timers, all work on promises and streams goes as far as it can without
+ * time.
  */
 export class VirtualRuntime implements Runtime {
   readonly #timers = new TimerHeap();
@@ -55,7 +55,7 @@ export class VirtualRuntime implements Runtime {
     return () => this.#timers.cancel(timer);
   }
 
-  /** The number of set timers. If a test ends with some, something still runs. */
+  /** The number of set timers. If timers are left at the end of a test, some part of the program still runs. */
   get timers(): number {
     return this.#timers.size;
   }
@@ -65,7 +65,7 @@ export class VirtualRuntime implements Runtime {
     this.#wallOffsetMs += byMs;
   }
 
-  /** Another machine on this time, with its own random numbers and wall clock, which may be wrong. */
+  /** Makes a machine that shares this time, with its own random numbers. Its wall clock may be wrong. */
   machine(options: MachineOptions = {}): Machine {
     const random = seededRandom(options.seed ?? Math.trunc(this.#random() * 2 ** 32));
     const { wallMs = this.wallMs(), rate = 1 } = options;
@@ -88,8 +88,8 @@ export class VirtualRuntime implements Runtime {
   }
 
   /**
-   * Lets time pass from timer to timer until the condition holds; resolves with how many milliseconds that
-   * took. Rejects where it does not hold within the bound, or where no timer is left that could change it.
+   * Lets time pass from timer to timer until the condition is true; resolves with the number of milliseconds. Rejects
+   * if the condition is not true within `withinMs`, or if no timer is left that could make it true.
    */
   async runUntil(condition: () => boolean, options: { readonly withinMs: number }): Promise<number> {
     const startMs = this.#nowMs;
@@ -128,15 +128,15 @@ export class VirtualRuntime implements Runtime {
   }
 }
 
-/** How a {@linkcode Machine} differs from others. */
+/** The differences of a {@linkcode Machine} from others. */
 export interface MachineOptions extends VirtualRuntimeOptions {
-  /** The speed of its clocks: the milliseconds that pass on them in one millisecond of the shared time; 1 by default. */
+  /** The speed of its clocks: their milliseconds in one millisecond of the shared time; 1 by default. */
   readonly rate?: number;
 }
 
 /**
- * A machine among several that share a {@linkcode VirtualRuntime}'s time: its clocks may be wrong, and it may
- * stand still. It stands for the one process that runs on it.
+ * A machine among several that share a {@linkcode VirtualRuntime}'s time. Its clocks may be wrong, and it may freeze.
+ * It stands for a machine with a single process.
  */
 export class Machine implements Runtime {
   readonly #time: VirtualRuntime;
@@ -144,7 +144,7 @@ export class Machine implements Runtime {
   readonly #rate: number;
   readonly #timers = new Set<() => void>();
   #wallOffsetMs: number;
-  /** Timers that fell due while it was frozen, in order; they can still be canceled. */
+  /** Timers that became due while the machine was frozen, in order. They can still be canceled. */
   readonly #due = new Set<() => void>();
   #frozen: PromiseWithResolvers<void> | undefined;
   #isDead = false;
@@ -189,7 +189,7 @@ export class Machine implements Runtime {
     return cancel;
   }
 
-  /** The number of set timers, including those that fell due while it is frozen. */
+  /** The number of set timers, including timers that became due while the machine is frozen. */
   get timers(): number {
     return this.#timers.size + this.#due.size;
   }
@@ -209,12 +209,12 @@ export class Machine implements Runtime {
     this.#frozen ??= Promise.withResolvers();
   }
 
-  /** Resumes: timers that fell due meanwhile run now, one after another. */
+  /** Resumes: timers that became due meanwhile run now, one after another. */
   thaw(): void {
     if (this.#isDead) return;
     this.#frozen?.resolve();
     this.#frozen = undefined;
-    // One of them may cancel another, or stop the machine again.
+    // A timer may cancel another timer, or freeze or kill the machine.
     for (const callback of this.#due) {
       if (this.#frozen) return;
       this.#due.delete(callback);
@@ -230,7 +230,7 @@ export class Machine implements Runtime {
     this.#due.clear();
   }
 
-  /** Resolves when it is not frozen; returns without a promise if it is not frozen now. */
+  /** Resolves when the machine resumes; `undefined` if it is not frozen now. */
   awake(): Promise<void> | undefined {
     return this.#frozen?.promise;
   }
@@ -273,7 +273,7 @@ class TimerHeap {
     while (this.#heap.length > 0 && this.#heap[0]!.atMs <= untilMs) {
       const timer = this.#takeFirst();
       const { atMs, callback } = timer;
-      // So that to cancel it from now on changes nothing.
+      // From now on a cancel has no effect.
       timer.callback = undefined;
       if (callback !== undefined) return { atMs, callback };
       this.#canceled--;
