@@ -1,5 +1,5 @@
 /**
- * The HTTP servers of Node, and what they need to know of the machine.
+ * The HTTP servers of Node, and facts about the machine that they need.
  *
  * @module
  */

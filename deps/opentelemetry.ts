@@ -1,6 +1,6 @@
 /**
- * The interface of OpenTelemetry. Deno implements it if `OTEL_DENO` is set. Not a later minor version: one above Deno's own
- * finds no implementation, and measures nothing.
+ * The interface of OpenTelemetry. Deno implements it if `OTEL_DENO` is set. Do not use a later minor version: a version
+ * above Deno's own finds no implementation, and measures nothing.
  *
  * @module
  */

@@ -1,4 +1,4 @@
-// Types of the functions that the tests use; the package `deno-std/assert/mod.js` has none.
+// Types of the functions that the tests use; the package `deno-std/assert/mod.js` has no types.
 
 type Constructor<T> = abstract new (...args: never[]) => T;
 type ErrorConstructorOf<E extends Error> = new (...args: never[]) => E;

@@ -1,5 +1,5 @@
 /**
- * The second minifier of the page's module: it takes a thirtieth off what esbuild leaves. Loaded only by the task that
+ * The second minifier of the page's module: it makes esbuild's output a thirtieth smaller. Loaded only by the task that
  * builds it.
  *
  * @module

@@ -1,4 +1,4 @@
-// Types of the parts of `ws` in use; the package has none.
+// Types of the parts of `ws` in use; the package has no types.
 
 import type { Duplex, IncomingMessage } from "./node_server.ts";
 
@@ -41,7 +41,7 @@ export class WebSocketServer {
     readonly handleProtocols: (offered: ReadonlySet<string>) => string | false;
   });
   on(event: "wsClientError", listener: (error: Error) => void): this;
-  /** Calls back before it returns, unless the request is faulty or its client is gone. */
+  /** Calls the callback before it returns, unless the request is faulty or its client is gone. */
   handleUpgrade(
     request: IncomingMessage,
     socket: Duplex,

@@ -1,5 +1,5 @@
 /**
- * Yjs, for tests. The product imports no copy of it: a program passes its own.
+ * Yjs, for tests. The product imports no copy of Yjs: a program passes its own copy.
  *
  * @module
  */
