@@ -57,13 +57,13 @@ export class ConsensusCheck {
     return true;
   }
 
-  /** The text that all of this number of active members have in common. */
+  /** The text that all active members have in common; `activeMembers` is their number. */
   evaluate(activeMembers: number): string | undefined {
     if (this.#counts.size !== 1 || this.#values.size !== activeMembers) return undefined;
     return this.#counts.keys().next().value;
   }
 
-  /** The members without a value, or with another value than most. */
+  /** The members without a value, or with another value than the most common value. */
   dissenters(activeIds: Iterable<string>): string[] {
     let most: string | undefined;
     for (const [text, count] of this.#counts) {

@@ -14,7 +14,7 @@ interface PeerStates {
   acknowledged: string | undefined;
 }
 
-/** One object for all peers without a known state: most peers of a large cluster stay so for long. */
+/** One object for all peers without a known state: in a large cluster most peers have no known state for long. */
 const NOTHING: Readonly<PeerStates> = Object.freeze({
   sent: undefined,
   reported: undefined,

@@ -1,7 +1,7 @@
 /**
- * The engine: the gossip protocol without its messages. Pure, synchronous and deterministic: it reads no clock, draws no
- * random number and does no I/O. The same calls have the same outcome, bit for bit. Every call returns the events
- * that it causes.
+ * The engine: the gossip protocol without its messages. Pure, synchronous and deterministic: it reads no clock, draws
+ * no random number and does no I/O. Equal calls have an equal outcome, bit for bit. Every call returns the events that
+ * it causes.
  *
  * @module
  */
@@ -71,7 +71,7 @@ export class Engine {
   attachSignature(snapshot: UnsignedSnapshot, signature: string): WithEvents {
     const { state } = this.#parts.own;
     return this.#transaction(undefined, () => {
-      // The incarnation may have been renewed since: the signature is then of no use.
+      // The incarnation may have been renewed since. Then the signature is useless.
       if (snapshot.state.incarnation === state.incarnation && snapshot.state.number > state.signedUpTo) {
         state.attachSignature(snapshot, signature);
       }
@@ -90,11 +90,12 @@ export class Engine {
       heartbeats.count(own.state, now);
       own.publishTopology(now);
       return {};
-      // After each join every member publishes its topology: pushes of these would be quadratic in number.
+      // After each join every member publishes its topology. The number of pushes would grow with the square of the
+      // members.
     }, { passOn: false });
   }
 
-  /** Emits an event for each heartbeat count, or none: these events are many, and only a listener needs them. */
+  /** Turns the events for heartbeat counts on or off. There are many such events, and only a listener needs them. */
   observeHeartbeats(isObserved: boolean): void {
     this.#parts.heartbeats.observe(isObserved);
   }
@@ -130,7 +131,7 @@ export class Engine {
   }
 
   /**
-   * Blocks a member by hand; `blocked` is false if it was before.
+   * Blocks a member by hand; `blocked` is false if it was blocked by hand already.
    *
    * @throws {RangeError} if too many are blocked by hand. Nothing is changed then.
    */
@@ -145,7 +146,7 @@ export class Engine {
 
   /**
    * Removes a member from a full topology, for a process that shakes hands now. `id` is the member that was removed;
-   * `undefined` if all members are trusted as much.
+   * `undefined` if no member is trusted less than that process.
    */
   makePlace(now: Instant): WithEvents<{ id: string | undefined }> {
     return this.#transaction(now, () => ({ id: this.#parts.room.makePlaceInTopology(now) }));
@@ -203,12 +204,14 @@ export class Engine {
     });
   }
 
-  /** The heartbeat counts for a peer, to send with `sent`. A due vector of others' counts goes to one peer only. */
+  /**
+   * The heartbeat counts for a peer, to send with `sent`. A due vector of other members' counts goes to a single peer.
+   */
   takeLiveness(peerId: string, sent?: Sent): Liveness {
     const { heartbeats, memories, own, settings, transactions } = this.#parts;
     const peer = memories.peek(peerId);
     const maxBytes = Math.min(settings.maxMessageBytes, peer?.maxMessageBytes ?? Infinity);
-    // An unversioned peer ignores vectors: the one that is due is kept for another peer.
+    // An unversioned peer ignores vectors, so a due vector is kept for another peer.
     if (peer?.incarnation !== undefined && isUnversioned(peer.incarnation)) {
       return { count: own.state.heartbeatCount };
     }
@@ -244,9 +247,10 @@ export class Engine {
   }
 
   /**
-   * A peer refused this member, because it knows `incarnation` of it. If that one is later than this member's own, this
-   * member begins one above it (E1). Without this, peers would refuse a member after its clock was set back. With signing
-   * on, this happens only if `isSigned`: this member signed a state of that incarnation.
+   * A peer refused this member, because the peer knows `incarnation` under this member's id. If it is later than the
+   * present incarnation, this member begins an incarnation above it (E1). Without this, peers would refuse a member
+   * after its clock was set back. With signing on, this happens only if `isSigned`: this member signed a state of that
+   * incarnation.
    */
   reportedIncarnation(
     incarnation: Incarnation,
@@ -352,7 +356,7 @@ export class Engine {
     return { members: identity.isFenced ? [] : readers.push(name, ids, transactions.nowMs) };
   }
 
-  /** A reader reports that it lacks something that it was sent. */
+  /** A reader reports that it lacks entries that were sent to it. */
   applyReaderReport(sent: Sent, versions: KnownVersions): void {
     const { readers, transactions } = this.#parts;
     readers.applyReport(sent, versions, transactions.nowMs);
@@ -377,7 +381,7 @@ export class Engine {
     return this.#transaction(undefined, () => ({ parts: this.#parts.sync.reconciliation.request(peerId) }));
   }
 
-  /** Answers a part of a peer's comparison; `part` is undefined if the peer compared more than it needs. */
+  /** Answers a part of a peer's comparison; `part` is `undefined` if the peer compared too many members. */
   answerReconcile(peerId: string, part: SummaryPart): WithEvents<{ part: SummaryPart | undefined }> {
     const { sync, transactions } = this.#parts;
     return this.#transaction(
@@ -394,7 +398,7 @@ export class Engine {
     });
   }
 
-  /** Ends a comparison without an answer; another begins if the digests still differ. */
+  /** Ends a comparison without an answer. Another comparison begins if the digests still differ. */
   abandonReconcile(peerId: string): WithEvents {
     return this.#transaction(undefined, () => {
       this.#parts.sync.reconciliation.abandon(peerId);

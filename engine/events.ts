@@ -53,8 +53,8 @@ export interface ConflictDetected {
   /**
    * `value`: one number has two values. `identity`: peers know later incarnations of this member again and again, as if
    * another process had its id; emitted at most once in `heartbeatExpiration`. `digest`: a full comparison did not make
-   * the states equal. `limit`: a state was refused, because it would exceed its limit or the room beside other states; with
-   * a key, a map was not sent to members of protoactor-go.
+   * the states equal. `limit`: a state was refused, because it would exceed its limit or the room that other states
+   * leave. If the event has a `key`, a map under this key was not sent to members of protoactor-go.
    */
   readonly reason: "value" | "identity" | "digest" | "limit";
   /** The key. */
@@ -125,13 +125,16 @@ export interface SuspicionEnded {
   readonly memberId: string;
 }
 
-/** This member has heard no other for a third of `heartbeatExpiration`, although the topology has others (rule L5). */
+/**
+ * This member has heard no other member for a third of `heartbeatExpiration`, although the topology has others (rule
+ * L5).
+ */
 export interface Isolated {
   /** The type of the event. */
   readonly type: "Isolated";
 }
 
-/** The isolation is over: this member hears another one, or no other is left in its topology. */
+/** The isolation is over: this member hears another member, or no other member is left in its topology. */
 export interface Rejoined {
   /** The type of the event. */
   readonly type: "Rejoined";
@@ -170,7 +173,7 @@ export interface MemberForgotten {
 export interface StateDropped {
   /** The type of the event. */
   readonly type: "StateDropped";
-  /** The member's id; the last one if there were several. */
+  /** The member's id. If several states were dropped, the id of the last. */
   readonly memberId: string;
   /** The setting of the limit. */
   readonly limit: "maxHeldBytes" | "maxMembers";
@@ -178,7 +181,7 @@ export interface StateDropped {
   readonly count: number;
 }
 
-/** This member began a new incarnation, because a peer knew a later one of its id (rule E1). */
+/** This member began a new incarnation, because a peer knew a later incarnation of its id (rule E1). */
 export interface IncarnationRenewed {
   /** The type of the event. */
   readonly type: "IncarnationRenewed";
@@ -196,7 +199,7 @@ export interface PhaseChanged {
   readonly to: Phase;
 }
 
-/** All active members have the same value, as one check reads it. */
+/** All active members have the same value, as the check reads it. */
 export interface ConsensusReached {
   /** The type of the event. */
   readonly type: "ConsensusReached";
@@ -208,7 +211,7 @@ export interface ConsensusReached {
   readonly value: JsonValue;
 }
 
-/** A former consensus no longer holds. */
+/** A former consensus was lost. */
 export interface ConsensusLost {
   /** The type of the event. */
   readonly type: "ConsensusLost";

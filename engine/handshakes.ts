@@ -83,7 +83,7 @@ export class Handshakes {
     if (this.#blockedBy.has(peerId)) return;
     emit({ type: "SelfBlocked", peerId, reason });
     if (membership.isMember(peerId)) this.#blockedBy.add(peerId);
-    // The peer has not heard this member for long, so this process may have been suspended without noticing it.
+    // The peer has not heard this member for long, so this process may have been suspended without notice.
     if (endsWithProofOfLife(reason)) heartbeats.distrustAfterBlock(nowMs);
   }
 
@@ -92,14 +92,14 @@ export class Handshakes {
     for (const id of this.#blockedBy) if (!this.#parts.membership.isMember(id)) this.#blockedBy.delete(id);
   }
 
-  /** Returns false if a later incarnation of the peer is known, so that it must begin one above. */
+  /** Returns false if a later incarnation of the peer is known, so that the peer must begin an incarnation above it. */
   #applyIncarnation(peer: PeerHello, now: Instant): boolean {
     const { signs, identity, membership, merge } = this.#parts;
     if ((membership.latestIncarnation(peer.id) ?? "") > peer.incarnation) {
       // The peer's clock was set back, or another process has its id.
       if (!signs || identity.canProve(peer.id, peer.maxMessageBytes)) return false;
-      // The peer believes in a later incarnation of it only with a proof. There is none, so its handshake, signed and recent,
-      // counts for more.
+      // The peer accepts only a proof of its later incarnation, and this member has no proof. So the peer's recent,
+      // signed handshake counts.
       merge.forgetIncarnation(peer.id, peer.incarnation, now);
     }
     merge.beginIncarnation(peer.id, peer.incarnation, now);
@@ -118,7 +118,7 @@ export class Handshakes {
     sync.recordHello(peer, now.monotonicMs);
   }
 
-  /** True if a peer that left has a later incarnation, and its state arrived before this handshake. */
+  /** True if a peer that left has come back in a later incarnation, whose state arrived before this handshake. */
   #isBack({ id, incarnation }: PeerHello): boolean {
     const { store, membership } = this.#parts;
     const state = store.log.get(id);

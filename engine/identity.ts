@@ -25,7 +25,7 @@ export interface IdentitySettings {
   readonly maxMessageBytes: number;
 }
 
-/** Defends the incarnation of this member, and proves those of others. */
+/** Defends the incarnation of this member, and proves the incarnations of other members. */
 export class Identity {
   readonly #settings: IdentitySettings;
   readonly #selfId: string;
@@ -74,7 +74,8 @@ export class Identity {
 
   /**
    * Compares a peer's delta about this member with its own state; the delta is never merged. Returns the peer's
-   * incarnation if this member must begin one above it; records this member's version if the peer has an earlier one.
+   * incarnation of this member if this member must begin an incarnation above it. Records this member's version if the
+   * peer has an earlier version.
    */
   checkOwn(delta: MemberDelta, versions: Map<string, KnownVersion>): Incarnation | undefined {
     const { incarnation, last: number } = spanOf(delta);
@@ -92,8 +93,8 @@ export class Identity {
   }
 
   /**
-   * Begins an incarnation above the one that a peer knows. With signing on, does so only if this member signed that
-   * one: any peer can make the claim, and a peer with a later state has the proof.
+   * Begins an incarnation above the one that a peer knows. With signing on, does so only if this member signed the
+   * known incarnation: any peer can claim a later incarnation, but only a peer with later state has the proof.
    */
   beginIncarnationAbove(
     known: Incarnation | undefined,
@@ -116,8 +117,8 @@ export class Identity {
   }
 
   /**
-   * True if a later incarnation of the peer is known than that of its handshake. With signing on, only if this member can
-   * prove it: the peer would not believe it otherwise.
+   * True if a later incarnation of the peer is known than the incarnation of its handshake. With signing on, this
+   * member must also be able to prove it, because the peer accepts only a proof.
    */
   isOutlived(peerId: string): boolean {
     const peer = this.#memories.peek(peerId);

@@ -26,9 +26,11 @@ import {
 
 /** The outcome of the signature check of a delta. */
 export interface IncomingOptions {
-  /** Members whose deltas are refused: the signature is invalid, or the state it was verified against has changed since. */
+  /**
+   * Members whose deltas are refused: the signature is invalid, or the state behind the verification has changed since.
+   */
   readonly refused?: ReadonlySet<string>;
-  /** Members with a valid signature. With signing on, a claim about this member's own state needs one. */
+  /** Members with a valid signature. With signing on, a claim about this member's own state needs a valid signature. */
   readonly verified?: ReadonlySet<string>;
 }
 
@@ -60,7 +62,7 @@ export class Incoming {
     const merging = sync.beforeMerge(peerId);
     const merged = this.#mergeMembers(peerId, delta, { ...options, now });
     const { versions } = merged;
-    // Without this, a peer that sets nothing would not learn that a later incarnation of it is known (E1).
+    // Without this, a peer that sets no keys would not learn that a later incarnation of it is known (E1).
     if (sync.isOutlived(merging.peer)) {
       const { incarnation, highestNumber: number } = store.log.get(peerId)!;
       versions.set(peerId, { incarnation, number });
@@ -86,7 +88,7 @@ export class Incoming {
       [...versions].filter(([, version]) => !isFarAhead(version.incarnation, now.wallMs)),
     );
     sync.acknowledge(sent, credible, now.monotonicMs);
-    // An incarnation without entries is in no delta: only this shows that the known one is over.
+    // An incarnation without entries is in no delta. Only this report shows that the known incarnation has ended.
     for (const [id, { incarnation }] of credible) {
       // With signing on, a peer's claim cannot end the incarnation of another member.
       if (signs && id !== sent.peerId) continue;
@@ -104,7 +106,7 @@ export class Incoming {
     const known = store.log.get(peerId)?.incarnation;
     const peer = memories.peek(peerId);
     const incarnation = peer?.incarnation ?? known;
-    // The count belongs to the incarnation of the peer's handshake, and to no other.
+    // The count belongs only to the incarnation of the peer's handshake.
     if (known === undefined || known === incarnation) {
       heartbeats.applyOwnCount(peerId, liveness.count, now);
     } else if (incarnation !== undefined && known < incarnation) {
@@ -112,7 +114,7 @@ export class Incoming {
     }
     if (!liveness.vector) return;
     const { incarnationsHash } = liveness.vector;
-    // A peer that names members by tags does not know that both have the same active members.
+    // If the peer names members by tags, it does not know that both sides have the same active members.
     peer?.recordIncarnationsHash(incarnationsHash);
     heartbeats.apply(liveness.vector, now, peerId);
   }
@@ -162,13 +164,13 @@ export class Incoming {
 
 /** The outcome of a merge. */
 interface Merged {
-  /** The versions to answer with: the peer assumed others. */
+  /** The versions to answer with, because the peer assumed other versions. */
   readonly versions: Map<string, KnownVersion>;
   /** The peer's incarnation of this member, if it is ahead. */
   readonly newerIncarnation: Incarnation | undefined;
   /**
-   * Members with a new report of their active members. Any sender counts: a relay may be faster than the member, and the
-   * member's own delta then brings nothing new.
+   * Members with a new report of their active members, from any sender. A relay may be faster than the member, so the
+   * member's own delta may bring nothing new.
    */
   readonly newTopologies: ReadonlySet<string>;
 }

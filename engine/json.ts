@@ -41,7 +41,7 @@ export function copyJson(value: unknown): JsonCopy {
   return { value: copy, json: JSON.stringify(copy) };
 }
 
-/** The way to make JSON of values that programs often set, by their kind. */
+/** The conversion to JSON that an error suggests, by the kind of the value. */
 const HINTS: ReadonlyMap<string, string> = new Map([
   ["a bigint", "`String()` makes a text of it"],
   ["an instance of Date", "`toISOString()` makes a text of it"],
@@ -112,7 +112,7 @@ function copyObject(value: object, path: string, ancestors: object[]): { [key: s
   return copy;
 }
 
-/** `JSON.stringify` silently leaves out symbols, hidden properties, and properties of an array that are no items. */
+/** `JSON.stringify` silently leaves out symbols, hidden properties, and properties of an array that are not items. */
 function assertNothingElse(value: object, path: string, properties: number): void {
   const keys = Reflect.ownKeys(value);
   if (keys.length === properties || keys.length < properties && Array.isArray(value)) return;
@@ -173,7 +173,7 @@ function checkAt(value: unknown, trail: (string | number)[], depth: number = 0):
   return undefined;
 }
 
-/** Freezes a JSON value at every depth and returns it. A part that is already frozen must be so at every depth. */
+/** Freezes a JSON value at every depth and returns it. A part that is already frozen must be frozen at every depth. */
 export function deepFreeze<T>(value: T): T {
   if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);
@@ -206,7 +206,7 @@ function countedLength(text: string): number {
   for (let index = 0; index < text.length; index++) {
     const unit = text.charCodeAt(index);
     if (unit < 0x80) continue;
-    // Each half of a surrogate pair is one unit and stands for two of its four bytes.
+    // Each half of a surrogate pair is one unit, and stands for two of the pair's four bytes.
     bytes += unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2;
   }
   return bytes;

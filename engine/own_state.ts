@@ -1,5 +1,5 @@
 /**
- * This member's own state: the user's keys, and what the member publishes about itself (rules E7, E14).
+ * This member's own state: the user's keys, and the keys that the member publishes about itself (rules E7, E14).
  *
  * @module
  */
@@ -28,7 +28,7 @@ import {
 
 /** The most blocked ids that a member publishes (rule E14). */
 const MAX_PUBLISHED_BLOCKED = 50;
-/** The most bytes of these ids: an id may have 256, and the smallest message 16 KiB. */
+/** The most bytes of the published ids. An id may have 256 bytes, and the smallest `maxMessageBytes` is 16 KiB. */
 const MAX_PUBLISHED_BYTES = 2_048;
 
 /** The limits of a member's own state. */
@@ -44,7 +44,7 @@ export interface OwnValue {
   readonly json: string;
   /** The name of the protobuf type; `google.protobuf.Value` by default. */
   readonly type?: string;
-  /** The time to its end in milliseconds; without it, the value stays. */
+  /** The time until the value ends, in milliseconds; without it, the value stays. */
   readonly expiresAfter?: number;
 }
 
@@ -131,7 +131,7 @@ export class OwnState {
 
   /** Begins a later incarnation with the same values, numbered from 1 (rule E1). */
   beginIncarnation(incarnation: Incarnation, now: Instant): void {
-    // Nothing would delete a value whose time is over already.
+    // A value whose time is over is left out: no later step would delete it.
     const live = [...this.#state.entries()].filter((entry) => !isTombstone(entry) && !isDue(entry, now));
     const entries = withEntryAges(live, { nowMs: now.monotonicMs })
       .map((entry, index) => renumbered(entry, index + 1));
@@ -155,7 +155,7 @@ export class OwnState {
     if (entryBytes(entry) > share) {
       refuse("A value", `take at most ${share} bytes, half of maxMessageBytes`, entryBytes(entry));
     }
-    // A signature covers the whole state, so that the state must travel in one message.
+    // A signature covers the whole state, so the state must fit one message.
     if (this.#signs && sentBytes > share) {
       refuse(
         "The state of a member that signs",
@@ -181,7 +181,7 @@ function isOwnRecord(key: string): boolean {
     key === SIGNING_KEY;
 }
 
-/** Without the timestamp: it belongs to the former entry. */
+/** A copy of the entry without its timestamp, which belongs to the former entry. */
 function renumbered(entry: SentEntry, number: number): SentEntry {
   const { key, type, value, json, expiresAfter, ageMs } = entry;
   return {

@@ -50,7 +50,9 @@ export interface EngineStart {
    * neither consensus nor `confirmed`.
    */
   readonly openMembership: boolean;
-  /** True if the first topology is still to come. Until then, too, it reports neither. */
+  /**
+   * True if the first topology is still to come. Until it comes, this member reports neither consensus nor `confirmed`.
+   */
   readonly awaitsTopology?: boolean;
   /**
    * True if members sign their state. Then only signed state is sent (see `Engine.attachSignature`), and a later

@@ -1,6 +1,6 @@
 /**
- * How far the state has spread: the phase, and the consensus checks. Both are evaluated after every call of the
- * engine (rules R3.5, E13).
+ * The spread of the state: the phase, and the consensus checks. Both are evaluated after every call of the engine
+ * (rules R3.5, E13).
  *
  * @module
  */
@@ -39,7 +39,7 @@ export class Progress {
     return this.#phase;
   }
 
-  /** True if this member knows the members of its cluster, or at least one of them (rule E13). */
+  /** True if this member knows the members of its cluster, or at least one member (rule E13). */
   get hasMetPeer(): boolean {
     return this.#hasMetPeer;
   }
@@ -49,9 +49,10 @@ export class Progress {
     this.#hasMetPeer = true;
   }
 
-  /** Emits what changed since the last call. */
+  /** Emits the changes since the last call. */
   evaluate(): void {
-    // A member alone agrees with itself: without this, it would report consensus before it hears any other.
+    // A lone member agrees with itself. Without this condition it would report consensus before it hears another
+    // member.
     const mayAgree = this.#hasMetPeer && !this.#isolation.isIsolated;
     for (const check of this.#store.checks.values()) this.#evaluateCheck(check, mayAgree);
     const phase = this.#evaluatePhase(mayAgree);

@@ -1,5 +1,5 @@
 /**
- * Random numbers from one seed: the engine itself draws none, so that the same calls have the same outcome.
+ * Random numbers from a seed: the engine uses no other random numbers, so that equal calls have an equal outcome.
  *
  * @module
  */
@@ -8,12 +8,12 @@
 export class Random {
   #state: number;
 
-  /** The seed must be from 0 to below 1. */
+  /** The seed must be at least 0 and less than 1. */
   constructor(seed: number) {
     this.#state = Math.floor(seed * 2 ** 32);
   }
 
-  /** A number from 0 to below 1. */
+  /** A number of at least 0 and less than 1. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);

@@ -17,13 +17,13 @@ export function heartbeatEntry(state: MemberState): Entry {
   return { key: HEARTBEAT_KEY, number, type: TYPE.heartbeat, value, json, timestampMs };
 }
 
-/** Adds heartbeats to deltas: each delta gets its member's heartbeat, and other members get a delta of their own. */
+/** Adds heartbeats to deltas: each delta gets its member's heartbeat, and other members get their own deltas. */
 export function withHeartbeatEntries(
   deltas: readonly MemberDelta[],
   { members, places, stateOf }: {
     /** The other members, the next due first. */
     readonly members: Iterable<MemberState>;
-    /** The most members in all. */
+    /** The most members in the result. */
     readonly places: number;
     readonly stateOf: (id: string) => MemberState | undefined;
   },
@@ -42,7 +42,7 @@ export function withHeartbeatEntries(
 
 function withCount(delta: MemberDelta, state: MemberState | undefined): MemberDelta {
   const entries = delta.entries.filter(({ key }) => key !== HEARTBEAT_KEY);
-  // Without a count in the delta the member is blocked, and its count is not passed on (E10).
+  // A delta without a count is of a blocked member, whose count is not passed on (E10).
   const isKnown = state !== undefined && delta.count !== undefined;
   return { ...delta, entries: isKnown ? [...entries, heartbeatEntry(state)] : entries };
 }

@@ -20,7 +20,7 @@ export class FailureDetector {
     this.#checkedAtMs = nowMs;
   }
 
-  /** Records a heartbeat. The first one starts the detection for this member. */
+  /** Records a heartbeat. The first heartbeat starts the detection for a member. */
   heartbeat(id: string, nowMs: number): void {
     this.#freshAt.delete(id);
     this.#freshAt.set(id, this.#activeTime(nowMs));

@@ -1,9 +1,9 @@
 /**
  * Heartbeats: the proof that members live (rules L1 to L4).
  *
- * A member counts its intervals. The count is not state: it has no entry and no sequence number, and a later incarnation
- * begins at 0. A member receives the counts of others with each of their messages, and through vectors of any member, with
- * one digit for each count.
+ * A member counts its intervals. The count is not state: it has no entry and no sequence number, and a later
+ * incarnation begins at 0. A member receives another member's count with each message of that member. It also receives
+ * vectors, from any member, with one digit for each count.
  *
  * @module
  */
@@ -26,14 +26,15 @@ import {
 /** A digit has 64 values; a difference of half of them or more is a step backwards. */
 const DIGIT_VALUES = 64;
 /**
- * The steps of a digit in one expiration. 12: a digit wraps after about five expirations, so that a process suspended for
- * less than one cannot send an old count as a new one. More: it wraps sooner. Fewer: a count is older when it is passed on.
+ * The steps of a digit in one expiration. 12: a digit wraps after about five expirations, so a process that was
+ * suspended for less than an expiration cannot send an old count as new. More: digits wrap sooner. Fewer: counts are
+ * older when they are passed on.
  */
 const STEPS_PER_EXPIRATION = 12;
 /**
- * The most vectors of a member in one expiration. 70, with the defaults one a round: a count then reaches 10,000 members
- * in some 22 vectors, well before it expires. Fewer: living members of large clusters expire. More: each vector costs a
- * digit for each member.
+ * The most vectors that a member sends in one expiration. 70: with the defaults, one vector in each round. A count then
+ * reaches 10,000 members after some 22 rounds, well before it expires. Fewer: living members of large clusters expire.
+ * More: each vector costs a digit for each member.
  */
 const VECTORS_PER_EXPIRATION = 70;
 const UNKNOWN = ".";
@@ -41,8 +42,8 @@ const TAG_DIGITS = 4;
 /** The digits of one tagged count. */
 const TAGGED_DIGITS = TAG_DIGITS + 1;
 /**
- * A count is lowered to its owner's if it is this many digits above it. 4, a third of an expiration: a message that was
- * overtaken lowers nothing, and a false count of a peer hides true ones for no longer.
+ * A stored count is lowered to its owner's count if it is this many digits higher. 4, a third of an expiration: an
+ * overtaken message lowers no count, and a peer's false count hides true counts for at most that time.
  */
 const MOST_AHEAD = 4;
 /** A vector takes at most `maxMessageBytes` divided by this. 4: the rest is for state. */
@@ -74,7 +75,7 @@ export class Heartbeats {
   readonly #trustsVectors: boolean;
   #isObserved = false;
   #lastVectorMs = -Infinity;
-  /** The index of the first member in the next vector, if not all have room. */
+  /** The index of the first member in the next vector, if a vector has no room for all members. */
   #cursor = 0;
   /** Counts received up to this time may be older than they seem, and are not passed on. */
   #distrustedUpToMs = -Infinity;
@@ -99,7 +100,7 @@ export class Heartbeats {
     this.#stride = Math.max(1, Math.floor(rounds / STEPS_PER_EXPIRATION));
   }
 
-  /** Emits an event for each count, or none: these events are many, and only a listener needs them. */
+  /** Turns the events for counts on or off. There are many such events, and only a listener needs them. */
   observe(isObserved: boolean): void {
     this.#isObserved = isObserved;
   }
@@ -116,13 +117,13 @@ export class Heartbeats {
   }
 
   /**
-   * Detects a suspension of this process. Must be called for every message: after a suspension, old messages from a buffer
-   * may arrive, and be answered, before the next interval.
+   * Detects a suspension of this process. Must be called for every message. After a suspension, old messages from a
+   * buffer may arrive, and be answered, before the next interval.
    */
   noteTime(now: Instant): void {
     const before = this.#lastTick;
     if (!before) return;
-    // After the sleep of a machine only the wall clock has advanced, after the stop of a process both clocks.
+    // While a machine sleeps, only the wall clock advances. While a process is stopped, both clocks advance.
     const lostMs = Math.max(now.monotonicMs - before.monotonicMs, now.wallMs - before.wallMs);
     if (lostMs > this.#settings.heartbeatExpiration) this.distrust(now);
   }
@@ -133,8 +134,8 @@ export class Heartbeats {
   }
 
   /**
-   * Distrusts all counts so far, because a peer blocked this member as gone. At most once in a step of a digit: else a
-   * hostile peer could keep this member from passing any count on.
+   * Distrusts all counts so far, because a peer blocked this member as gone. At most once in each step of a digit.
+   * Otherwise a hostile peer could keep this member from passing on any count.
    */
   distrustAfterBlock(nowMs: number): void {
     const stepMs = this.#stride * this.#settings.gossipInterval;
@@ -142,17 +143,17 @@ export class Heartbeats {
   }
 
   /**
-   * Applies a member's own count: if it is newer, the member lives (E9). A stored count far above the owner's is false, and
-   * is lowered.
+   * Applies a member's own count: if it is newer, the member lives (E9). A stored count far above the owner's count is
+   * false, and is lowered.
    */
   applyOwnCount(id: string, count: number, now: Instant): void {
     if (id === this.#selfId) return;
     const state = this.#store.log.get(id);
-    // A new member has no count yet. A member that found no room for its state here has none either, but it lives.
+    // A new member has no count yet. A member without room for its state here has no count either, but it lives.
     if (!state || (count === 0 && !state.isUnversioned)) return this.#membership.heartbeat(id, now);
     const isFalse = count < state.heartbeatCount - MOST_AHEAD * this.#stride;
-    // An unversioned member sends its counts as entries. An answer of it has no count that could be passed on, so it does not
-    // keep the member alive here either.
+    // An unversioned member sends its counts as entries. Its answers have no count to pass on, so they do not keep it
+    // alive here either.
     if (state.isUnversioned || (!isFalse && count <= state.heartbeatCount)) return;
     if (isFalse) state.heartbeatCount = count;
     else this.#raise(state, count, now, id);
@@ -160,8 +161,8 @@ export class Heartbeats {
   }
 
   /**
-   * Applies a count of a member that a peer reported, if it is higher. A count above the greatest number of a message is
-   * false: passed on, it would cost this member its connections.
+   * Applies a count of a member that a peer reported, if it is higher. A count above the greatest number in a message
+   * is false. If this member passed it on, peers would close their connections.
    */
   applyCount(state: MemberState, count: number, now: Instant, peerId?: string): void {
     if (count <= state.heartbeatCount || count > MAX_NUMBER || state.id === this.#selfId) return;
@@ -178,7 +179,7 @@ export class Heartbeats {
   }): Liveness {
     const { heartbeatCount: count } = own;
     const everyMs = this.#settings.heartbeatExpiration / VECTORS_PER_EXPIRATION;
-    // Two members need no vector: each has the count of the other.
+    // A cluster of two members needs no vectors: each member has the other's count.
     if (!this.#trustsVectors || this.#store.active.size <= 2 || nowMs - this.#lastVectorMs < everyMs) {
       return { count };
     }
@@ -186,7 +187,7 @@ export class Heartbeats {
     return { count, vector: this.#vector(peerIncarnations, room) };
   }
 
-  /** The counts to send to a reader. Neither the time nor the content of the next vector to a peer changes. */
+  /** The counts to send to a reader. This does not change the time or the content of the next vector to a peer. */
   livenessForReader(own: MemberState, { room, hasVector }: {
     /** The bytes left in the message. */
     readonly room: number;
@@ -201,7 +202,7 @@ export class Heartbeats {
     return { count, vector };
   }
 
-  /** Applies a peer's vector; ignores one about other active members than here. */
+  /** Applies a peer's vector. Ignores a vector about another set of active members. */
   apply(vector: LivenessVector, now: Instant, peerId?: string): void {
     if (!this.#trustsVectors) return;
     const { incarnationsHash, stride, counts } = vector;
@@ -249,7 +250,8 @@ export class Heartbeats {
     for (let looked = 0; looked < most; looked++) {
       const state = states[(this.#cursor + looked) % states.length];
       const digit = this.#digit(state);
-      // Two members may share a tag: a receiver that knows only one of them would apply the other's count to it.
+      // Two members may share a tag. A receiver that knows only the first would apply the count of the second to the
+      // first.
       const isNamed = state !== undefined && sorted.withTag(state.tag) === state;
       if (isNamed && digit !== UNKNOWN) counts += state.tag + digit;
     }

@@ -1,5 +1,5 @@
 /**
- * Isolation: this member hears no other for long, although the topology has others (rule L5).
+ * Isolation: this member hears no other member for long, although the topology has others (rule L5).
  *
  * @module
  */
@@ -9,8 +9,9 @@ import type { Membership } from "../membership/membership.ts";
 import type { Instant } from "../types.ts";
 
 /**
- * A silence of all members for `heartbeatExpiration` divided by this is isolation; such a silence of one member ends idle
- * rounds. 3: this member notices well before the others block it, and a few lost rounds are not enough.
+ * If all other members are silent for `heartbeatExpiration` divided by this number, this member is isolated. If one
+ * member is silent for that time, idle rounds end. 3: this member notices well before the others block it, and a few
+ * lost rounds do not count as isolation.
  */
 export const ISOLATED_DIVISOR = 3;
 
@@ -21,7 +22,7 @@ export interface IsolationSettings {
   readonly heartbeatExpiration: number;
 }
 
-/** Detects that this member hears no other. */
+/** Detects that this member hears no other member. */
 export class Isolation {
   readonly #settings: IsolationSettings;
   readonly #membership: Membership;
@@ -61,7 +62,8 @@ export class Isolation {
     const longestGap = gossipInterval + gossipRequestTimeout;
     const lostMs = Math.max(0, now.monotonicMs - this.#tickedMs - longestGap);
     this.#tickedMs = now.monotonicMs;
-    // A message may have come after the gap and before this call. A time in the future would delay isolation.
+    // A message may have arrived after the gap and before this call. Then the sum would be in the future and delay
+    // isolation.
     this.#heardMs = Math.min(this.#heardMs + lostMs, now.monotonicMs);
     // The only member of a cluster is alone, and not isolated.
     if (!this.#membership.hasOthers) this.recordHeard(now);

@@ -1,6 +1,6 @@
 /**
- * Members that may have crashed (rules C1 to C4): their connections broke, and their address refuses new ones. A
- * suspicion is confirmed if no newer heartbeat arrives for a while.
+ * Members that may have crashed (rules C1 to C4): their connections broke, and their addresses refuse new connections.
+ * A suspicion is confirmed if no newer heartbeat arrives for {@linkcode CONFIRM_AFTER_MS}.
  *
  * @module
  */
@@ -8,8 +8,9 @@
 import type { EngineEvent } from "../events.ts";
 
 /**
- * The time without a newer heartbeat before a suspect counts as crashed, in milliseconds. 1,050: a proxy that
- * restarts within a second refuses for less. Lower: a restarting proxy blocks live members. Higher: slower detection.
+ * The time without a newer heartbeat before a suspect counts as crashed, in milliseconds. 1,050: a proxy that restarts
+ * within a second refuses connections for a shorter time. Lower: a restarting proxy blocks live members. Higher: slower
+ * detection.
  */
 export const CONFIRM_AFTER_MS = 1_050;
 
@@ -29,7 +30,7 @@ export class Suspicions {
     this.#emit = emit;
   }
 
-  /** Suspects a member if it is active. More evidence does not restart the wait. */
+  /** Suspects a member if it is active. A second suspicion does not restart the wait. */
   add(memberId: string, nowMs: number): void {
     if (!this.#active.has(memberId) || this.#byId.has(memberId)) return;
     this.#byId.set(memberId, { sinceMs: nowMs });
@@ -47,7 +48,9 @@ export class Suspicions {
     if (suspicion) suspicion.sinceMs = nowMs;
   }
 
-  /** Ends a suspicion. No event is emitted for a blocked member: the end is no proof that it lives. */
+  /**
+   * Ends a suspicion. No event is emitted for a blocked member, because the end of the suspicion is no proof of life.
+   */
   remove(memberId: string): void {
     if (!this.#byId.delete(memberId) || !this.#active.has(memberId)) return;
     this.#emit({ type: "SuspicionEnded", memberId });

@@ -6,7 +6,10 @@
 
 import type { BlockedMember, BlockReason, Instant } from "../types.ts";
 
-/** A graver reason replaces another. `crashed` and `expired` are equal, so that neither replaces the other. */
+/**
+ * The rank of each reason: a reason replaces a reason of lower rank. `crashed` and `expired` are equal, so that neither
+ * replaces the other.
+ */
 const GRAVITY: { readonly [reason in BlockReason]: number } = {
   crashed: 0,
   expired: 0,
@@ -20,14 +23,14 @@ export function endsWithProofOfLife(reason: BlockReason | undefined): boolean {
 }
 
 /**
- * The most probes at a time. 16: fewer than the first answers of a healed partition, whose counts free the others. Lower:
+ * The most probes at a time. 16: after a partition, the counts in the first few answers free the other members. Lower:
  * a newcomer checks blocked members later. Higher: a peer that invents members causes more dials at once.
  */
 const MAX_PROBES = 16;
 
 interface Block {
   readonly reason: BlockReason;
-  /** True if it was never heard here, and is blocked because a peer passed it on as blocked. */
+  /** True if the member was never heard here, and is blocked because a peer passed it on as blocked. */
   readonly isHearsay: boolean;
   readonly sinceMs: number;
   probeAtMs: number;
@@ -46,9 +49,9 @@ export class BlockList {
   }
 
   /**
-   * Blocks a member; returns false if it was blocked before. A graver reason replaces another: a member that left gets no
-   * probes, and a block by the topology ends only with the topology. With `isHearsay` the first probe is due at once: the
-   * member was never silent to this one.
+   * Blocks a member; returns false if it was blocked before. A reason of higher rank replaces the present reason: a
+   * member that left gets no probes, and a block by the topology ends only with the topology. With `isHearsay` the
+   * first probe is due at once, because this member itself has not seen the other silent.
    */
   block(
     id: string,
@@ -99,7 +102,8 @@ export class BlockList {
   /** The ids with a probe due, at most `MAX_PROBES`; each is returned once per probe interval. */
   takeDueProbes(nowMs: number): string[] {
     if (nowMs < this.#nextProbeMs) return [];
-    // The longest due first, so that none starves. All may be due at once, so they are not sorted.
+    // The probes that are due for longest come first, so that every probe gets its turn. All may be due at once, so
+    // they are not sorted.
     const probed: [string, Block][] = [];
     for (const [id, block] of this.#blocks) {
       if (block.probeAtMs > nowMs) continue;

@@ -1,13 +1,13 @@
 /**
- * State of departed members (rule E11). For half of the retention it is still passed on, then it is only stored, and at
- * last it is dropped. The last version is remembered, so that old deltas do not bring the state back.
+ * State of departed members (rule E11). For half of the retention the state is still passed on, then only stored, and
+ * finally dropped. The last version is remembered, so that old deltas do not bring the state back.
  *
  * @module
  */
 
 import type { KnownVersion } from "../types.ts";
 
-/** Departed members: blocked or outside the topology; and the last versions of forgotten ones. */
+/** Departed members (blocked, or outside the topology), and the last versions of forgotten members. */
 export class Departures {
   readonly #retentionMs: number;
   readonly #maxRemembered: number;
@@ -47,7 +47,7 @@ export class Departures {
     return expired;
   }
 
-  /** Remembers the version of a member with dropped state. The oldest memory makes room. */
+  /** Remembers the version of a member with dropped state. If there is no room, the oldest version is dropped. */
   remember(id: string, version: KnownVersion): void {
     this.#remembered.delete(id);
     this.#remembered.set(id, version);
@@ -69,7 +69,7 @@ export class Departures {
       (version.incarnation === memory.incarnation && version.number <= memory.number);
   }
 
-  /** Drops the memory of a member: its state is known again. */
+  /** Drops the remembered version of a member whose state is known again. */
   forget(id: string): void {
     this.#remembered.delete(id);
   }

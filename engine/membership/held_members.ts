@@ -1,6 +1,6 @@
 /**
- * The size of the other members' state, and the members that shook hands (rule E15). Each step has constant cost: sums
- * follow each change, and a large state is found by its order of magnitude.
+ * The size of the other members' state, and the members that shook hands (rule E15). Each step has constant cost: the
+ * sums are updated with each change, and large states are found by their order of magnitude.
  *
  * @module
  */
@@ -18,7 +18,7 @@ interface Holding {
 
 /** The other members with stored state, by size and trust. */
 export class HeldMembers {
-  /** By id; the first stored first. */
+  /** By member id; the state stored first is first. */
   readonly #holdings = new Map<string, Holding>();
   readonly #met = new Set<string>();
   /** The ids of each order of magnitude: members known only by hearsay, and members that shook hands. */
@@ -31,7 +31,7 @@ export class HeldMembers {
     return this.#bytes;
   }
 
-  /** True if a member shook hands with this one, or a topology that does not come from peers names it. */
+  /** True if a member shook hands with this member, or is named by a topology that does not come from peers. */
   hasMet(id: string): boolean {
     return this.#met.has(id);
   }
@@ -78,8 +78,8 @@ export class HeldMembers {
   }
 
   /**
-   * One of the largest states of members that shook hands (`met`), or of the others. Its order of magnitude is above that
-   * of `above` bytes.
+   * A member with a state of the largest order of magnitude, among members that shook hands (`met`) or among the
+   * others. `undefined` unless that order is above the order of `above` bytes.
    */
   largest(
     { met, above, except }: { readonly met: boolean; readonly above: number; readonly except: string },

@@ -28,9 +28,12 @@ export interface MembershipSettings {
 export interface NewTopology {
   /** The ids of all members. */
   readonly members: readonly string[];
-  /** Those that the discovery blocks. */
+  /** The ids that the discovery blocks. */
   readonly blocked: readonly string[];
-  /** Those that can neither be dialed from here nor dial this member, so that no handshake can show if they live. */
+  /**
+   * The members that can neither be dialed from here nor dial this member, so that no handshake can show whether they
+   * live.
+   */
   readonly unreachable?: ReadonlySet<string>;
 }
 
@@ -48,7 +51,7 @@ export class Membership {
   readonly #detector: FailureDetector;
   #topology = new Set<string>();
   #topologyBlocked = new Set<string>();
-  /** Blocked by this member's own program, until it unblocks them. */
+  /** The members that this member's own program blocks, until it unblocks them. */
   readonly #blockedByHand = new Set<string>();
   /** Members with the key `left` in their state. */
   readonly #leavers = new Set<string>();
@@ -61,7 +64,7 @@ export class Membership {
       readonly memories: PeerMemories;
       readonly emit: (event: EngineEvent) => void;
       readonly now: Instant;
-      /** True if the topology follows the members' own claims: to be in it is then no proof of trust. */
+      /** True if the topology follows the members' own claims. Membership in it is then no proof of trust. */
       readonly openMembership: boolean;
       readonly signs: boolean;
     },
@@ -75,7 +78,8 @@ export class Membership {
     this.#emit = context.emit;
     this.blocks = new BlockList(settings.blockedProbeInterval);
     this.departures = new Departures(settings.departedRetention, settings.maxMembers);
-    // The next round begins after an interval, or after a slow request. A longer gap is the fault of this process.
+    // The next round begins after an interval, or after a slow request. A longer gap means that this process stood
+    // still.
     const longestGap = settings.gossipInterval + settings.gossipRequestTimeout;
     this.#detector = new FailureDetector(longestGap, context.now.monotonicMs);
     this.#store.activate(this.#selfId);
@@ -87,8 +91,8 @@ export class Membership {
   }
 
   /**
-   * True if another member is active, or was heard here and is blocked as `expired`: that one may live, and be only out of
-   * reach.
+   * True if another member is active, or was heard here and is blocked as `expired`. An expired member may still live,
+   * and be only out of reach.
    */
   get hasOthers(): boolean {
     return this.#store.active.size > 1 || this.blocks.expired > 0;
@@ -111,7 +115,7 @@ export class Membership {
     this.#topologyBlocked = new Set(topology.blocked);
     for (const id of before) {
       if (this.#topology.has(id)) continue;
-      // Only the block of a forgotten member was left, and it ends with its place in the topology.
+      // Of a forgotten member only the block was left. It ends when the member is no longer in the topology.
       if (this.departures.rememberedVersion(id) && !this.#isBlockedForGood(id)) this.blocks.free(id);
       this.#updateActive(id, now);
     }
@@ -135,17 +139,18 @@ export class Membership {
   }
 
   /**
-   * True for a member known by hearsay whose state came without a heartbeat count: the peer that sent it has blocked the
-   * member. Counted as active, a dead member would keep a newcomer from consensus until it expires there too.
+   * True for a member known by hearsay whose state came without a heartbeat count, because the sender has blocked the
+   * member. If such a dead member counted as active, it would keep a newcomer from consensus until it expires there
+   * too.
    */
   #isWithoutLife(id: string): boolean {
     const state = this.#store.log.get(id);
-    // With signing on, no peer speaks for another member (rule L4).
+    // With signing on, a peer's message is no evidence about another member (rule L4).
     return !this.#signs && state?.isUnversioned === false && state.heartbeatCount === 0 &&
       !this.#store.held.hasMet(id);
   }
 
-  /** Blocks a member, but never this one itself (R6.5). For the options see {@linkcode BlockList.block}. */
+  /** Blocks a member, but never this member itself (R6.5). For the options see {@linkcode BlockList.block}. */
   block(
     id: string,
     reason: BlockReason,
@@ -195,13 +200,16 @@ export class Membership {
     return true;
   }
 
-  /** State of a member was stored. A member that is not active departs at once. */
+  /** Called when state of a member was stored. A member that is not active departs at once. */
   recordState(id: string, now: Instant): void {
     this.departures.forget(id);
     if (!this.#store.active.has(id)) this.departures.depart(id, now.monotonicMs);
   }
 
-  /** A handshake succeeded. A peer that never joins departs at once, so that it is forgotten in time. */
+  /**
+   * Called when a handshake succeeded. A peer that is not active departs at once, so that it is forgotten even if it
+   * never joins.
+   */
   met(id: string, now: Instant): void {
     this.#store.held.meet(id);
     if (!this.#store.active.has(id)) this.departures.depart(id, now.monotonicMs);
@@ -215,7 +223,7 @@ export class Membership {
     else if (reason === undefined && this.#topology.has(id)) this.#detector.heartbeat(id, now.monotonicMs);
   }
 
-  /** A later incarnation of a member is known: leave and block of the earlier one end. */
+  /** Called when a later incarnation of a member is known: the leave and the block of the earlier incarnation end. */
   newerIncarnation(id: string, now: Instant): void {
     this.#leavers.delete(id);
     if (this.blocks.reason(id) !== "topology") this.free(id, now);
@@ -242,8 +250,8 @@ export class Membership {
   }
 
   /**
-   * Drops all state of a member, to make room for another (rule E15). It counts as forgotten: later deltas of it are
-   * refused unless they are newer. It stays in a topology that does not come from members.
+   * Drops all state of a member, to make room for another (rule E15). The member counts as forgotten: later deltas of
+   * it are refused unless they are newer. If the topology does not come from members, it stays in the topology.
    */
   displace(id: string): void {
     if (this.#openMembership && this.#topology.delete(id)) {
@@ -260,8 +268,8 @@ export class Membership {
   }
 
   /**
-   * True if a peer's delta of a forgotten member, up to this version, is refused. The remembered version is accepted if the
-   * member is active again, and any version from the member itself. Lower versions from other peers may be old.
+   * True if a peer's delta of a forgotten member, up to this version, is refused. The remembered version is accepted if
+   * the member is active again. The member itself may send any version. Lower versions from other peers may be old.
    */
   refuses(id: string, { incarnation, number }: KnownVersion, peerId: string): boolean {
     const isBack = this.#store.active.has(id);
@@ -289,7 +297,7 @@ export class Membership {
     }
   }
 
-  /** True if the block outlasts the member: by the topology, or by hand. */
+  /** True if the block stays after the member is forgotten: a block by the topology, or by hand. */
   #isBlockedForGood(id: string): boolean {
     return this.#topologyBlocked.has(id) || this.#blockedByHand.has(id);
   }

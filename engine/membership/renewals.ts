@@ -5,8 +5,9 @@
  */
 
 /**
- * The most new incarnations in half of `heartbeatExpiration`. 2: after a restart with a clock that was set back, peers may
- * know two later incarnations. Fewer: this member waits for the second. More: each false claim costs all members more.
+ * The most new incarnations in half of `heartbeatExpiration`. 2: after a restart with a clock that was set back, peers
+ * may know two later incarnations. Fewer: this member must wait before the second new incarnation. More: false claims
+ * cost all members more.
  */
 const MAX_RENEWALS = 2;
 /**
@@ -15,7 +16,7 @@ const MAX_RENEWALS = 2;
  */
 const CONFLICT_TIMES = 3;
 
-/** Counts the new incarnations of one member, and the claims of later ones. */
+/** Counts the new incarnations of one member, and the claims of later incarnations. */
 export class IncarnationRenewals {
   readonly #expirationMs: number;
   #begunMs: number[] = [];
@@ -37,8 +38,8 @@ export class IncarnationRenewals {
   }
 
   /**
-   * Counts a new incarnation; returns false if there were too many. The limit is for half of the expiration: after a wait
-   * of all of it, peers with the later incarnation would block this member.
+   * Counts a new incarnation; returns false if there were too many. The limit is for half of the expiration, because
+   * peers with the later incarnation would block this member after a whole expiration.
    */
   begin(nowMs: number): boolean {
     this.#begunMs = this.#begunMs.filter((atMs) => nowMs - atMs < this.#expirationMs / 2);

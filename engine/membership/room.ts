@@ -12,11 +12,15 @@ import type { Store } from "../state/store.ts";
 import type { Instant } from "../types.ts";
 
 /**
- * The state of a member that shook hands replaces any hearsay if it takes at most `maxHeldBytes` divided by this. 16: twice
- * `maxStateBytes` with the defaults. Lower: one hostile member with a large state drops more of the others.
+ * The state of a member that shook hands replaces any state known by hearsay if it takes at most `maxHeldBytes` divided
+ * by this number. 16: with the defaults that is twice `maxStateBytes`. Lower: a hostile member with a large state
+ * displaces more states of others.
  */
 const SHARE = 16;
-/** The most members with a recorded refusal, so that each is emitted once in an expiration. 1,024: bounds the memory. */
+/**
+ * The most members with a recorded refusal, so that each refusal is emitted once in an expiration. 1,024: bounds the
+ * memory.
+ */
 const MAX_REPORTED = 1_024;
 
 /** The limits over all members; durations in milliseconds. */
@@ -37,7 +41,10 @@ export class Room {
   readonly #membership: Membership;
   readonly #held: HeldMembers;
   readonly #emit: (event: EngineEvent) => void;
-  /** By id, the time until which the state must not grow: a state dropped for its size would otherwise return at once. */
+  /**
+   * By member id, the time until which the state must not grow. Otherwise a state that was dropped for its size would
+   * return at once.
+   */
   readonly #restingUntilMs = new Map<string, number>();
   /** The members with an emitted refusal. */
   readonly #reported = new Set<string>();
@@ -76,7 +83,7 @@ export class Room {
     return this.#refused;
   }
 
-  /** Makes a place for a new member if another is trusted less; returns false if there is none. */
+  /** Makes a place for a new member, if another member is trusted less. Returns false if there is no place. */
   makePlace(id: string, now: Instant): boolean {
     if (this.#store.log.get(id) || this.#store.log.size < this.#settings.maxMembers) return true;
     const isHeld = (other: string) => other !== id && this.#store.log.get(other) !== undefined;
@@ -92,7 +99,7 @@ export class Room {
     return victim;
   }
 
-  /** Makes room for a state if others are trusted less; returns the bytes that it may take, at most those wanted. */
+  /** Makes room for a state, if other states are trusted less. Returns the bytes that it may take, at most `wanted`. */
   makeBytes(id: string, wanted: number, now: Instant): number {
     const { maxHeldBytes } = this.#settings;
     const left = () => maxHeldBytes - this.#held.bytes + this.#held.bytesOf(id);
@@ -156,7 +163,10 @@ export class Room {
     this.#restingUntilMs.delete(this.#restingUntilMs.keys().next().value!);
   }
 
-  /** The state to drop for the bytes of another: a larger one, so that two states do not replace each other in turn. */
+  /**
+   * The state to drop for the bytes of another state: a larger state, so that two states do not replace each other in
+   * turn.
+   */
   #largest(id: string, wanted: number): string | undefined {
     const isMet = this.#held.hasMet(id);
     const isSmall = wanted <= this.#settings.maxHeldBytes / SHARE;
@@ -165,7 +175,10 @@ export class Room {
       (isMet ? this.#held.largest({ met: true, above: wanted, except: id }) : undefined);
   }
 
-  /** The member to remove for one that shook hands: long departed, else hearsay (the newest), else departed. */
+  /**
+   * The member to remove for a member that shook hands: a long-departed member, otherwise the newest member known by
+   * hearsay, otherwise any departed member.
+   */
   #leastTrusted(mayGo: (id: string) => boolean, now: Instant): string | undefined {
     const gone = this.#searchLongGone(now, mayGo);
     if (gone !== undefined) return gone;

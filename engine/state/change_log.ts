@@ -1,6 +1,6 @@
 /**
- * All stored members in the order of their last change here. Finding the changes since a moment costs by their number,
- * not by the number of members (rule E6).
+ * All stored members in the order of their last change here. A search for the changes since a moment costs time in
+ * proportion to these changes, not to the members (rule E6).
  *
  * @module
  */
@@ -89,7 +89,7 @@ export class ChangeLog {
     return recent;
   }
 
-  /** Removes a member. The last one takes its slot. */
+  /** Removes a member. The last member takes its slot. */
   remove(id: string): void {
     const member = this.#byId.get(id);
     if (!member) return;

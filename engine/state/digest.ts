@@ -1,6 +1,6 @@
 /**
- * Hashes of sets, to compare the states of two members (rule E12). Adding and removing cost O(1). Equal hashes mean equal
- * sets, except by chance.
+ * Hashes of sets, to compare the states of two members (rule E12). Adding and removing cost O(1). Equal hashes mean
+ * equal sets, with a very high probability.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { murmur32Pair } from "./murmur3.ts";
 export class SetHash {
   #a = 0;
   #b = 0;
-  /** The digits, cached because they are read far more often than they change. */
+  /** The digits. Cached, because they are read far more often than they change. */
   #text: string | undefined;
 
   /** Adds the hash of some fields. */

@@ -11,19 +11,19 @@ import type { MemberDelta, SentEntry } from "../types.ts";
 /** The width of a slot, in milliseconds: less than an interval, so that few entries of a slot wait for their time. */
 const SLOT_MS = 64;
 
-/** Expiring entries in slots of time: to add, to remove and to take one costs the same, however many there are. */
+/** Expiring entries in slots of time. To add, remove or take an entry has a constant cost. */
 export class Expiries {
   readonly #slots = new Map<number, Map<ExpiringEntry, MemberState>>();
   #isUsed = false;
   /** The slot of the last call of {@linkcode Expiries.takeDue}. */
   #last = 0;
 
-  /** True if an entry has ever been added; also one that has expired is sent with its age. */
+  /** True if an entry was ever added: even an expired entry is sent with its age. */
   get isUsed(): boolean {
     return this.#isUsed;
   }
 
-  /** Adds an entry; one that is due has expired already. */
+  /** Adds an entry. An entry that is due counts as expired at once. */
   add(member: MemberState, entry: ExpiringEntry, nowMs: number): void {
     this.#isUsed = true;
     entry.isExpired = entry.dueMs <= nowMs;
@@ -34,7 +34,7 @@ export class Expiries {
     else this.#slots.set(slot, new Map([[entry, member]]));
   }
 
-  /** Removes an entry that was replaced or dropped; does nothing if it is not there. */
+  /** Removes an entry that was replaced or dropped; does nothing for an unknown entry. */
   remove(entry: ExpiringEntry): void {
     const slot = slotOf(entry.dueMs);
     const entries = this.#slots.get(slot);
@@ -64,8 +64,8 @@ function slotOf(timeMs: number): number {
 }
 
 /**
- * The deltas with the present age of each expiring entry, so that the receiver needs no clock of the sender. By
- * `isKnown` a value is left out if the receiver is known to have the change of that serial, with the same value.
+ * The deltas with the present age of each expiring entry, so that the receiver does not depend on the sender's clock. A
+ * value is left out if `isKnown` says that the receiver has the earlier change with the same value.
  */
 export function withAges<T extends MemberDelta>(
   deltas: readonly T[],
@@ -82,7 +82,7 @@ export function withAges<T extends MemberDelta>(
   });
 }
 
-/** The entries with the present age of each that expires; those whose value is known to the receiver are renewals. */
+/** The entries, each expiring entry with its present age. An entry whose value the receiver knows becomes a renewal. */
 export function withEntryAges(
   entries: readonly SentEntry[],
   { nowMs, isKnown = () => false }: {
@@ -100,8 +100,8 @@ export function withEntryAges(
 }
 
 /**
- * The delta with the values of its renewals; undefined if this member does not have one of them. It ends before the first
- * renewal that `mayRenew` refuses by the length of its value.
+ * The delta with the values of its renewals; `undefined` if this member lacks a value. It ends before the first renewal
+ * that `mayRenew` refuses because of the length of the value.
  */
 export function withValues(
   delta: MemberDelta,
@@ -113,14 +113,14 @@ export function withValues(
   for (const entry of delta.entries) {
     const { renews, ...rest } = entry;
     const before = renews === undefined ? undefined : held?.live(entry.key);
-    // An entry at or below the version is not merged again.
+    // An entry at or below the stored version is not merged again.
     const isLate = entry.number <= (held?.version ?? 0);
     if (before && (before.number === renews || before.number === entry.number)) {
       if (!isLate && !mayRenew(before.json.length)) break;
-      // The text is enough: the value would be parsed.
+      // Only the JSON text is copied: a copy of `value` would parse it.
       entries.push({ ...rest, type: before.type, json: before.json });
     } else if (renews === undefined) entries.push(entry);
-    // The copy here may have come in parts, and lack a value that the sender replaced meanwhile.
+    // The state here may have come in parts, and may lack a value that the sender replaced meanwhile.
     else if (!isLate) return undefined;
   }
   return { ...delta, entries };

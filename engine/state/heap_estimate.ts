@@ -1,8 +1,8 @@
 /**
- * How much of the heap a value takes, estimated from its JSON text, so that nothing has to be parsed or walked for it.
+ * The heap memory of a value, estimated from its JSON text, so that the value need not be parsed or walked.
  *
- * The estimate is meant to be above the truth: V8 takes 32 to 64 bytes for an array or object and up to 28 times the
- * length of a text such as `[[],[]]`. `tests/engine/state/heap_estimate_test.ts` measures it.
+ * The estimate should be above the true size. V8 takes 32 to 64 bytes for an array or object. A value such as `[[],[]]`
+ * takes up to 28 times the length of its text. `tests/engine/state/heap_estimate_test.ts` measures it.
  *
  * @module
  */
@@ -10,7 +10,9 @@
 import { utf8Length } from "../json.ts";
 import type { SentEntry } from "../types.ts";
 
-/** An array or object: 32 bytes, 24 of its elements or 32 of its fields, and its own place in another. */
+/**
+ * An array or object: 32 bytes, 24 for its elements or 32 for its fields, and its own slot in another array or object.
+ */
 const OBJECT_BYTES = 64;
 /** An item after the first: 8 bytes for its slot, and 16 for a number that is not whole, in a list that also has texts. */
 const ITEM_BYTES = 24;
@@ -32,9 +34,9 @@ const COLON = 0x3a;
 const BRACKET = 0x5b;
 const BRACE = 0x7b;
 
-/** About how many bytes of the heap an entry takes: its texts and its value, whether that was parsed already or not. */
+/** The approximate heap bytes of an entry: its texts and its value, even if the value is not parsed yet. */
 export function entryHeapBytes({ key, type, json, expiresAfter }: SentEntry): number {
-  // One character beyond Latin-1 makes a text take two bytes for each.
+  // A single character beyond Latin-1 makes every character of a text take two bytes.
   const isPlain = utf8Length(json) === json.length;
   const textBytes = (isPlain ? 1 : 2) * json.length;
   const times = expiresAfter === undefined ? 0 : EXPIRY_BYTES;

@@ -17,7 +17,7 @@ export class LinkedList<T extends Link<T>> {
   #newest: T | undefined;
   #oldest: T | undefined;
 
-  /** The node put last among those in the list; `undefined` if the list is empty. */
+  /** The node of the last `put` that is still in the list; `undefined` if the list is empty. */
   get newest(): T | undefined {
     return this.#newest;
   }
@@ -27,7 +27,7 @@ export class LinkedList<T extends Link<T>> {
     for (let link = this.#oldest; link; link = link.newer) yield link;
   }
 
-  /** Makes a node the newest, whether it is in this list already or not. */
+  /** Makes a node the newest. It may be in this list already. */
   put(link: T): void {
     // mutant delete-statement: to remove the newest and to add it again changes nothing.
     if (this.#newest === link) return;

@@ -1,6 +1,6 @@
 /**
  * The stored state of one incarnation of one member: a prefix of its sets and deletes (rule E4), or, for an unversioned
- * member, all entries that came.
+ * member, all entries that arrived.
  *
  * @module
  */
@@ -42,7 +42,7 @@ const NO_DELETIONS: ReadonlySet<StoredEntry> = new Set();
 /** This member's state at one moment, to be signed. Later changes do not touch it. */
 export interface UnsignedSnapshot {
   readonly state: SignedState;
-  /** The entries to send with the signature, tombstones included. */
+  /** The entries to send with the signature, including tombstones. */
   readonly entries: readonly Entry[];
   /** The most bytes of these entries in a message. */
   readonly sentBytes: number;
@@ -60,15 +60,15 @@ export class MemberState implements Link<MemberState> {
   highestNumber = 0;
   /** The latest known heartbeat count in this incarnation (rule L1). */
   heartbeatCount = 0;
-  /** The time of its arrival on this member's wall clock. */
+  /** The time of the count's arrival, by this member's wall clock. */
   heartbeatWallMs = 0;
-  /** The time of its arrival on the monotonic clock; `-Infinity` before the first. */
+  /** The time of the count's arrival, by the monotonic clock; `-Infinity` before the first count. */
   heartbeatMonotonicMs: number = -Infinity;
-  /** The peer whose message brought it: the member itself, or a relay. */
+  /** The peer whose message brought the count: the member itself, or a relay. */
   heartbeatPeerId: string | undefined = undefined;
   /** The member's own signature over its state up to `version`, if it signs. */
   receivedSignature: string | undefined;
-  /** All active members are known to have it up to this number (rule E8). */
+  /** All active members are known to have this state up to this number (rule E8). */
   ackedByAll = 0;
   /** The serial of the last change, 0 before the first, and the neighbors in the order of changes: see `ChangeList`. */
   changedSerial = 0;
@@ -88,7 +88,7 @@ export class MemberState implements Link<MemberState> {
   readonly #entries = new LinkedList<StoredEntry>();
   /** The entries by key, if there are many. */
   #byKey: Map<string, StoredEntry> | undefined;
-  /** The signed part of this member's own state. With signing on, peers refuse the rest. */
+  /** The signed part of this member's own state. With signing on, peers refuse unsigned entries. */
   #signed:
     | {
       readonly number: number;
@@ -100,7 +100,7 @@ export class MemberState implements Link<MemberState> {
   #floor = NO_FLOOR;
   #tag: string | undefined;
   readonly #sum = new SetHash();
-  /** The number with a hash in `#sum`: of many puts in a row only the last one is ever read. */
+  /** The number whose hash is in `#sum`. After many puts in a row, only the hash of the last number is needed. */
   #summed = 0;
 
   constructor(id: string, incarnation: Incarnation) {
@@ -110,8 +110,8 @@ export class MemberState implements Link<MemberState> {
   }
 
   /**
-   * This member's share of the digest (rule E12). The hash of the number is added at the first read after a change, and not
-   * at each `put`: a merge of many entries would pay for each of them.
+   * This member's share of the digest (rule E12). The hash of the number is added at the first read after a change. If
+   * each `put` added it, a merge of many entries would compute many needless hashes.
    */
   get sum(): SetHash {
     if (this.#summed !== this.highestNumber) {
@@ -122,19 +122,19 @@ export class MemberState implements Link<MemberState> {
     return this.#sum;
   }
 
-  /** The highest dropped number, or the last of a merged reset: a peer below it gets a reset (rule E8). */
+  /** The highest dropped number, or the last number of a merged reset: a peer below it gets a reset (rule E8). */
   get floor(): number {
     return this.#floor.number;
   }
 
-  /** Raises the floor to a number. `serial` is that of the change that dropped or left out entries. */
+  /** Raises the floor to a number. `serial` is the serial of the change that dropped or left out entries. */
   raiseFloor(floor: typeof NO_FLOOR): void {
     if (floor.number > this.floor) this.#floor = floor;
   }
 
   /**
-   * Four base64url digits for id and incarnation, for two members without a common order. Among 10,000 members about three
-   * pairs have one tag in common.
+   * Four base64url digits for id and incarnation, for two members without a common order. Among 10,000 members about
+   * three pairs share a tag.
    */
   get tag(): string {
     if (this.#tag === undefined) {
@@ -145,7 +145,7 @@ export class MemberState implements Link<MemberState> {
     return this.#tag;
   }
 
-  /** The entry of a key, a tombstone included. */
+  /** The entry of a key; it may be a tombstone. */
   get(key: string): StoredEntry | undefined {
     // mutant delete-statement: the walk finds the same entry, only slower.
     if (this.#byKey) return this.#byKey.get(key);
@@ -154,13 +154,13 @@ export class MemberState implements Link<MemberState> {
     return held;
   }
 
-  /** The entry of a key with a value; undefined after a delete. */
+  /** The entry of a key with a value; `undefined` after a delete. */
   live(key: string): Entry | undefined {
     const entry = this.get(key);
     return entry === undefined || isTombstone(entry) ? undefined : entry;
   }
 
-  /** The entry of a key with a value to read; undefined after a delete, and once it has expired. */
+  /** The entry of a key with a value to read; `undefined` after a delete, and once it has expired. */
   present(key: string): Entry | undefined {
     const entry = this.get(key);
     return isPresent(entry) ? entry : undefined;
@@ -176,7 +176,7 @@ export class MemberState implements Link<MemberState> {
     for (let held = this.#entries.newest; held && held.position > position; held = held.older) yield held;
   }
 
-  /** True if a peer's entries include all that are stored above a position, none of them older. */
+  /** True if a peer's entries include every stored entry above a position, in the same or a later version. */
   isCoveredBy(delta: readonly SentEntry[], after: number): boolean {
     const numbers = new Map(delta.map(({ key, number }) => [key, number]));
     for (let held = this.#entries.newest; held && held.position > after; held = held.older) {
@@ -190,7 +190,7 @@ export class MemberState implements Link<MemberState> {
     return this.#signed?.number ?? (this.receivedSignature === undefined ? 0 : this.version);
   }
 
-  /** The signature over that part. */
+  /** The signature over the signed part. */
   get signature(): string | undefined {
     return this.#signed?.signature ?? this.receivedSignature;
   }
@@ -222,7 +222,7 @@ export class MemberState implements Link<MemberState> {
     return { keys: this.#keys, bytes: this.#bytes, sentBytes: this.#sentBytes, heapBytes: this.#heapBytes };
   }
 
-  /** The size of this state with one more entry. */
+  /** The size of this state after a put of this entry. */
   sizeWith(entry: SentEntry): StateSize {
     return sizeWith(this.size, entry, this.get(entry.key));
   }
@@ -241,13 +241,13 @@ export class MemberState implements Link<MemberState> {
       if (entry.number > after && !isTombstone(entry) && !isSame(entry, delta.get(entry.key))) return true;
     }
     return entries.some((entry) => {
-      // A stored entry above the part was set after the state from which the part was taken.
+      // A stored entry above the part is newer than the state from which the part was taken.
       if (isTombstone(entry) || entry.number > this.version) return false;
       return (this.get(entry.key)?.number ?? 0) <= last && !isSame(entry, this.live(entry.key));
     });
   }
 
-  /** All entries of this state after a part of a reset by which it is wrong: see {@linkcode MemberState.isWrongBy}. */
+  /** All entries of this state once it is corrected by a part of a reset: see {@linkcode MemberState.isWrongBy}. */
   repairedBy({ after, entries }: MemberDelta): SentEntry[] {
     const last = entries.at(-1)?.number ?? after;
     const listed = new Map(entries.map((entry) => [entry.key, entry]));
@@ -261,7 +261,9 @@ export class MemberState implements Link<MemberState> {
     return [...kept, ...listed.values()].sort((one, other) => one.number - other.number);
   }
 
-  /** Puts an entry above all others, in place of the one with the same key. `dueMs` is the end of one that expires. */
+  /**
+   * Puts an entry above all others, in place of the entry with the same key. `dueMs` is the end of an expiring entry.
+   */
   put(entry: Entry, serial: number, dueMs?: number): StoredEntry {
     const before = this.get(entry.key);
     if (before) this.#drop(before);
@@ -287,8 +289,8 @@ export class MemberState implements Link<MemberState> {
   }
 
   /**
-   * The position up to which a peer is known to have this, by its known changes: that of the latest of these. For an
-   * unversioned member, the position before the first unknown one. 0 if there is none.
+   * The position up to which a peer is known to have this state: the position of the latest known change. For an
+   * unversioned member, the position before the first unknown change. 0 without such a position.
    */
   ackedVersion(known: KnownChanges): number {
     if (this.isUnversioned) return this.#ackedOfUnversioned(known);
@@ -313,7 +315,7 @@ export class MemberState implements Link<MemberState> {
   /** A peer has this state up to a position. */
   recordAck(known: KnownChanges, position: number): void {
     if (position < this.version) return;
-    // One entry of an unversioned member shows nothing of another.
+    // For an unversioned member, a known entry is no evidence that the peer has other entries.
     const serials = this.isUnversioned
       ? [...this.#entries.oldestFirst()].map(({ serial }) => serial)
       : [this.changedSerial];
@@ -321,10 +323,10 @@ export class MemberState implements Link<MemberState> {
   }
 
   /**
-   * The delta for a peer with everything up to the position `after`; a reset if entries above it were dropped. Undefined if
-   * there is nothing to send. With `reset` the parts of a reset up to `after` arrived, and the next part is returned. A
-   * delta larger than `maxBytes` is cut after an entry: the rest is a prefix too, or a part of a reset (rules E7, E8). A
-   * signed state and that of an unversioned member cannot be cut.
+   * The delta for a peer that has everything up to the position `after`; a reset if entries above it were dropped.
+   * `undefined` if there is nothing to send. With `reset` the parts of a reset up to `after` arrived, and the next part
+   * is returned. A delta larger than `maxBytes` is cut after an entry: the rest is a prefix too, or a part of a reset
+   * (rules E7, E8). A signed state and that of an unversioned member cannot be cut.
    */
   deltaAfter(
     after: number,
@@ -358,7 +360,7 @@ export class MemberState implements Link<MemberState> {
     return this.isUnversioned ? entries.sort((one, other) => one.number - other.number) : entries;
   }
 
-  /** The first entries above a position up to a number of bytes, and one at least. */
+  /** The first entries above a position, up to a number of bytes, but at least one entry. */
   #firstAfter(start: number, maxBytes: number): readonly Entry[] {
     const entries: Entry[] = [];
     let bytes = 0;
@@ -402,7 +404,10 @@ export class MemberState implements Link<MemberState> {
     return this.isUnversioned ? new UnversionedEntry(entry, serial) : new StoredEntry(entry, serial);
   }
 
-  /** The heartbeat of an unversioned member has the number under which each holder first heard its statistics. */
+  /**
+   * False for the heartbeat of an unversioned member: its number differs between members, because it is the number at
+   * which each first got the statistics.
+   */
   #isCompared({ key }: Entry): boolean {
     return !this.isUnversioned || key !== HEARTBEAT_KEY;
   }

@@ -10,11 +10,12 @@ const encoder = new TextEncoder();
 let scratch = new Uint8Array(1024);
 
 /**
- * Writes the UTF-8 of a text to `scratch`, which the next call overwrites, and returns how many bytes: hashing
- * allocates nothing. Ids and keys are mostly ASCII, and short: for these the encoder's call costs the most.
+ * Writes the UTF-8 of a text to `scratch`, which the next call overwrites. Returns the number of bytes. So hashing
+ * allocates no memory. Ids and keys are mostly short ASCII texts, for which a call of the encoder would be the main
+ * cost.
  */
 function encodeToScratch(text: string): number {
-  // Three bytes for a unit at most, and room for zeros to fill a block.
+  // At most three bytes for each unit, and room for zeros to fill a block.
   if (scratch.length < text.length * 3 + 16) scratch = new Uint8Array(text.length * 6);
   for (let index = 0; index < text.length; index++) {
     const unit = text.charCodeAt(index);
@@ -81,8 +82,8 @@ const FINISH1 = new Uint64(0xff51afd7, 0xed558ccd);
 const FINISH2 = new Uint64(0xc4ceb9fe, 0x1a85ec53);
 
 /**
- * The first 64 bits of Murmur3's 128 over the UTF-8 of a text, with seed 0: what protoactor-go calls the
- * topology hash of member ids, sorted and joined.
+ * The first 64 bits of Murmur3's 128 over the UTF-8 of a text, with seed 0. Over sorted and joined member ids it is
+ * protoactor-go's topology hash.
  *
  * @example
  * ```ts
@@ -96,7 +97,7 @@ export function murmur64(text: string): bigint {
   const bytes = encodeToScratch(text);
   const whole = bytes & ~15;
   const length = new Uint64(0, bytes);
-  // The tail is one more block, zeros after it: scrambling zero gives zero, so that an empty one changes nothing.
+  // The tail is one more block, filled up with zeros. Scrambling zero gives zero, so an empty tail changes nothing.
   scratch.fill(0, bytes, whole + 16);
   const view = new DataView(scratch.buffer);
   const h1 = new Uint64();
@@ -126,15 +127,15 @@ function finish64(hash: Uint64): Uint64 {
 }
 
 /**
- * protoactor-go's topology hash: murmur3 (64 bits) over the ids, sorted as Go sorts strings (by their
- * UTF-8 bytes) and joined with nothing between, as decimal digits.
+ * protoactor-go's topology hash, as decimal digits: murmur3 (64 bits) over the ids, sorted by their UTF-8 bytes as in
+ * Go, and joined without a separator.
  */
 export function topologyHash(memberIds: Iterable<string>): string {
-  // The built-in order is fast and nearly the right one, so that hardly anything is left to the second sort.
+  // The built-in order is fast and nearly right, so the second sort has little to do.
   return murmur64([...memberIds].sort().sort(byCodePoint).join("")).toString();
 }
 
-/** The order of UTF-8 bytes, which is that of code points; JavaScript's own is of UTF-16 units. */
+/** The order of UTF-8 bytes, which equals the order of code points. JavaScript itself compares UTF-16 units. */
 export function byCodePoint(left: string, right: string): number {
   const shorter = Math.min(left.length, right.length);
   for (let index = 0; index < shorter; index++) {

@@ -12,13 +12,13 @@ import { type KnownVersions, type SentEntry, TYPE } from "../types.ts";
 /** The most bytes of a message beside its member states. */
 // mutant replace-value: a margin; a larger one costs a little room in each message.
 export const ENVELOPE_BYTES = 4096;
-/** Braces, names, the number, the type's prefix and the timestamp of an entry, at most. */
+/** The most bytes of an entry's braces, names, number, type prefix and timestamp. */
 const ENTRY_OVERHEAD_BYTES = 192;
-/** The names and numbers of an entry's lifetime and age, at most. */
+/** The most bytes of the names and numbers of an entry's lifetime and age. */
 const EXPIRY_BYTES = 80;
 /** The stored bytes of an entry's number. */
 const NUMBER_BYTES = 16;
-/** Braces, names, the incarnation, four numbers of a member, at most. */
+/** The most bytes of a member's braces, names, incarnation and four numbers. */
 const MEMBER_OVERHEAD_BYTES = 128;
 
 /** The most bytes of an entry in a message. */
@@ -35,18 +35,18 @@ export function storedBytes({ key, type, json }: SentEntry): number {
   return NUMBER_BYTES + utf8Length(key) + type.length + utf8Length(json);
 }
 
-/** The size of a state, tombstones included. */
+/** The size of a state, including tombstones. */
 export interface StateSize {
   readonly keys: number;
   /** The sum of {@linkcode storedBytes} over all entries. */
   readonly bytes: number;
   /** The most bytes of all entries in a message. */
   readonly sentBytes: number;
-  /** About how many bytes of the heap all entries take. */
+  /** The approximate heap bytes of all entries. */
   readonly heapBytes: number;
 }
 
-/** The size of a state with an entry in place of the one `before` it. */
+/** The size of a state with an entry in place of the entry `before`. */
 export function sizeWith(
   { keys, bytes, sentBytes, heapBytes }: StateSize,
   entry: SentEntry,
@@ -62,7 +62,7 @@ export function sizeWith(
 
 /** The most bytes of a member in a message, without its entries. */
 export function memberBytes(id: string): number {
-  // The id is written with the state, the range and, for a reset, once more.
+  // The id is written with the state, with the range and, for a reset, a third time.
   return MEMBER_OVERHEAD_BYTES + 3 * quotedBytes(id);
 }
 
@@ -83,7 +83,10 @@ export function versionBytes(id: string): number {
   return MEMBER_OVERHEAD_BYTES + quotedBytes(id);
 }
 
-/** The most bytes that a well-formed text takes as a JSON string. Counted, for writing it would cost far more. */
+/**
+ * The most bytes that a well-formed text takes as a JSON string. They are counted, because writing the string would
+ * cost far more.
+ */
 function quotedBytes(text: string): number {
   let bytes = 2 + utf8Length(text);
   // mutant move-bound: the code after the last character is NaN, which adds nothing.

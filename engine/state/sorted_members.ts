@@ -22,13 +22,13 @@ export class SortedMembers {
   #byTag: Map<string, MemberState | undefined> | undefined;
 
   constructor(active: Iterable<string>, log: ChangeLog) {
-    // The built-in order is fast and nearly the right one, so that hardly anything is left to the second sort.
+    // The built-in order is fast and nearly right, so the second sort has little to do.
     this.ids = [...active].sort().sort(byCodePoint);
     this.states = this.ids.map((id) => log.get(id));
     this.#order = log;
   }
 
-  /** The ids from `from` on, up to and without `until`. */
+  /** The ids of at least `from` and below `until`. */
   idsFrom(from: string, until: string | undefined): readonly string[] {
     return this.ids.slice(this.#indexFrom(from), until === undefined ? undefined : this.#indexFrom(until));
   }
@@ -51,8 +51,8 @@ export class SortedMembers {
   }
 
   /**
-   * The only member with a tag, active or not: a newer heartbeat frees a blocked member (E10). None if two members share
-   * the tag.
+   * The only member with a tag; `undefined` if two members share the tag. It may be inactive, because a newer heartbeat
+   * frees a blocked member (E10).
    */
   withTag(tag: string): MemberState | undefined {
     if (!this.#byTag) {
@@ -101,8 +101,8 @@ export class SortedMembers {
   }
 
   /**
-   * The ids of a set that a peer encoded; none if the set is for another number of members. Ids whose bits are set in the
-   * digits `before` are left out, and the bits of the others are set there.
+   * The ids of a set that a peer encoded; no ids if the set is for another number of members. Ids whose bits are set in
+   * `before` are left out. The bits of the returned ids are set in `before`.
    */
   *decode(set: MemberSet, before: number[] = []): Iterable<string> {
     if (set.length !== Math.ceil(this.ids.length / 6)) return;

@@ -1,7 +1,7 @@
 /**
  * All stored state, and the running values over its active part: digest, convergence, consensus (rules E6, E12, E13).
- * Every change of entries goes through here, so that no running value can be forgotten. Heartbeat counts, signatures and
- * floors are in none of these values; their owners set them in `MemberState` directly.
+ * Every change of entries goes through this class, so that it updates every running value. Heartbeat counts, signatures
+ * and floors do not affect these values; other classes set them in `MemberState` directly.
  *
  * @module
  */
@@ -26,10 +26,13 @@ import {
   type SentEntry,
 } from "../types.ts";
 
-/** A delete in the last second of a value is its expiry: the owner's clock may be a little ahead of the one here. */
+/**
+ * A delete within the last second of a value's lifetime counts as its expiry, because the owner's clock may be slightly
+ * ahead.
+ */
 const EARLY_MS = 1_000;
 
-/** The name of a state that digests compare: its digest and the hash of the ids that are active. */
+/** The name of a state, for comparisons: its digest and the hash of the active ids. */
 export function nameOfState(digest: string, active: string): string {
   return `${digest}/${active}`;
 }
@@ -49,9 +52,9 @@ export class Store {
   readonly #active = new Set<string>();
   /** Stored inactive members. */
   readonly #inactive = new Set<string>();
-  /** Active members without stored state. The one that was pulled longest ago comes first. */
+  /** Active members without stored state. The member that was pulled longest ago comes first. */
   readonly #unknown = new Set<string>();
-  /** The active ids but for this member's own, and the place of each: to draw lots without a copy (rule E6). */
+  /** The active ids without this member's own, for random draws without a copy (rule E6). */
   readonly #peers: string[] = [];
   readonly #peerIndex = new Map<string, number>();
   readonly #digest = new SetHash();
@@ -77,7 +80,7 @@ export class Store {
     return this.#activeHash.toString();
   }
 
-  /** The name of this member's state. Cached, because it is compared with every message. */
+  /** The name of this member's state. Cached, because every received message is compared with it. */
   get stateName(): string {
     const { digest, activeHash } = this;
     const named = this.#named;
@@ -87,7 +90,10 @@ export class Store {
     return name;
   }
 
-  /** The hash of the active ids and their incarnations. Where two are equal, an index names the same member. */
+  /**
+   * The hash of the active ids and their incarnations. If two members have equal hashes, an index names the same member
+   * at both.
+   */
   get incarnationsHash(): string {
     return this.#incarnationsHash.toString();
   }
@@ -115,7 +121,7 @@ export class Store {
     return ids;
   }
 
-  /** The ids of the active peers, in an arbitrary order. It changes with the next call. */
+  /** The ids of the active peers, in an arbitrary order. The next call of the engine may change the array. */
   get peers(): readonly string[] {
     return this.#peers;
   }
@@ -177,12 +183,12 @@ export class Store {
   }
 
   /**
-   * Sets or deletes keys of a stored member, in rising order of number, all above its others; of an unversioned member,
-   * each above the one of the same key.
+   * Sets or deletes keys of a stored member, in rising order of number. All numbers must be above the stored numbers.
+   * For an unversioned member, each number must be above the number of the same key.
    */
   put(member: MemberState, entries: readonly SentEntry[], now: Instant): void {
     const active = this.#active.has(member.id);
-    // The digest follows once for all entries: each step would cost as much as the entry itself.
+    // The digest is updated once for all entries, because an update costs as much as a put.
     if (active) this.#digest.removeSum(member.sum);
     for (const entry of entries) {
       const before = member.present(entry.key);
@@ -193,8 +199,8 @@ export class Store {
   }
 
   /**
-   * Stores these entries of a member in place of all others: another incarnation, or a reset of the same one.
-   * Other keys are gone, and an event says so.
+   * Stores these entries of a member in place of all others: for another incarnation, or a reset of the same
+   * incarnation. Other keys are removed, with an event for each.
    */
   replace(
     before: MemberState,
@@ -217,12 +223,12 @@ export class Store {
         unchanged ? { ...now, wallMs: old.timestampMs } : now,
       );
       const shown = before.present(entry.key);
-      // The value may have expired since the last tick; no later tick finds it.
+      // The value may have expired since the last tick. No later tick would find it.
       const isShownAsBefore = unchanged && isPresent(held) === (shown !== undefined);
       if (isShownAsBefore) this.#noteValue(member.id, held.key, shown?.value);
       else this.#reportChange(member.id, shown, held, now);
     }
-    // Each entry took a serial. Without any, the change itself needs one.
+    // Each entry took a serial. Without entries, the change itself needs a serial.
     if (entries.length === 0) this.log.nextSerial();
     member.raiseFloor({ number: floor, serial: this.log.serial });
     if (incarnation === before.incarnation) {
@@ -270,8 +276,8 @@ export class Store {
     for (const [tombstone, { member, sinceMs }] of this.#tombstones) {
       if (nowMs - sinceMs < retentionMs) return;
       this.#tombstones.delete(tombstone);
-      // The latest entry of a member carries its version, so it is checked again later. For an unversioned member only
-      // the tombstone itself keeps an older value from coming back.
+      // The latest entry of a member carries its version, so it stays and is checked again later. For an unversioned
+      // member, the tombstone is the only protection against the return of an older value.
       const isLatest = tombstone.number === member.version;
       if (isLatest || member.isUnversioned) this.#tombstones.set(tombstone, { member, sinceMs: nowMs });
       else member.dropTombstone(tombstone);
@@ -332,14 +338,16 @@ export class Store {
     return own;
   }
 
-  /** Emits the update for an entry in place of the one `before` it, which had a value to read if it is given. */
+  /** Emits the update for an entry in place of the entry `before`. If `before` is given, it had a value to read. */
   #reportChange(id: string, before: Entry | undefined, entry: StoredEntry, now: Instant): void {
     const value = isPresent(entry) ? entry.value : undefined;
     if (value !== undefined || before) this.#emitUpdate(id, entry, value, isExpiry(before, entry, now));
     this.#noteValue(id, entry.key, value);
   }
 
-  /** This member's own state has limits of its own. Dropped tombstones count until the next change. */
+  /**
+   * This member's own state has its own limits, so it is left out here. Dropped tombstones count until the next change.
+   */
   #noteSize(member: MemberState): void {
     if (member.id !== this.#selfId) this.held.update(member);
   }
@@ -366,7 +374,7 @@ export class Store {
     this.#sorted = undefined;
   }
 
-  /** The heartbeat is an entry of its statistics alone: its events follow the count, see `Heartbeats`. */
+  /** The heartbeat entry has only the statistics. Its events follow the count instead: see `Heartbeats`. */
   #emitUpdate(memberId: string, entry: SentEntry, value: JsonValue | undefined, expired = false): void {
     if (entry.key === HEARTBEAT_KEY && value !== undefined) return;
     const { key, number: sequenceNumber } = entry;
@@ -377,7 +385,7 @@ export class Store {
     });
   }
 
-  /** Removes a peer. The last one takes its index. */
+  /** Removes a peer. The last peer takes its index. */
   #removePeer(id: string): void {
     const place = this.#peerIndex.get(id);
     if (place === undefined) return;
@@ -390,11 +398,12 @@ export class Store {
   }
 }
 
-/** The end of an entry's time here; undefined if it does not expire. */
+/** The end of an entry's time here; `undefined` if it does not expire. */
 function dueMsOf(entry: SentEntry, nowMs: number): number | undefined {
   const { expiresAfter, ageMs = 0 } = entry;
   if (expiresAfter === undefined) return undefined;
-  // The age of a value whose time is over gives exactly `nowMs`: a sum that is rounded could show it once more.
+  // For a value whose time is over, the result is exactly `nowMs`. A rounded sum could be later, and the value would
+  // appear again.
   return entry instanceof ExpiringEntry ? entry.dueMs : nowMs + Math.max(0, expiresAfter - ageMs);
 }
 

@@ -11,8 +11,8 @@ import type { Link } from "./linked_list.ts";
 import { type Entry, type Instant, isTombstone, type JsonValue } from "../types.ts";
 
 /**
- * A stored entry with the serial of its merge, which is its own list node. It keeps only the text of the value: there are
- * as many of these as members times keys.
+ * A stored entry with the serial of its merge. It is its own list node. It keeps only the text of the value, because
+ * there are many entries: members times keys.
  */
 export class StoredEntry implements Entry, Link<StoredEntry> {
   readonly key: string;
@@ -34,7 +34,7 @@ export class StoredEntry implements Entry, Link<StoredEntry> {
     this.serial = serial;
   }
 
-  /** Parsed again at each call: most values are sent more often than they are read. */
+  /** Parsed at each call, because most values are sent more often than they are read. */
   get value(): JsonValue | undefined {
     return isTombstone(this) ? undefined : JSON.parse(this.json);
   }
@@ -56,7 +56,7 @@ export class ExpiringEntry extends StoredEntry {
   override readonly expiresAfter: number;
   /** The end of its time on this member's monotonic clock. */
   readonly dueMs: number;
-  /** The number and the serial of the entry before it if that has the same value; else 0. */
+  /** The number and the serial of the former entry if it has the same value; otherwise 0. */
   readonly renewsNumber: number;
   readonly renewsSerial: number;
   /** True once its time is over here: reads skip it. */
@@ -88,7 +88,7 @@ export function isPresent(entry: Entry | undefined): entry is Entry {
   return entry !== undefined && !isTombstone(entry) && !(entry instanceof ExpiringEntry && entry.isExpired);
 }
 
-/** True if the time of an entry is over, whether that was noticed already or not. */
+/** True if the time of an entry is over, even if the store has not noticed it yet. */
 export function isDue(entry: Entry, { monotonicMs }: Instant): boolean {
   return entry instanceof ExpiringEntry && entry.dueMs <= monotonicMs;
 }

@@ -5,7 +5,9 @@
  * @module
  */
 
-/** An integer of 64 bits, changed in place. Its halves are kept signed, for so they are small integers to V8. */
+/**
+ * An integer of 64 bits, changed in place. Its halves are kept signed, because V8 then stores them as small integers.
+ */
 export class Uint64 {
   #high: number;
   #low: number;
@@ -35,7 +37,7 @@ export class Uint64 {
   multiply(other: Uint64): this {
     const cross = Math.imul(this.#high, other.#low) + Math.imul(this.#low, other.#high);
     const low = Math.imul(this.#low, other.#low);
-    // Beyond 53 bits the product is inexact, by far less than half of what is rounded to here.
+    // Beyond 53 bits the product is inexact, but the error is far below half of the unit that is rounded to here.
     const product = (this.#low >>> 0) * (other.#low >>> 0);
     this.#high = (cross + Math.round((product - (low >>> 0)) / 2 ** 32)) | 0;
     this.#low = low;
