@@ -11,8 +11,8 @@ import type { Store } from "./state/store.ts";
 import type { Instant } from "./types.ts";
 
 /**
- * The most members with changes to push. 1,024: more than a burst brings within the few milliseconds of collecting. The
- * rounds send the rest.
+ * The most members with changes to push. 1,024: more changes than a burst brings in the few milliseconds of collecting.
+ * The rounds send the rest.
  */
 const MAX_CHANGES = 1_024;
 
@@ -73,7 +73,7 @@ export class Transactions {
 
   /**
    * Runs an action, evaluates consensus and phase, and returns all events. With `passOn: false` the changes are not
-   * pushed, and spread by the rounds alone.
+   * pushed; only the rounds spread them.
    */
   run<T>(
     now: Instant | undefined,

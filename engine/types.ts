@@ -74,7 +74,7 @@ export interface MemberDelta {
   readonly entries: readonly (Entry | SentEntry)[];
   /** The last heartbeat count known to the sender; 0 or absent if none is known. */
   readonly count?: number;
-  /** All active members are known to have the state up to this number: older tombstones may be dropped (rule E8). */
+  /** All active members are known to have the state up to this number, so older tombstones may be dropped (rule E8). */
   readonly ackedByAll?: number;
   /** The member's signature over its state up to the last entry, if it signs. */
   readonly signature?: string;
@@ -82,7 +82,7 @@ export interface MemberDelta {
 
 /**
  * The part of a member's state under its signature: all entries with a value, and the version. Tombstones are left out,
- * because each member drops them at another time; a deleted key is simply absent.
+ * because members drop them at different times. A deleted key is simply absent.
  */
 export interface SignedState {
   /** The member's id. */
@@ -103,7 +103,7 @@ export interface Delta {
   readonly digest: string;
   /** The hash of the sender's active ids, sixteen hexadecimal digits. */
   readonly active: string;
-  /** True if some state was left out: the digests cannot be compared then. */
+  /** True if some state was left out. Then the digests cannot be compared. */
   readonly partial: boolean;
   /** The members known to have the state of this digest. */
   readonly agreeing?: MemberSet;
@@ -116,8 +116,9 @@ export interface Delta {
 export type MemberSet = string;
 
 /**
- * The heartbeat counts known to a member, as one digit each (rule L2). With `incarnationsHash`, `counts` has one character for each
- * active member, in the order of the ids' UTF-8 bytes. Without it, five for each member: four of its tag, one of its count.
+ * The heartbeat counts known to a member, as one digit each (rule L2). With `incarnationsHash`, `counts` has one
+ * character for each active member, in the order of the ids' UTF-8 bytes. Without it, `counts` has five characters for
+ * each member: four for its tag, one for its count.
  */
 export interface LivenessVector {
   /** The hash of the active members and their incarnations; absent if members are named by tags. */
@@ -187,7 +188,7 @@ export interface BlockedMember {
 }
 
 /**
- * How far the state has spread (R3.5). `diffusing`: some active peer lacks state of this member. `reconciling`: a peer
+ * The spread of the state (R3.5). `diffusing`: an active peer lacks state of this member. `reconciling`: a peer
  * reported a gap or a conflict, and a full exchange must repair it. `confirmed`: every active peer is known to have all
  * state of this member.
  */

@@ -1,5 +1,5 @@
 /**
- * All queries of an engine. None of them changes anything.
+ * All queries of an engine. No query changes anything.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export const SILENT_DIVISOR = 4;
 export interface Footprint {
   /** Known members, including this one. */
   readonly members: number;
-  /** Keys of all of these, including deleted ones. */
+  /** Keys of all known members, including deleted keys. */
   readonly keys: number;
   /** Deleted keys that are not yet dropped. */
   readonly tombstones: number;
@@ -81,12 +81,12 @@ export class EngineView {
     return this.#parts.own.incarnation;
   }
 
-  /** How far the state has spread. */
+  /** The spread of the state. */
   get phase(): Phase {
     return this.#parts.progress.phase;
   }
 
-  /** True if this member knows the members of its cluster, or at least one of them (rule E13). */
+  /** True if this member knows the members of its cluster, or at least one member (rule E13). */
   get hasMetPeer(): boolean {
     return this.#parts.progress.hasMetPeer;
   }
@@ -99,7 +99,7 @@ export class EngineView {
     return this.#parts.identity.isFenced;
   }
 
-  /** True if this member has heard no other for long, although the topology has others (rule L5). */
+  /** True if this member has heard no other member for long, although the topology has others (rule L5). */
   get isIsolated(): boolean {
     return this.#parts.isolation.isIsolated;
   }
@@ -151,14 +151,17 @@ export class EngineView {
   }
 
   /**
-   * True if a peer and this member know that they have the same state, and this member knows it of all peers. A heartbeat
-   * is then all there is to send.
+   * True if a peer and this member know that they have the same state, and this member knows the same of all peers.
+   * Then only a heartbeat must be sent.
    */
   isQuiet(peerId: string): boolean {
     return this.phase === "confirmed" && this.#parts.sync.isQuiet(peerId);
   }
 
-  /** True if a peer was not heard for so long that it must be asked for an answer: the connection may be dead. */
+  /**
+   * True if a peer was not heard for so long that this member must ask for an answer, because the connection may be
+   * dead.
+   */
   isSilent(peerId: string): boolean {
     const { memories, settings, transactions } = this.#parts;
     const silentMs = transactions.nowMs - (memories.peek(peerId)?.heardMs ?? -Infinity);
@@ -167,7 +170,7 @@ export class EngineView {
 
   /**
    * True if there is nothing to exchange with any peer, and all were heard lately: a round then needs to reach only one
-   * peer. Never true with signing on, because each member must then be heard itself (rule L4).
+   * peer. Never true with signing on, because this member must then hear each member itself (rule L4).
    */
   get isIdle(): boolean {
     const { membership, settings, signs, transactions } = this.#parts;
@@ -282,7 +285,7 @@ export class EngineView {
     return { reached: agreed !== undefined, value: agreed === undefined ? undefined : JSON.parse(agreed) };
   }
 
-  /** The active members without a value, or with another value than most. */
+  /** The active members without a value, or with another value than the most common value. */
   dissenters(id: string): string[] {
     const { checks, active } = this.#parts.store;
     return checks.get(id)?.dissenters(active) ?? [];
@@ -332,7 +335,7 @@ export class EngineView {
 
   /**
    * The bytes of other members' state, the number of states `dropped` to make room, and the number of deltas `refused`
-   * because there was none (rule E15).
+   * for lack of room (rule E15).
    */
   get room(): { readonly bytes: number; readonly dropped: number; readonly refused: number } {
     const { dropped, refused } = this.#parts.room;

@@ -51,7 +51,7 @@ export class Acknowledgements {
     const { incarnation, version, signedUpTo, floor, isUnversioned } = this.#store.log.get(delta.id)!;
     const { reset } = delta;
     if (isUnversioned) return { incarnation, after: 0, last: version, end: version, reset, floor };
-    // The part of a state that is not signed yet follows once it is.
+    // The unsigned part of a state is sent once it is signed.
     return { ...spanOf(delta), end: this.#signs ? signedUpTo : version, reset, floor };
   }
 
@@ -80,7 +80,7 @@ export class Acknowledgements {
       if (member?.isUnversioned && isUnversioned(incarnation)) {
         this.#recordUnversioned(peer, member, each.entries);
       } else if (!versions.has(each.id) && each.entries.length > 0) {
-        // The peer may have more than this part. Another message brings it.
+        // The peer may have more than this part. Another message brings the rest.
         const end = each.end ?? last;
         this.#recordAck(peer, each.id, {
           ...{ incarnation, after: each.after, number: last },
@@ -89,7 +89,8 @@ export class Acknowledgements {
           floor: 0,
         });
       } else if (member && member.incarnation > incarnation && each.id !== peer.id) {
-        // The peer sent an earlier incarnation, so it has nothing of the later one, even if it had acknowledged some.
+        // The peer sent an earlier incarnation, so it has no entries of the later incarnation, even if it had
+        // acknowledged some.
         this.addPending(peer, member, { after: 0 });
       }
     }
@@ -102,13 +103,13 @@ export class Acknowledgements {
     pending: Partial<PendingMember> & { after: number },
   ): void {
     const { incarnation } = member;
-    // A peer that gets no gossip has no repair under way.
+    // For a peer that gets no gossip, no repair is under way.
     const gap = pending.gap === true && this.#store.active.has(peer.id);
     const defaults = { reset: false, resetEnd: member.version, ...NOT_REFUSED };
     this.#memories.addPending(peer, member.id, { ...defaults, ...pending, incarnation, gap });
   }
 
-  /** True if the peer may lack something of an active member. */
+  /** True if the peer may lack entries of an active member. */
   isLacking(peer: PeerMemory): boolean {
     const { active, log } = this.#store;
     for (const [id, { gap, reset, incarnation, after }] of peer.pending) {
@@ -123,7 +124,8 @@ export class Acknowledgements {
   }
 
   /**
-   * The peer has all of the active members. An inactive member becomes pending if the peer may lack entries of it.
+   * The peer has all state of the active members. An inactive member becomes pending if the peer may lack entries of
+   * it.
    */
   recordUpToDate(peer: PeerMemory): void {
     const { inactive, log } = this.#store;
@@ -141,7 +143,7 @@ export class Acknowledgements {
     return member.id === peer.id || peer.pending.has(member.id) || member.isAckedBy(peer);
   }
 
-  /** The peer has a member up to a number, by a message to it or from it. */
+  /** The peer has a member up to a number, as a message to or from the peer shows. */
   #recordAck(
     peer: PeerMemory,
     id: string,
@@ -157,7 +159,7 @@ export class Acknowledgements {
     if (!pending && !isPart) return member.recordAck(peer, version.number);
     // A late acknowledgement does not lower the record, and does not show that a reset has arrived.
     if (pending?.incarnation === version.incarnation) {
-      // The first parts of a reset may end below `pending.after`. They count all the same, because they begin the reset.
+      // The first parts of a reset may end below `pending.after`. They still count, because they begin the reset.
       const beginsReset = isPart && version.reset && mustBeginAgain(pending, version.floor);
       const isLate = (pending.reset && !version.reset) || version.number <= pending.after;
       if (isLate && !beginsReset) return;
@@ -171,7 +173,7 @@ export class Acknowledgements {
     else member.recordAck(peer, version.number);
   }
 
-  /** The peer has these entries of an unversioned member. They show nothing of its others. */
+  /** The peer has these entries of an unversioned member. They are no evidence for its other entries. */
   #recordUnversioned(peer: PeerMemory, member: MemberState, entries: MemberDelta["entries"]): void {
     if (member.id === peer.id) return;
     const assumed = peer.assumedVersion(member).after;
@@ -179,7 +181,7 @@ export class Acknowledgements {
       peer.pending.delete(member.id);
       member.recordAck(peer, member.version);
     }
-    // The peer sent an earlier entry of a key, so it lacks the later one, even if it had acknowledged it.
+    // The peer sent an earlier entry of a key, so it lacks the later entry, even if it had acknowledged that entry.
     const lacked = entries.flatMap(({ key, number }) => {
       const stored = member.get(key);
       return stored && stored.number > number ? [stored.position] : [];
@@ -188,7 +190,10 @@ export class Acknowledgements {
     if (after < assumed) this.addPending(peer, member, { after });
   }
 
-  /** A version in a receiver's report wins over the record, but cannot exceed the message before it (E5). */
+  /**
+   * A version in a receiver's report replaces the record, but cannot exceed the version in the message that it answers
+   * (E5).
+   */
   #applyReported(
     peer: PeerMemory,
     id: string,
@@ -202,13 +207,13 @@ export class Acknowledgements {
     peer.forgetPush(id);
     if (!member) return;
     if (version.incarnation > member.incarnation) return peer.pending.delete(id);
-    // Numbers of an unversioned member say nothing of what lies below.
+    // A number of an unversioned member is no evidence that the entries below it are there.
     const number = version.incarnation === member.incarnation && !member.isUnversioned ? version.number : 0;
     if (number >= (sent?.last ?? member.version)) {
       return sent && this.#recordAck(peer, id, { ...sent, number: sent.last });
     }
     if (!sent && number >= peer.assumedVersion(member).after) return;
-    // It has lost some of the state that it once reported.
+    // The peer has lost some of the state that it once reported.
     // mutant delete-statement: its next message names its state; until then it would get the set of agreeing peers in vain.
     peer.forgetState();
     this.#agreeing.record(peer.id, { sent: undefined, reported: undefined });
@@ -222,8 +227,8 @@ export class Acknowledgements {
   }
 
   /**
-   * The backoff of a member if the peer accepted nothing of it again, because it has no room. Without it, the member would
-   * take a place in a message of every round.
+   * The backoff of a member of which the peer again accepted no entries, because it has no room. Without the backoff,
+   * the member would take a place in the message of every round.
    */
   #afterRefusal(
     before: PendingMember | undefined,

@@ -1,6 +1,6 @@
 /**
- * The set of peers with a known state. Members send it to each other (rule E12), so that each learns of members without
- * an exchange of its own with them.
+ * The set of peers with a known state. Members send this set to each other (rule E12), so that a member knows the state
+ * of others without an exchange with each of them.
  *
  * @module
  */
@@ -16,7 +16,10 @@ export class AgreeingPeers {
   readonly #selfId: string;
   readonly #store: Store;
   readonly #signs: boolean;
-  /** The set as it was last sent and changed since: to encode it again costs by the number of members. */
+  /**
+   * The set as it was last sent, with the changes since. To encode it again would cost time in proportion to the
+   * members.
+   */
   #encoded: { readonly sorted: SortedMembers; readonly stateName: string; set: MemberSet } | undefined;
   /** The digits of all sets received, so that a member is looked up once for each state. */
   #received: {
@@ -34,12 +37,12 @@ export class AgreeingPeers {
     this.#signs = context.signs;
   }
 
-  /** The members with this member's state, as far as it knows. The peer may know of more. */
+  /** The members with this member's state, as far as known here. The peer may know more such members. */
   setFor(peer: PeerMemory): Pick<Delta, "agreeing"> {
     const { convergence, active, stateName } = this.#store;
     // The set is about this member's state. A peer with another state has no use for it.
     if (this.#signs || peer.receivedStateName !== stateName || active.size <= 2) return {};
-    // Read only now: to sort the members again costs by their number (rule E6).
+    // Read only now, because sorting the members again costs time in proportion to their number (rule E6).
     const { sorted } = this.#store;
     if (this.#encoded?.sorted !== sorted || this.#encoded.stateName !== stateName) {
       const set = sorted.encode((id) => id === this.#selfId || convergence.agrees(id, stateName));

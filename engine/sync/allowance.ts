@@ -1,7 +1,7 @@
 /**
- * Limits work that costs far more than the message that asks for it: a renewal of 150 bytes stands for a value of up to a
- * mebibyte, and a reset of one entry may rebuild a state of 65,536 keys. All peers share an allowance, because one insider
- * can be many.
+ * Limits work that costs far more than the message that causes it. A renewal of 150 bytes stands for a value of up to a
+ * mebibyte, and a reset of one entry may rebuild a state of 65,536 keys. All peers share an allowance, because a
+ * process with a key can act as many members.
  *
  * @module
  */
@@ -20,7 +20,10 @@ export class Allowance {
     this.#left = most;
   }
 
-  /** Takes an amount; returns false, and takes none, if too little is left. A full one permits any amount, as a debt. */
+  /**
+   * Takes an amount. If too little is left, takes nothing and returns false. A full allowance permits any amount, as a
+   * debt.
+   */
   take(amount: number, nowMs: number): boolean {
     this.#left = Math.min(this.#most, this.#left + (nowMs - this.#atMs) * this.#perSecond / 1_000);
     this.#atMs = nowMs;

@@ -1,13 +1,13 @@
 /**
- * A set of serials: all up to some serial, and a few ranges above it. So the changes that a peer has take a few numbers,
- * whatever the size of the cluster (rule E6).
+ * A set of serials: all serials up to a certain serial, and a few ranges above it. So a few numbers describe the
+ * changes that a peer has, in a cluster of any size (rule E6).
  *
  * @module
  */
 
 /**
- * The most ranges. 16: some for acknowledgements of messages that left changes out, the others for single changes that
- * both sides received elsewhere. The changes of a dropped range are sent once more.
+ * The most ranges. 16: enough for messages that left changes out, and for single changes that both sides received
+ * elsewhere. The changes of a dropped range are sent once more.
  */
 const MAX_RANGES = 16;
 
@@ -30,7 +30,7 @@ export class ChangeRanges {
     return false;
   }
 
-  /** Adds the serials above one, up to another. */
+  /** Adds the serials above `after`, up to `upTo`. */
   add(after: number, upTo: number): void {
     if (upTo <= after || upTo <= this.#upTo) return;
     if (after <= this.#upTo) {
@@ -52,7 +52,7 @@ export class ChangeRanges {
     }
     ranges.push(first, last);
     for (; at < this.#ranges.length; at += 2) this.#copy(ranges, at);
-    // A copy has no spare capacity, which an array that grew has.
+    // A copied array has no spare capacity; an array that grew has.
     this.#ranges = ranges.slice();
     if (ranges.length > 2 * MAX_RANGES) this.#dropNarrowest();
   }
@@ -70,7 +70,7 @@ export class ChangeRanges {
     }
   }
 
-  /** Among equally narrow ranges the lowest goes: the latest changes are looked up first. */
+  /** Among equally narrow ranges the lowest is dropped, because the latest changes are looked up first. */
   #dropNarrowest(): void {
     let narrowest = 0;
     const width = (at: number) => this.#ranges[at + 1]! - this.#ranges[at]!;

@@ -1,6 +1,6 @@
 /**
- * The candidates for the next message to a peer: changes without an acknowledgement, the latest first. Finding them costs
- * in proportion to the message, not to the cluster (rules E6, E7).
+ * The candidates for the next message to a peer: changes without an acknowledgement, the latest first. The search costs
+ * time in proportion to the message, not to the cluster (rules E6, E7).
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { type Candidate, type Candidates, maxPulled, roundRobinSlots } from "./s
  */
 const SLOTS_PER_MEMBER = 4;
 
-/** A member with something to send. */
+/** A member with entries to send. */
 interface Item extends Candidate {
   readonly member: MemberState;
   /** False if a part of the member's state cannot be sent yet. */
@@ -37,7 +37,7 @@ export interface Plan extends Candidates {
   /** The changed members without the pending ones. */
   readonly notPending: readonly Item[];
   readonly roundRobin: readonly SlotItem[];
-  /** The slot after those of `roundRobin`; undefined if all candidates find room. */
+  /** The slot after the slots of `roundRobin`; `undefined` if all candidates find room. */
   readonly slot: number | undefined;
   /** The serial of the latest change. */
   readonly serial: number;
@@ -51,13 +51,13 @@ export interface PushPlan {
 }
 
 /**
- * The changes of a plan to the pending members of a peer. Planning changes no record of the peer: they are recorded with
- * the message.
+ * A plan's changes to the pending members of a peer. They are recorded only with the message, so that planning itself
+ * changes no record.
  */
 class PendingUpdates {
   readonly peer: PeerMemory;
   readonly nowMs: number;
-  /** The updates in order: a member becomes pending, or, if its value is undefined, is no longer pending. */
+  /** The updates in order: a member becomes pending. With `undefined` it is no longer pending. */
   #pending: (readonly [id: string, pending: PendingMember | undefined])[] | undefined;
   #unfillable: string[] | undefined;
   #isHeldBack = false;
@@ -132,7 +132,7 @@ export class DeltaPlanner {
     this.#memories = context.memories;
   }
 
-  /** Clears pending members if the peer has all of them, for a plan to see them by their changes. */
+  /** Clears a pending member if the peer has all of its state. The plan then treats it like any other member. */
   clearPending(peer: PeerMemory, nowMs: number): void {
     if (peer.pending.size === 0) return;
     for (const [id, { notBeforeMs }] of peer.pending) {
@@ -153,7 +153,8 @@ export class DeltaPlanner {
     const isCrowded = peer.lastMessageWasFull || count > this.#maxMembers;
     return {
       own,
-      // The peer is known to lack pending members. It may have heard of other changes elsewhere.
+      // Pending members come first, because the peer certainly lacks entries of them. It may have other changes from
+      // elsewhere.
       changed: [...pending, ...notPending],
       pulled: isCrowded ? this.#pulled(updates, asked) : [],
       notPending,
@@ -163,7 +164,10 @@ export class DeltaPlanner {
     };
   }
 
-  /** Records the members without room, so that none starves. Returns the record for an acknowledgement. */
+  /**
+   * Records the members that found no room, so that every member is sent in the end. Returns the record for an
+   * acknowledgement.
+   */
   recordSent(
     peer: PeerMemory,
     plan: Plan,
@@ -177,8 +181,8 @@ export class DeltaPlanner {
     const [next] = roundRobin;
     const isFull = [...owns, ...plan.changed].some(isLeft);
     peer.recordSent({ isFull });
-    // The search for changes ends once more were found than can be sent, so one of those found is left. All members that
-    // were not searched changed before it.
+    // The search ends when it has found more changes than can be sent, so at least one found member is left. All
+    // members that were not searched changed before that member.
     const left = [...owns, ...notPending].filter((each) => isLeft(each) && !peer.pending.has(each.id));
     return {
       slot: roundRobin.find(isLeft)?.slot ?? plan.slot,
@@ -188,14 +192,14 @@ export class DeltaPlanner {
     };
   }
 
-  /** The candidates for a push to a peer, without entries of an earlier message. */
+  /** The candidates for a push to a peer, without entries that an earlier message had. */
   planPush(peer: PeerMemory, ids: Iterable<string>, nowMs: number): PushPlan {
     const updates = new PendingUpdates(peer, nowMs);
     const changed: Item[] = [];
     for (const id of ids) {
       const member = this.#store.log.get(id);
       const item = member && this.#item(updates, member);
-      // A pending member has a gap or needs a reset: that is for a round, which gets an answer.
+      // A pending member has a gap or needs a reset. This is left to a round, because a round gets an answer.
       if (!item?.isWhole || peer.pending.has(id)) continue;
       if (peer.pushedAfter(item.member, 0) < item.member.version) changed.push(item);
     }
@@ -239,7 +243,7 @@ export class DeltaPlanner {
     return items;
   }
 
-  /** The next members in round-robin order: each comes in the end, whatever changes meanwhile. */
+  /** The next members in round-robin order: each member gets its turn, even if others change all the time. */
   #roundRobin(updates: PendingUpdates): Pick<Plan, "roundRobin" | "slot"> {
     const { log } = this.#store;
     let slot = updates.peer.slot ?? this.#slot;
@@ -268,7 +272,7 @@ export class DeltaPlanner {
     return items;
   }
 
-  /** The heartbeat of a blocked member is not passed on: it would free the member elsewhere (E10). */
+  /** The heartbeat of a blocked member is not passed on, because it would free the member elsewhere (E10). */
   #withCount(
     { id, heartbeatCount: count, ackedByAll, isUnversioned }: MemberState,
     delta: MemberDelta,
@@ -288,9 +292,9 @@ export class DeltaPlanner {
   }
 
   /**
-   * The position up to which an active peer has a member according to the member itself, unless the peer reported its
-   * own version. Otherwise each deletion that was dropped would cost a reset, though the peer heard of it elsewhere. If
-   * the member is wrong, the peer reports a gap.
+   * The position up to which an active peer has a member's state, as that member claims, unless the peer reported its
+   * own version. Without this, each dropped deletion would cost a reset, even if the peer got the deletion elsewhere.
+   * If the claim is wrong, the peer reports a gap.
    */
   #ackedByAllFor(peer: PeerMemory, { id, ackedByAll }: MemberState): number {
     return this.#store.active.has(peer.id) && !peer.pending.has(id) ? ackedByAll : 0;
@@ -305,7 +309,10 @@ export class DeltaPlanner {
     return member.id === this.#selfId ? undefined : this.#item(updates, member, reported);
   }
 
-  /** The delta of a member for a peer, above its reported version if there is one. Undefined if there is none now. */
+  /**
+   * The delta of a member for a peer, above the version that the peer reported, if any. `undefined` if there is no
+   * delta now.
+   */
   #item(updates: PendingUpdates, member: MemberState, reported?: KnownVersion): Item | undefined {
     const { peer, nowMs } = updates;
     const { id } = member;
@@ -314,13 +321,13 @@ export class DeltaPlanner {
     if ((peer.pending.get(id)?.notBeforeMs ?? nowMs) > nowMs) return void updates.holdBack();
     const { after: assumed, reset } = peer.assumedVersion(member);
     if (assumed >= member.version && !reset) {
-      // Only for a push: a plan has none of these.
+      // Only for a push: a plan has cleared such members before.
       if (peer.pending.has(id)) updates.clearPending(id);
       return undefined;
     }
     const after = reset ? assumed : Math.max(assumed, numberOf(reported, member));
     if (after >= member.version && !reset) return undefined;
-    // A peer with a part of it needs the rest: the key that says that the member left is the last one.
+    // A peer with a part of the state needs the rest, because the last key may say that the member left.
     const hasPart = assumed > 0 && assumed < member.version;
     const passesOn = hasPart || this.#membership.passesOn(id, nowMs);
     const isWhole = passesOn && (!this.#signs || member.signedUpTo >= member.version);
@@ -337,7 +344,7 @@ export class DeltaPlanner {
       id,
       member,
       isWhole,
-      // If all of it was pushed, a delta without entries asks whether it arrived.
+      // If the whole state was pushed, a delta without entries finds out whether it arrived.
       delta: (maxBytes) =>
         this.#withCount(member, member.deltaAfter(start, { reset, maxBytes }) ?? emptyDelta(member, start)),
     };

@@ -31,20 +31,22 @@ import {
 } from "../types.ts";
 
 /**
- * The share of its owner's limits that a copy may reach. 1.5: the owner's own keys do not count for the owner, and the
- * copy may still have deletions that the owner has dropped.
+ * The multiple of the owner's limits that a copy of a state may reach. 1.5: the keys that the owner publishes about
+ * itself do not count for the owner, and a copy may still have deletions that the owner has dropped.
  */
 const MARGIN = 1.5;
 
 /**
- * The largest state, in estimated heap bytes, that any reset may rebuild. 64 KiB: it costs no more than other messages do.
- * Lower: a hostile peer that rebuilds a large state again and again keeps honest repairs of small ones waiting.
+ * The largest state, in estimated heap bytes, that any reset may rebuild. 64 KiB: such a reset costs no more than other
+ * messages. Lower: a hostile peer that rebuilds a large state again and again keeps honest repairs of small ones
+ * waiting.
  */
 const SMALL_REPAIR = 65_536;
 
 /**
- * Renewals may stand for `maxStateBytes` divided by this in a second. 8: a mebibyte by default, as a thousand members with
- * a small value each need. Lower: a hostile peer takes more of the processor. Higher: more values are sent again as a whole.
+ * In each second, renewals may stand for `maxStateBytes` divided by this. 8: by default a mebibyte, enough for a
+ * thousand members with a small value each. Lower: a hostile peer takes more of the processor. Higher: more values are
+ * sent again as a whole.
  */
 const RENEWALS_DIVISOR = 8;
 
@@ -109,7 +111,8 @@ export class Merge {
     if (held && held.incarnation > incarnation) return reportVersion(held, context);
     if (this.#membership.refuses(sent.id, { incarnation, number }, context.peerId)) {
       const remembered = this.#membership.departures.rememberedVersion(sent.id)!;
-      // A forgotten member has no version to report, but an owner must learn of a later incarnation of its id (E1).
+      // A forgotten member has no version to report. But if the sender is the owner, it must learn of a later
+      // incarnation of its id (E1).
       if (remembered.incarnation > incarnation) {
         context.versions.set(sent.id, { incarnation: remembered.incarnation, number: 0 });
       }
@@ -120,7 +123,7 @@ export class Merge {
     if (isUnversioned(incarnation) && this.#signs) return this.refuse(sent, context);
     if (isUnversioned(incarnation)) return this.#mergeUnversioned(sent, mine, context);
     if (mine && !this.#signs) this.#store.recordAckedByAll(mine, sent.ackedByAll ?? 0);
-    // A gap: the entries between are unknown, so none after them can be merged (E4).
+    // A gap: the entries between are unknown, so the entries after them cannot be merged (E4).
     if ((mine?.version ?? 0) < sent.after) {
       return void context.versions.set(sent.id, { incarnation, number: mine?.version ?? 0 });
     }
@@ -130,7 +133,7 @@ export class Merge {
     if (!delta) return void context.versions.set(sent.id, { incarnation, number: 0 });
     const isCut = spanOf(delta).last < number && (mine?.version ?? 0) < number;
     this.#mergeVersioned(delta, { held, mine, context });
-    // The report makes the member pending at the peer, so that the peer sends the rest with its values.
+    // The report makes the member pending at the peer, so that the peer sends the other entries with their values.
     if (isCut) this.refuse(sent, context);
   }
 
@@ -149,7 +152,7 @@ export class Merge {
     }
     // A signature covers a whole state, so a part of a reset cannot be verified.
     if (this.#signs && delta.reset && delta.after > 0) return this.refuse(delta, context);
-    // A reset that ends below the stored version is older than it.
+    // A reset that ends below the stored version is older than the stored state.
     const end = delta.reset && !this.#signs ? delta.end ?? number : number;
     if (mine && delta.reset && end < mine.version) return reportVersion(mine, context);
     const { taken, forgotten } = this.#signs
@@ -157,7 +160,7 @@ export class Merge {
       : { taken: delta, forgotten: 0 };
     const { fitting, repaired } = this.#fitting(taken, mine, context);
     if (fitting.entries.length === 0) return this.refuse(delta, context);
-    // With signing on, only a reset was verified as a whole, so only it can prove a conflict.
+    // With signing on, only a reset was verified as a whole, so only a reset can prove a conflict.
     if (mine && (delta.reset || !this.#signs)) this.#emitConflicts(mine, delta.entries, context);
     const isNews = number > (mine?.version ?? 0);
     const after = this.#mergeEntries(fitting, { held, repaired, context });
@@ -165,7 +168,7 @@ export class Merge {
     // Older entries were not verified.
     if (isNews) after.raiseFloor({ number: forgotten, serial: after.changedSerial });
     this.#applyCounts(after, delta, context);
-    // The sender reports less of its own state than it once sent.
+    // The sender reports a lower version of its own state than it once sent.
     if (delta.id === context.peerId && end < after.version) reportVersion(after, context);
   }
 
@@ -184,7 +187,8 @@ export class Merge {
     if (held) this.#emitConflicts(held, delta.entries, context);
     const news = delta.entries.filter((entry) => {
       const mine = held?.get(entry.key);
-      // An unversioned member numbers its heartbeats like entries: only other statistics are a change of state.
+      // An unversioned member numbers its heartbeats like entries, so a heartbeat is a change of state only if the
+      // statistics differ.
       if (entry.key === HEARTBEAT_KEY && mine && mine.json === entry.json) return false;
       return entry.number > (mine?.number ?? 0);
     });
@@ -229,7 +233,7 @@ export class Merge {
 
   #mergeEntries(delta: MemberDelta, { held, repaired, context }: {
     readonly held: MemberState | undefined;
-    /** All entries of the held state after this reset, if the reset removes or changes any. */
+    /** All entries of the stored state after this reset, if the reset removes or changes entries. */
     readonly repaired: readonly SentEntry[] | undefined;
     readonly context: MergeContext;
   }): MemberState {
@@ -253,8 +257,8 @@ export class Merge {
       ? this.#store.replace(held, repaired ?? delta.entries, { incarnation, floor, now })
       : this.#addMember(delta, { floor, context });
     member.receivedSignature = delta.signature;
-    // A block may have outlasted both the state and the memory of the incarnation that left. A signed state may be an old
-    // one, played back: with signing on, only a handshake shows that its owner runs.
+    // The block may still be there after the state and the version of the incarnation that left were dropped. With
+    // signing on, a state may be an old state that a peer sends again, so only a handshake shows that its owner runs.
     const { blocks } = this.#membership;
     const isLater = before === undefined ? blocks.reason(delta.id) === "left" : before < incarnation;
     if (isLater && !this.#signs) {
@@ -273,19 +277,19 @@ export class Merge {
     member.raiseFloor({ number: floor, serial: member.changedSerial });
     const isForgotten = this.#membership.departures.rememberedVersion(delta.id) !== undefined;
     this.#membership.recordState(delta.id, now);
-    // A signed state of a forgotten member may be an old one, played back.
+    // A signed state of a forgotten member may be an old state that a peer sends again.
     const isProven = delta.id === peerId || this.#store.active.has(delta.id);
     if (this.#signs && isForgotten && !isProven) this.#membership.block(delta.id, "expired", now);
     return member;
   }
 
-  /** Blocks a member with a `left` key, and frees one without. */
+  /** Blocks a member with the key `left`, and frees a member without it. */
   #applyLeft(id: string, now: Instant): void {
     const left = this.#store.log.get(id)?.live(GRACEFULLY_LEFT_KEY) !== undefined;
     this.#membership.setLeft(id, left, now);
   }
 
-  /** One number with two values: at most one of them was ever set (E3). */
+  /** One number has two values, but the owner set at most one of these (E3). */
   #emitConflicts(mine: MemberState, entries: readonly SentEntry[], context: MergeContext): void {
     for (const entry of entries) {
       if (entry.number > mine.highestNumber) return;
@@ -303,8 +307,8 @@ export class Merge {
   }
 
   /**
-   * The part of a delta that finds room: all of it, its first entries, or none. `repaired` has all entries after a reset
-   * that removes or changes stored ones.
+   * The part of a delta that finds room: all entries, the first entries, or no entries. If a reset removes or changes
+   * stored entries, `repaired` has all entries after the reset.
    */
   #fitting(
     delta: MemberDelta,
@@ -324,13 +328,13 @@ export class Merge {
     });
     const count = this.#countFitting(added, into, { delta, context });
     if (count === added.length) return { fitting: delta, repaired };
-    // Neither of these can be cut.
+    // A repair or a signed state cannot be cut.
     if (repaired || this.#signs) return none;
     const last = added[count - 1]?.number ?? 0;
     return { fitting: { ...delta, entries: delta.entries.filter(({ number }) => number <= last) }, repaired };
   }
 
-  /** The number of these entries that find room beside the member's state and that of the others. */
+  /** The number of these entries that find room beside the member's state and the states of others. */
   #countFitting(
     entries: readonly SentEntry[],
     mine: MemberState | undefined,
@@ -375,7 +379,7 @@ export class Merge {
 
 /**
  * The delta without deletions of unknown keys, which are dropped at once. A signature covers only entries with a value,
- * so a peer between could add deletions without end.
+ * so a relay could add any number of deletions.
  */
 function withoutIdleDeletions(
   delta: MemberDelta,

@@ -6,20 +6,23 @@
 
 import type { PeerTotals } from "./peer_totals.ts";
 
-/** A comparison begins when digests differ twice in a row: a message that was under way explains it once. */
+/**
+ * A comparison begins when digests differ twice in a row. A single difference may come from a message that was under
+ * way.
+ */
 const MIN_MISMATCHES = 2;
 
 /** The comparison with one peer: due, under way, or tried without success. */
 export class PeerComparison {
   readonly #totals: PeerTotals;
-  /** How often in a row the digests of the same two states differed with nothing left to send. */
+  /** The number of times in a row that the digests of the same two states differed with no entries left to send. */
   #mismatches = 0;
   /** The latest two different states. */
   #differing: string | undefined;
   /** The two states of the latest comparison. */
   #tried: string | undefined;
   #isUnderWay = false;
-  /** How many members the peer had compared since `#countedSinceMs`. */
+  /** The number of members in the peer's requests since `#countedSinceMs`. */
   #counted = 0;
   #countedSinceMs = -Infinity;
 
@@ -31,12 +34,12 @@ export class PeerComparison {
     return this.#isUnderWay;
   }
 
-  /** True if a comparison is to begin. A second one of the same two states would find nothing else. */
+  /** True if a comparison must begin. A second comparison of the same two states would find nothing else. */
   get isDue(): boolean {
     return this.#mismatches >= MIN_MISMATCHES && !this.#isUnderWay && this.#tried !== this.#differing;
   }
 
-  /** Records two different states. Returns true if a comparison of them has just proved to be in vain. */
+  /** Records two different states. Returns true if a comparison of these states has just ended in vain. */
   recordMismatch(states: string): boolean {
     this.#mismatches = this.#differing === states ? this.#mismatches + 1 : 1;
     this.#differing = states;
@@ -69,7 +72,7 @@ export class PeerComparison {
     this.end();
   }
 
-  /** Stops without an answer: the peer gets no gossip any more. */
+  /** Stops without an answer, because the peer gets no more gossip. */
   stop(): void {
     if (this.#isUnderWay) this.#totals.countComparison(-1);
     this.#isUnderWay = false;

@@ -1,5 +1,5 @@
 /**
- * The record of each peer, so that a peer gets all entries that it lacks, and none twice (rules E5, E6).
+ * The record of each peer, so that a peer gets every entry that it lacks, and gets no entry twice (rules E5, E6).
  *
  * @module
  */
@@ -13,26 +13,26 @@ import { PeerTotals } from "./peer_totals.ts";
 import { mustBeginAgain, type PendingMember, PendingMembers } from "./pending_members.ts";
 
 /**
- * The most pending members over all peers, for each of `maxMembers`. 6: in one round at the defaults three peers are
- * called and three call, and each may lack everything. Beyond it the peers used longest ago are assumed to be up to
- * date. A gap that they report, or their digest, shows the difference.
+ * The most pending members over all peers, for each of `maxMembers`. 6: with the defaults a member exchanges with six
+ * peers in a round, three by its own requests, and each peer may lack everything. Beyond the limit, the peers used
+ * longest ago are assumed to be up to date. Their reports of gaps, or their digests, show the difference.
  */
 export const PENDING_PER_MEMBER = 6;
 
-/** Shared by all peers without pushes: in a large cluster an empty map for each would take most of the memory. */
+/** Shared by all peers without pushes. In a large cluster, separate empty maps would take most of the memory. */
 const NO_PUSHES: ReadonlyMap<string, KnownVersion> = new Map();
-/** The most members whose push to one peer is recorded. A push that is not is sent again by a round. */
+/** The most members whose push to one peer is recorded. A round sends the entries of an unrecorded push again. */
 const MAX_PUSHED = 1_024;
 
-/** To be recorded once the peer has acknowledged a message. */
+/** The facts to record once the peer has acknowledged a message. */
 export interface SendRecord {
   /** The next slot of the round-robin. */
   readonly slot: number | undefined;
   /** True if the next member in round-robin order found no room, and is to come first. */
   readonly roundRobinFirst: boolean;
-  /** True if something had to be left out. */
+  /** True if entries had to be left out. */
   readonly partial: boolean;
-  /** The acknowledged changes then, except for pending members. */
+  /** The changes that the acknowledgement covers, except for pending members. */
   readonly changes: SerialRange;
 }
 
@@ -69,12 +69,12 @@ export class PeerMemory {
     this.comparison = new PeerComparison(totals);
   }
 
-  /** The incarnation of the last handshake; undefined if a later one was known then. */
+  /** The incarnation of the last handshake; `undefined` if a later incarnation was known at that time. */
   get incarnation(): Incarnation | undefined {
     return this.#incarnation;
   }
 
-  /** How often everything was sent again in this incarnation, whatever had been acknowledged. */
+  /** The number of times that all state was sent again in this incarnation, in spite of acknowledgements. */
   get resends(): number {
     return this.#resends;
   }
@@ -114,7 +114,7 @@ export class PeerMemory {
     return this.#ackedOwnNumber;
   }
 
-  /** The next slot in round-robin order; undefined before the first message with one. */
+  /** The next slot in round-robin order; `undefined` before the first message with a slot. */
   get slot(): number | undefined {
     return this.#slot;
   }
@@ -129,7 +129,7 @@ export class PeerMemory {
     return this.#roundRobinFirst;
   }
 
-  /** The most bytes of entries in a message to the peer: the lower of both limits counts. */
+  /** The most bytes of entries in a message to the peer, by the lower of both members' limits. */
   roomFor({ maxMessageBytes }: { readonly maxMessageBytes: number }): number {
     return Math.min(maxMessageBytes, this.#maxMessageBytes) - ENVELOPE_BYTES;
   }
@@ -185,7 +185,7 @@ export class PeerMemory {
     this.#lastMessageWasFull = isFull;
   }
 
-  /** The peer acknowledged a message; `stateName` is that of this member's state at its sending. */
+  /** The peer acknowledged a message; `stateName` is the name of this member's state when the message was sent. */
   recordDelivered(stateName: string, { changes, slot, roundRobinFirst }: SendRecord): void {
     this.#ackedStateName = stateName;
     this.changes.add(...changes);
@@ -198,7 +198,7 @@ export class PeerMemory {
     this.#ackedOwnNumber = Math.max(this.#ackedOwnNumber, number);
   }
 
-  /** The peer has no more of this member's own state than this. */
+  /** The peer has this member's own state at most up to this number. */
   limitOwnAck(number: number): void {
     this.#ackedOwnNumber = Math.min(this.#ackedOwnNumber, number);
   }
@@ -295,7 +295,7 @@ export class PeerMemories {
     this.#peers.set(id, peer.withoutAcks(this.#totals));
   }
 
-  /** The peer gets no gossip for now: no repair of it is under way. */
+  /** Called when the peer gets no gossip for now: its repairs no longer count as under way. */
   suspend(id: string): void {
     const peer = this.#peers.get(id);
     if (!peer) return;
@@ -303,7 +303,7 @@ export class PeerMemories {
     peer.pending.endGaps();
   }
 
-  /** Records a member as pending; one that is pending already keeps its position. */
+  /** Records a member as pending. A member that is pending already keeps its place in the order. */
   addPending(peer: PeerMemory, memberId: string, pending: PendingMember): void {
     peer.pending.set(memberId, pending);
     if (this.#totals.pending > this.#limit) this.#makeRoom(peer);

@@ -1,5 +1,5 @@
 /**
- * The exchange with each peer: the deltas for it, and the meaning of its messages (rules E4 to E7 and E12).
+ * The exchange with each peer: the deltas for the peer, and the conclusions from its messages (rules E4 to E7 and E12).
  *
  * @module
  */
@@ -30,11 +30,11 @@ const NO_VERSION: KnownVersion = { incarnation: NO_INCARNATION, number: 0 };
 export interface Sent {
   readonly peerId: string;
   readonly peerIncarnation: Incarnation | undefined;
-  /** How often the peer had been sent everything again. */
+  /** The value of `PeerMemory.resends` when the delta was sent. */
   readonly resends: number;
   /** By member id: the span of its delta, as positions. */
   readonly members: ReadonlyMap<string, SentSpan>;
-  /** To be recorded once the peer has acknowledged the delta. */
+  /** The facts to record once the peer has acknowledged the delta. */
   readonly record: SendRecord;
   /** The name of the sender's state. */
   readonly stateName: string;
@@ -45,11 +45,11 @@ export interface Sent {
 /** A delta of a peer during its merge. Opaque. */
 export interface Merging {
   readonly peer: PeerMemory;
-  /** The serial of the latest change before. */
+  /** The serial of the latest change before the merge. */
   readonly serial: number;
 }
 
-/** The limits of a message, and how often one is sent. */
+/** The limits and the pace of messages. */
 export interface SyncSettings extends AckSettings, ReconciliationSettings {
   /** The most members in one message. */
   readonly gossipMaxSend: number;
@@ -57,7 +57,7 @@ export interface SyncSettings extends AckSettings, ReconciliationSettings {
 
 /** Selects deltas for peers, and records the known state of each peer. */
 export class PeerSync {
-  /** The comparisons with peers whose digests go on to differ. */
+  /** The comparisons with peers whose digests still differ. */
   readonly reconciliation: Reconciliation;
   readonly #memories: PeerMemories;
   readonly #settings: SyncSettings;
@@ -126,7 +126,7 @@ export class PeerSync {
     }
     const peer = this.#memories.touch(id);
     const held = this.#store.log.get(id)?.incarnation;
-    // Either this handshake was slow, or the peer does not know yet of its later incarnation. Another handshake follows.
+    // Either this handshake was slow, or the peer does not know its later incarnation yet. Another handshake follows.
     // mutant negate-condition 2: Engine.applyHello() refuses a handshake in an earlier incarnation than the one stored.
     const current = held !== undefined && held > incarnation ? undefined : incarnation;
     peer.recordHello({ incarnation: current, maxMessageBytes });
@@ -135,8 +135,8 @@ export class PeerSync {
   }
 
   /**
-   * Sends everything to an unversioned peer again. When its members change, or this one's, it may have dropped the state
-   * of unknown members without a report. Acknowledgements of earlier messages do not count.
+   * Sends all state to an unversioned peer again. When the members of the peer or of this member change, the peer may
+   * have dropped the state of unknown members without a report. Acknowledgements of earlier messages do not count.
    */
   resendAll(peerId: string): void {
     const known = this.#memories.peek(peerId);
@@ -164,7 +164,7 @@ export class PeerSync {
     this.#memories.peek(peerId)?.recordHeard(nowMs);
   }
 
-  /** True if a later incarnation of the peer is known than that of its handshake. */
+  /** True if a later incarnation of the peer is known than the incarnation of its handshake. */
   isOutlived(peer: PeerMemory): boolean {
     const held = this.#store.log.get(peer.id)?.incarnation;
     return held !== undefined && peer.incarnation !== undefined && held > peer.incarnation;
@@ -233,7 +233,7 @@ export class PeerSync {
     };
   }
 
-  /** The changes of these members, to be sent to a peer at once and without an answer. */
+  /** The changes of these members, for a message to a peer that is sent at once and has no answer. */
   push(peerId: string, ids: Iterable<string>, nowMs: number): MemberDelta[] {
     const peer = this.#memories.touch(peerId);
     const plan = this.#planner.planPush(peer, ids, nowMs);
@@ -268,7 +268,7 @@ export class PeerSync {
     if (!this.#store.expiries.isUsed) return deltas;
     // A signature covers the values.
     const mayRenew = !this.#signs && !isUnversioned(peer.incarnation ?? NO_INCARNATION);
-    // A pending member is an exception to the known changes.
+    // For a pending member the record of known changes does not hold.
     const isKnown = (id: string, serial: number) =>
       mayRenew && !peer.pending.has(id) && peer.changes.has(serial);
     return withAges(deltas, { nowMs, isKnown });
@@ -279,7 +279,7 @@ export class PeerSync {
     const peer = this.#memories.peek(sent.peerId);
     // A later incarnation of the peer may lack what an earlier one acknowledged.
     if (!peer || peer.incarnation !== sent.peerIncarnation || this.isOutlived(peer)) return;
-    // An unversioned peer may have dropped the entries since.
+    // An unversioned peer may have dropped the entries since then.
     if (peer.resends !== sent.resends) return;
     peer.recordDelivered(sent.stateName, sent.record);
     this.#acks.recordAcked(peer, { members: sent.members, versions, nowMs });
@@ -291,7 +291,7 @@ export class PeerSync {
     return { peer: this.#memories.touch(peerId), serial: this.#store.log.serial };
   }
 
-  /** After a delta of a peer was merged: the peer has these entries, so that they need not be sent back. */
+  /** After a delta of a peer was merged: the peer has these entries, so they need not be sent back. */
   afterMerge(
     merging: Merging,
     delta: Delta,
@@ -312,7 +312,7 @@ export class PeerSync {
     this.#acks.recordReceived(peer, delta, versions);
   }
 
-  /** How many active peers are known to have this member's own state up to a number. */
+  /** The number of active peers that are known to have this member's own state up to a number. */
   acknowledgedBy(number: number): number {
     let count = 0;
     for (const id of this.#store.active) if (this.isAcknowledgedBy(id, number)) count++;
@@ -332,9 +332,9 @@ export class PeerSync {
     return number;
   }
 
-  /** The number up to which a peer has this member's own state; `Infinity` if it has all. */
+  /** The number up to which a peer has this member's own state; `Infinity` if it has the whole state. */
   ackedOwnNumber(id: string): number {
-    // It has the state that this member has.
+    // The peer has the same state as this member.
     if (this.#store.convergence.agrees(id, this.stateName)) return Infinity;
     const peer = this.#memories.peek(id);
     // A later incarnation of the peer may lack what an earlier one acknowledged.
@@ -346,7 +346,7 @@ export class PeerSync {
     for (const peer of this.#memories.peers()) peer.limitOwnAck(0);
   }
 
-  /** The deltas with heartbeats as entries: this member's, and those of others in round-robin order. */
+  /** The deltas with heartbeats as entries: this member's heartbeat, and heartbeats of others in round-robin order. */
   #withHeartbeats(peer: PeerMemory, deltas: readonly MemberDelta[]): MemberDelta[] {
     const { log } = this.#store;
     return withHeartbeatEntries(deltas, {
@@ -356,7 +356,7 @@ export class PeerSync {
     });
   }
 
-  /** This member, then the other active ones, from the index at which the last message to the peer ended. */
+  /** This member, then the other active members, from the index at which the last message to the peer ended. */
   *#takeHeartbeats(peer: PeerMemory): Iterable<MemberState> {
     const { log, peers } = this.#store;
     yield log.get(this.#selfId)!;
@@ -375,10 +375,13 @@ export class PeerSync {
     this.#emit({ type: "Disseminated", peerId, members: deltas.length, entries });
   }
 
-  /** Returns true if the peer lacks entries. If it lacks none, this counts as an acknowledgement of this state. */
+  /**
+   * Returns true if the peer lacks entries. If it lacks no entries, it counts as having acknowledged this member's
+   * state.
+   */
   #updateConvergence(peer: PeerMemory): boolean {
     // The peer may have acknowledged this state, and report now that it lost some of it. A late message of its earlier
-    // incarnation says nothing about the later one.
+    // incarnation is no evidence about the later incarnation.
     const isLacking = this.isOutlived(peer) || this.#acks.isLacking(peer);
     if (!isLacking) this.#acks.recordUpToDate(peer);
     if (isLacking) this.#agreeing.record(peer.id, { acknowledged: undefined });

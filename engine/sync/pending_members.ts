@@ -1,5 +1,5 @@
 /**
- * Exceptions to the acknowledged changes of a peer: members with entries that it lacks, or that could not be sent
+ * Exceptions to the acknowledged changes of a peer: members with entries that the peer lacks, or that could not be sent
  * (rules E5, E6).
  *
  * @module
@@ -16,11 +16,14 @@ export interface PendingMember {
   readonly after: number;
   /** True if the peer itself reported a lower version than assumed. */
   readonly gap: boolean;
-  /** True if only a reset helps; the parts of it up to `after` have arrived. */
+  /** True if only a reset helps. Its parts up to `after` have arrived. */
   readonly reset: boolean;
-  /** The lowest end of the state from which these parts were taken. With a higher floor a key in them may be deleted now. */
+  /**
+   * The lowest end of the states from which the parts were taken. If the floor is higher now, a key in the parts may be
+   * deleted by now.
+   */
   readonly resetEnd: number;
-  /** How often in a row the peer accepted less of the member than it was sent. */
+  /** The number of times in a row that the peer accepted less of the member than was sent. */
   readonly refusals: number;
   /** The earliest time of the monotonic clock to send the member again. */
   readonly notBeforeMs: number;
@@ -34,8 +37,8 @@ export const NOT_REFUSED: Pick<PendingMember, "refusals" | "notBeforeMs"> = {
 
 /**
  * True if the peer may have a key whose deletion was dropped here, so that only a reset from the beginning removes it.
- * Deletions up to the floor were dropped. Without parts of a reset the peer may lack those above `after`; with parts, those
- * above the state from which the parts were taken.
+ * Deletions up to the floor were dropped. The peer may lack dropped deletions above `after`. If parts of a reset
+ * arrived, it may lack dropped deletions above the state from which the parts were taken.
  */
 export function mustBeginAgain(
   { after, reset, resetEnd }: Pick<PendingMember, "after" | "reset" | "resetEnd">,
@@ -44,7 +47,9 @@ export function mustBeginAgain(
   return after < floor && (!reset || resetEnd < floor);
 }
 
-/** Shared by all peers without pending members: an empty map of its own would more than double the memory of each. */
+/**
+ * Shared by all peers without pending members: a separate empty map would more than double the memory of such a peer.
+ */
 const NONE: ReadonlyMap<string, PendingMember> = new Map();
 
 /** The pending members of one peer by id, the longest pending first. */
@@ -61,7 +66,7 @@ export class PendingMembers {
     return this.#members.size;
   }
 
-  /** True if pending members were dropped to make room: then an empty list proves nothing. */
+  /** True if pending members were dropped to make room. Then an empty list is no proof that the peer is up to date. */
   get wasDropped(): boolean {
     return this.#wasDropped;
   }
@@ -83,8 +88,8 @@ export class PendingMembers {
   }
 
   /**
-   * Records a member as pending, at its present position or last. Called by `PeerMemories.addPending`, for a limit over all
-   * peers.
+   * Records a member as pending, at its present position or last. Called only by `PeerMemories.addPending`, which keeps
+   * the limit over all peers.
    */
   set(id: string, pending: PendingMember): void {
     const before = this.#members.get(id);
@@ -94,7 +99,7 @@ export class PendingMembers {
     this.#totals.countPending(pending, 1);
   }
 
-  /** The peer lacks nothing of a member any more. */
+  /** Called when the peer no longer lacks entries of a member. */
   delete(id: string): void {
     const before = this.#members.get(id);
     if (!before) return;

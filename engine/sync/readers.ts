@@ -1,6 +1,6 @@
 /**
- * The record of each reader: a process that is sent the state of all members, and is no member. It has memories of its
- * own, so that no message of a reader changes what is known of a peer, nor when this member is confirmed.
+ * The record of each reader: a process that is sent the state of all members, and is no member. Its records are
+ * separate, so that no message of a reader changes the records of peers or the phase `confirmed`.
  *
  * @module
  */
@@ -39,7 +39,7 @@ export class Readers {
     this.#memories.touch(name).recordHello(hello);
   }
 
-  /** The entries that were not sent yet. A connection loses nothing, so that all of them count as received. */
+  /** The entries that were not sent yet. A connection loses no message, so all of them count as received. */
   disseminate(
     name: string,
     options: { readonly asked: KnownVersions; readonly nowMs: number; readonly silent: boolean },
@@ -54,7 +54,7 @@ export class Readers {
     return this.#sync.push(name, ids, nowMs);
   }
 
-  /** The reader reports other versions than it was sent: it lacks something. */
+  /** The reader reports other versions than were sent, so it lacks entries. */
   applyReport(sent: Sent, versions: KnownVersions, nowMs: number): void {
     this.#sync.acknowledge(sent, versions, nowMs);
   }

@@ -1,5 +1,5 @@
 /**
- * The comparison of two states, member by member, if their digests go on to differ (rule E12).
+ * The comparison of two states, member by member, if their digests still differ (rule E12).
  *
  * @module
  */
@@ -16,8 +16,9 @@ import type { PeerMemories, PeerMemory } from "./peer_memory.ts";
 /** The most members in one part of a comparison. 1,000: some 150 KB. */
 const MAX_SUMMARY_MEMBERS = 1_000;
 /**
- * The limit of compared members for a peer in a `gossipInterval`, if twice the number of members is lower. A peer by the
- * protocol compares all members at most once in that time, after two exchanges. A request costs far less than its answer.
+ * The least limit of compared members for a peer in a `gossipInterval`; the limit is twice the number of members if
+ * that is higher. A peer that keeps to the protocol compares all members at most once in that time, after two
+ * exchanges. Without a limit, cheap requests could cause costly answers.
  */
 const MIN_COMPARED = 64;
 /** The most bytes of one summary: an id of 256 bytes that needs escapes, an incarnation, a number and a sum. */
@@ -91,7 +92,7 @@ export class Reconciliation {
     }
   }
 
-  /** Begins a due comparison with a peer, and returns its parts. Returns none if no comparison is due. */
+  /** Begins a due comparison with a peer, and returns its parts. The list is empty if no comparison is due. */
   request(peerId: string): SummaryPart[] {
     const peer = this.#memories.peek(peerId);
     if (!peer?.comparison.isDue) return [];
@@ -108,7 +109,7 @@ export class Reconciliation {
     return parts;
   }
 
-  /** Answers a peer's part of a comparison. Returns undefined once the peer has had its share of comparisons. */
+  /** Answers a peer's part of a comparison. Returns `undefined` once the peer has had its share of comparisons. */
   answer(peerId: string, part: SummaryPart, nowMs: number): SummaryPart | undefined {
     const peer = this.#memories.touch(peerId);
     const { ids: all } = this.#store.sorted;
@@ -118,7 +119,8 @@ export class Reconciliation {
     const periodMs = this.#settings.gossipInterval;
     if (!peer.comparison.admit(ids.length, { nowMs, periodMs, most })) return undefined;
     this.#compare(peer, part, ids);
-    // Members that the peer did not list are pending now. Listed here too, they would make the answer larger than its request.
+    // Members that the peer did not list are pending now. If the answer listed them too, it could be larger than its
+    // request.
     return { from: part.from, until: part.until, members: this.#summariesOf(part.members.keys()) };
   }
 
@@ -140,7 +142,10 @@ export class Reconciliation {
     this.#recordComplete(peer);
   }
 
-  /** The state of active members is known again. Nothing says so of inactive ones, which may be active later. */
+  /**
+   * The peer's state of active members is known again. For inactive members it is not, and they may become active
+   * later.
+   */
   #recordComplete(peer: PeerMemory): void {
     if (this.#store.inactive.size === 0) peer.pending.recordComplete();
   }
@@ -169,7 +174,7 @@ export class Reconciliation {
     }
   }
 
-  /** The lacking part of one member on the peer, by both summaries (E12). */
+  /** The part of a member's state that the peer lacks, by both summaries (E12). */
   #lacking(
     peer: PeerMemory,
     id: string,

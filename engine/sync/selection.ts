@@ -1,7 +1,7 @@
 /**
  * Selects the members of one message, if not all find room (rule E7): the own state first, then the others, the latest
- * change first. Half of the room is for the round-robin: no member starves, and a newcomer gets other members from each
- * peer. The latest changes alone are the same at every peer.
+ * change first. Half of the room is for the round-robin, so that every member is sent in the end. It also lets a
+ * newcomer get different members from each peer, because the latest changes are the same at every peer.
  *
  * @module
  */
@@ -31,7 +31,7 @@ export interface Candidates {
 export interface MessageRoom {
   readonly members: number;
   readonly bytes: number;
-  /** True if the round-robin goes even before the own state, because it was left out before. */
+  /** True if the round-robin comes even before the own state, because it was left out of the last message. */
   readonly roundRobinFirst: boolean;
 }
 

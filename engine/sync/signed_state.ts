@@ -1,5 +1,5 @@
 /**
- * The state of a member after a merge: its signature covers this state, and not the delta.
+ * The state of a member after a merge. The signature in a delta covers this state, not the delta.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { MemberState } from "../state/member_state.ts";
 import { isTombstone, type MemberDelta, type SentEntry, type SignedState } from "../types.ts";
 
 /**
- * The member's state after a merge of this delta. Undefined if nothing would be merged, because the delta is older, of an
+ * The member's state after a merge of this delta. `undefined` if nothing would be merged: the delta is older, of an
  * earlier incarnation, or begins after a gap.
  */
 export function signedStateOf(delta: MemberDelta, held: MemberState | undefined): SignedState | undefined {
@@ -19,7 +19,7 @@ export function signedStateOf(delta: MemberDelta, held: MemberState | undefined)
   if (isUnversioned(delta.incarnation)) return undefined;
   const mine = held?.incarnation === delta.incarnation ? held : undefined;
   if (delta.reset) {
-    // A signature covers a whole state, never a part of one.
+    // A signature covers a whole state, never a part of a state.
     if (delta.after > 0 || (mine && last < mine.version)) return undefined;
     return stateAfter([], delta);
   }
@@ -37,8 +37,8 @@ function stateAfter(before: readonly SentEntry[], delta: MemberDelta, held?: Mem
     byKey.delete(entry.key);
     byKey.set(entry.key, entry);
   }
-  // A renewal has no value, and is no deletion: left out like one, a deleted value could be brought back under the
-  // signature of a state without it. Members that sign send no renewals, so no signature fits.
+  // A renewal has no value, but is no deletion. If it were left out like a deletion, a peer could bring a deleted value
+  // back under the signature of a state without that value. Members that sign send no renewals, so no signature fits.
   const entries = [...byKey.values()].filter((entry) => !isTombstone(entry) || entry.renews !== undefined);
   return { id: delta.id, incarnation: delta.incarnation, number, entries };
 }

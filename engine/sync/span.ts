@@ -15,10 +15,10 @@ export interface Span {
 
 /** The span of a delta on its way to a peer, as positions in this member's copy. */
 export interface SentSpan extends Span {
-  /** The end of this member's copy at that time. More is to be sent if `last` is below it. */
+  /** The end of this member's copy when the delta was sent. If `last` is below it, entries are left to send. */
   readonly end: number;
   readonly reset: boolean;
-  /** The floor at that time: a peer below it needs a reset. */
+  /** The floor when the delta was sent: a peer below it needs a reset. */
   readonly floor: number;
 }
 
