@@ -13,8 +13,8 @@ import { warn } from "../common/log.ts";
 import { realRuntime, type Runtime } from "../common/runtime.ts";
 
 /**
- * The pause before a failed server listens again, in milliseconds. Lower: with no descriptors left, the
- * process does little else. Higher: new clients wait.
+ * The pause before a failed server listens again, in milliseconds. Lower: while no descriptors are left, the process
+ * does little but try to listen. Higher: new clients wait longer.
  */
 export const LISTEN_AGAIN_MS = 1_000;
 /**
@@ -47,7 +47,7 @@ export interface NetAddress {
 export interface RequestInfo {
   /** The client's address. */
   readonly remoteAddr: NetAddress;
-  /** Resolves when the response was sent; rejects if it could not be. */
+  /** Resolves when the response was sent; rejects if it could not be sent. */
   readonly completed: Promise<void>;
 }
 
@@ -62,12 +62,12 @@ export interface ServeOptions {
   readonly key?: string;
   /** The name or address to listen on; `"127.0.0.1"` by default. */
   readonly hostname?: string;
-  /** The port; 0 takes a free one, see {@linkcode Server.addr}. */
+  /** The port; 0 takes a free port, see {@linkcode Server.addr}. */
   readonly port: number;
   /** Stops listening and ends every connection at once when aborted. */
   readonly signal?: AbortSignal;
   /**
-   * Called when the server has stopped listening for now, at most once per minute; logs it by default. Must
+   * Called when the server has stopped listening for now, at most once per minute; by default a warning is logged. Must
    * not throw.
    */
   readonly onListenFailed?: (failure: ListenFailure) => void;
@@ -91,8 +91,8 @@ export interface Server {
  * process then. Open connections stay open, and the server listens again after a second. A handler that
  * throws causes a response with 500.
  *
- * @throws {HearsayError} with code `cannot_listen` if the port is taken or the address is not this machine's;
- * its `cause` is Deno's error. A missing permission is thrown as Deno's own error.
+ * @throws {HearsayError} with code `cannot_listen` if the port is taken or the address is not an address of this
+ * machine; its `cause` is Deno's error. A missing permission is thrown as Deno's own error.
  *
  * @example
  * ```ts
@@ -165,7 +165,7 @@ class LastingServer implements Server {
       ...(cert !== undefined && key !== undefined && { cert, key }),
       signal: ending.signal,
       onListen: () => {},
-      // Deno would log every error, as often as a client causes one.
+      // By default Deno would log every error, so a client could fill the log.
       onError: () => new Response("The request failed.\n", { status: 500 }),
     };
     const server = serveOnce(options, (request, info) => {

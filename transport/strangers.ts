@@ -20,7 +20,7 @@ export const MAX_TOLD_PER_SECOND = 10;
 /** The headers by which a proxy forwards a request. */
 const PROXY_HEADERS = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
 
-/** The address of a client; `info.remoteAddr` of `Deno.serve` is one. */
+/** The address of a client, such as `info.remoteAddr` of `Deno.serve`. */
 export interface ClientAddress {
   /** `"tcp"` for a client with a host and a port. */
   readonly transport: string;
@@ -50,12 +50,12 @@ export function whyForeignPage(request: Request, allowedOrigins: readonly string
   return `Pages of ${show(origin)} may not connect; allowedOrigins lists those that may.`;
 }
 
-/** A sign that a client may be of another machine. */
+/** A sign that a client may be on another machine. */
 export type StrangerSign = "address" | "host" | "proxy" | "unknown";
 
-/** Returns the sign that a client may be of another machine, or `undefined` for a client of this machine. */
+/** Returns the sign that a client may be on another machine, or `undefined` for a client of this machine. */
 export function strangerSign(request: Request, remote: ClientAddress | undefined): StrangerSign | undefined {
-  // A proxy on this machine has a local address, and so would all of its clients.
+  // A proxy on this machine has a local address, so all of its clients would seem local.
   if (PROXY_HEADERS.some((name) => request.headers.has(name))) return "proxy";
   const address = addressOf(remote);
   if (address === undefined) return "unknown";
@@ -70,10 +70,7 @@ export function hostOf(request: Request): string {
   return request.headers.get("host") ?? URL.parse(request.url)?.host ?? "";
 }
 
-/**
- * Returns the reason to refuse a client as one of another machine, or `undefined` for a client of this
- * machine.
- */
+/** Returns the reason to refuse a client of another machine, or `undefined` for a client of this machine. */
 export function whyStranger(request: Request, remote: ClientAddress | undefined): string | undefined {
   switch (strangerSign(request, remote)) {
     case undefined:
@@ -135,8 +132,8 @@ export function addressOf(remote: ClientAddress | undefined): string | undefined
 const PRIVATE_IPV6 = /^f([cd]|e[89ab])/i;
 
 /**
- * The network whose clients share limits: a public IPv6 address counts with its /64, all of which one machine may have. In a
- * private network, as of containers, a /64 has many machines: there each address counts alone.
+ * The network whose clients share limits. A public IPv6 address counts with its /64, because one machine may have a
+ * whole /64. In a private network, for example of containers, a /64 has many machines, so each address counts alone.
  */
 export function networkOf(remote: ClientAddress | undefined): string | undefined {
   const address = addressOf(remote);

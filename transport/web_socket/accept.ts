@@ -11,16 +11,17 @@ import { OBSERVE_PROTOCOL, SUBPROTOCOL } from "./dial.ts";
 import type { Platform, Socket } from "./platform.ts";
 
 /**
- * Accepts or refuses a client before the upgrade, for example by a token in a header. Returns `undefined` to
- * accept it, 401 if it must identify itself, or 403 to refuse it. An exception refuses it too, and
- * so do 10 s without a result.
+ * Accepts or refuses a client before the upgrade, for example by a token in a header. Returns `undefined` to accept it,
+ * 401 if it must identify itself, or 403 to refuse it. An exception, or no result within 10 s, refuses the client too.
  */
 export type Authorize = (request: Request) => RefusalStatus | undefined | Promise<RefusalStatus | undefined>;
 
 /** The statuses of an {@linkcode Authorize}. */
 export type RefusalStatus = 401 | 403;
 
-/** The subprotocol of a request: that of peers if it offers both; `undefined` without one. */
+/**
+ * The subprotocol of a request: the peers' subprotocol if the request offers both, `undefined` if it offers neither.
+ */
 export function protocolOf(request: Request): string | undefined {
   const offered = request.headers.get("sec-websocket-protocol")?.split(",").map((name) => name.trim()) ?? [];
   return [SUBPROTOCOL, OBSERVE_PROTOCOL].find((name) => offered.includes(name));
@@ -72,7 +73,7 @@ export interface UpgradeOptions {
   readonly failed: () => void;
 }
 
-/** Returns the response, and whether it is that of an upgrade. */
+/** Returns the response. `isUpgraded` is true if it is the response of an upgrade. */
 export function upgrade(
   request: Request,
   options: UpgradeOptions,
@@ -113,7 +114,7 @@ export function upgrade(
   return { response, isUpgraded: true };
 }
 
-/** Closes a socket that no connection was waiting for any more, and ends it if the client does not answer that. */
+/** Closes a socket that opened too late, and ends it if the client does not answer the close. */
 function closeLate(socket: Socket, { runtime, timeout }: UpgradeOptions): void {
   const cancel = runtime.setTimer(timeout, () => destroySocket(socket));
   socket.addEventListener("close", cancel, { once: true });

@@ -20,14 +20,14 @@ import { type Authorize, refuseClient, refuseWithoutUpgrade } from "./accept.ts"
 import { TOKEN_PROTOCOL } from "./dial.ts";
 
 /**
- * The time without a message, in milliseconds, before a connection may be closed for another one of its
- * address. Lower: members behind one address close each other's connections in use. Higher: a new member
- * waits longer.
+ * The time without a message, in milliseconds, before a connection may be closed in favor of a new connection of the
+ * same address. Lower: members behind one address close each other's connections in use. Higher: a new member waits
+ * longer.
  */
 export const IDLE_AFTER_MS = 5_000;
 /**
- * The longest time for `authorize`, in milliseconds. 10 s: it may ask another service. Lower: a slow one refuses clients.
- * Higher: checks that hang keep their slots of `maxHandshakes` longer.
+ * The longest time for `authorize`, in milliseconds. 10 s: `authorize` may ask another service. Lower: clients are
+ * refused if that service is slow. Higher: checks that hang keep their slots of `maxHandshakes` longer.
  */
 const AUTHORIZE_WITHIN_MS = 10_000;
 /** The longest token that is verified. */
@@ -55,13 +55,15 @@ export interface AdmissionOptions {
 /** An accepted client. It counts for its limits until `leave` is called. */
 export interface ConnectionSlot {
   readonly admitted: Admitted | undefined;
-  /** The upgrade has ended. When the connection is idle, it may be closed for another one of its address. */
+  /**
+   * The upgrade has ended. While idle, the connection may be closed in favor of a new connection of the same address.
+   */
   upgraded(connection: Idler): void;
   /** The connection has ended. */
   leave(): void;
 }
 
-/** A connection that may be closed for another one. */
+/** A connection that may be closed in favor of a new connection. */
 export interface Idler {
   /** The time of the last message, by the monotonic clock. */
   readonly usedMs: number;
@@ -105,7 +107,7 @@ export class Admission {
         return admitted;
       }
       this.#refusals.forget(remote);
-      // The connection pool limits members with a key, from any address.
+      // Members with a key do not count for their address; the connection pool limits them.
       if (admitted) place.stopCounting();
       return { ...place, admitted };
     };
@@ -132,7 +134,7 @@ export class Admission {
     return reason === undefined ? undefined : this.#refuse(403, remote, reason);
   }
 
-  /** Refuses clients of other machines without keys, also if the handler is mounted in another server. */
+  /** Refuses clients without keys from other machines, even if the handler is mounted in another server. */
   #refuseStranger(request: Request, remote: ClientAddress | undefined): Response | undefined {
     const { authentication, authorize, insecure } = this.#options;
     if (authentication || authorize || insecure) return undefined;
@@ -156,7 +158,7 @@ export class Admission {
     return this.#refuse(503, remote, reason);
   }
 
-  /** Closes the longest idle connection of an address. Returns false if none is idle. */
+  /** Closes the connection of an address that was idle for longest. Returns false if no connection is idle. */
   #makeRoom(address: string): boolean {
     let idlest: Occupant | undefined;
     for (const each of this.#open.get(address) ?? []) {
@@ -176,7 +178,10 @@ export class Admission {
     return authorize ? this.#authorize(request, remote, authorize) : this.#authenticate(request, remote);
   }
 
-  /** A check that hangs does not keep its slot: it ends with its client, where the server notices that, or in time. */
+  /**
+   * A check that hangs does not keep its slot: it ends after a time limit, or earlier if the server notices that the
+   * client is gone.
+   */
   async #authorize(
     request: Request,
     remote: ClientAddress | undefined,
@@ -210,8 +215,9 @@ export class Admission {
   }
 
   /**
-   * Refuses a member with keys where this one has none. That member would end the handshake, but after this side's
-   * `hello`, and each attempt would be a sign of its life here. Other tokens are for a proxy or an `authorize`.
+   * Refuses a member with keys if this member has no keys. That member would end the handshake itself, but only after
+   * this side's `hello`, and each attempt would count as a sign of life here. Other tokens are meant for a proxy or an
+   * `authorize`.
    */
   #refuseKeyHolder(token: string | undefined, remote: ClientAddress | undefined): Response | undefined {
     if (token === undefined || token.length > MAX_TOKEN_LENGTH || !isDialersToken(token)) return undefined;
@@ -279,8 +285,8 @@ export class Admission {
 }
 
 /**
- * Reads the token from the Authorization header, or from the second subprotocol of a browser, which cannot
- * send headers.
+ * Reads the token from the Authorization header. A browser cannot send headers, so its token is in the second
+ * subprotocol.
  */
 function tokenOf(request: Request): string | undefined {
   const bearer = /^bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];

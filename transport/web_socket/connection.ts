@@ -24,22 +24,26 @@ import { decode, encode, PING_TEXT, PONG_TEXT } from "../../protocol/codec.ts";
 export const PING_ABOVE_BYTES = 1024;
 /** Messages of this size and more are not delayed. */
 export const PING_BELOW_BYTES: number = 64 * 1024;
-/** Milliseconds between two checks of a write for free room. */
+/** The time between two checks for room, while a write waits, in milliseconds. */
 const ROOM_POLL_MS = 10;
 /**
- * The time without a whole message, in milliseconds, after which the peer is sent a `ping`. 20 s: an idle connection has a
- * heartbeat every nine seconds in a cluster of 32, and every 38 s in one of 128. Shorter: pings in idle clusters. Longer: a
- * message that does not end is buffered for longer, and the socket has no limit for it.
+ * The time without a whole message, in milliseconds, after which the peer is sent a `ping`. 20 s: an idle connection
+ * has a heartbeat every nine seconds in a cluster of 32, and every 38 s in one of 128. Shorter: pings in idle clusters.
+ * Longer: an endless message is buffered for longer, and the socket has no limit for its size.
  */
 export const SILENT_MS = 20_000;
 /**
- * How long, in milliseconds, a peer may take to answer that `ping`. A peer in the middle of a message that does not end
- * cannot answer. Shorter: a peer that was suspended for a moment is closed. Longer: see above.
+ * The longest time for a peer to answer that `ping`, in milliseconds. A peer in the middle of an endless message cannot
+ * answer. Shorter: the connection of a peer that was suspended for a moment is closed. Longer: an endless message is
+ * buffered for longer.
  */
 export const PONG_WITHIN_MS = 10_000;
-/** The codes of a socket that broke: Deno's, and that of other runtimes. */
+/** The close codes of a broken socket: 0 in Deno, 1006 in other runtimes. */
 const BROKEN: readonly number[] = [0, 1006];
-/** The lateness of a timer, in milliseconds, that shows that this process did not run: the answer may wait to be read. */
+/**
+ * If a timer is late by this time, in milliseconds, this process did not run. Then the peer's answer may still wait to
+ * be read.
+ */
 const LATE_MS = 1_000;
 
 /** The limits of a connection. */
@@ -50,7 +54,7 @@ export interface SocketLimits {
   readonly highWaterMark: number;
   /** The longest wait for a peer's answer to a close, in milliseconds. */
   readonly closeTimeout: number;
-  /** The most messages per second from the peer; a large one counts for several. */
+  /** The most messages per second from the peer; a large message counts as several. */
   readonly maxMessagesPerSecond: number;
 }
 
@@ -58,11 +62,11 @@ export interface SocketLimits {
 export interface SocketConnectionOptions {
   readonly runtime: Runtime;
   readonly limits: SocketLimits;
-  /** True if this side dialed: it may send fewer close codes, and must avoid the delay of 44 ms (rule P5). */
+  /** True if this side dialed. A dialer may send fewer close codes, and must avoid the delay of 44 ms (rule P5). */
   readonly dialed: boolean;
   /** The peer's address, for logs. */
   readonly remote: string;
-  /** Checks every message, if the peer has to prove its identity. */
+  /** Checks every message, if the peer must prove its identity. */
   readonly guard?: Guard | undefined;
   /** Counts the messages. */
   readonly meters?: Meters | undefined;
@@ -82,14 +86,14 @@ export class SocketConnection implements Connection {
   readonly #rate: TokenBucket;
   readonly #listeners = new AbortController();
   readonly #over = Promise.withResolvers<CloseInfo>();
-  /** `undefined` once the connection is over. Without an answer of the peer the socket itself never closes. */
+  /** `undefined` once the connection is over. Without an answer of the peer, Deno's socket never closes by itself. */
   #socket: Socket | undefined;
   #writer!: WritableStreamDefaultController;
-  /** The close of this side. Once it is set, nothing more is sent. */
+  /** The close of this side. Once it is set, no more messages are sent. */
   #closing: CloseInfo | undefined;
   #cancelCloseTimer: (() => void) | undefined;
   #cancelSilenceTimer: () => void = () => {};
-  /** True once a message arrived. Before, an acceptor sends nothing. */
+  /** True once a message arrived. Until then an acceptor sends no messages. */
   #wasHeard = false;
   #stopWaiting: (() => void) | undefined;
   #errorText = "";
@@ -121,7 +125,7 @@ export class SocketConnection implements Connection {
       close: async () => void await this.close(CLOSE.done, ""),
       abort: async (reason) => void await this.#closeFor(reason),
     });
-    // The sink's `abort` would wait for a pending write, and so for room. The signal fires at once.
+    // The sink's `abort` would wait for a pending write, which waits for room. The signal fires at once.
     const { signal } = this.#listeners;
     this.#writer.signal.addEventListener("abort", () => void this.#closeFor(this.#writer.signal.reason), {
       signal,
@@ -150,7 +154,7 @@ export class SocketConnection implements Connection {
       this.#cancelSilenceTimer();
       const { runtime, limits } = this.#options;
       this.#cancelCloseTimer = runtime.setTimer(limits.closeTimeout, () => {
-        // It would read on for as long as the peer sends.
+        // Otherwise the socket would read on for as long as the peer sends.
         destroySocket(socket);
         this.#finish(this.#closing!);
       });
@@ -189,7 +193,7 @@ export class SocketConnection implements Connection {
       this.#errorText = printable(textOf(event));
     }, { signal });
     socket.addEventListener("close", ({ code, reason }) => {
-      // A peer wrote the reason.
+      // The reason is a peer's text.
       const end = () => this.#endOf({ code, reason: printable(reason) });
       // The peer's last message may contain the reason of its close.
       if (this.#pending.length === 0) end();
@@ -272,7 +276,7 @@ export class SocketConnection implements Connection {
 
   #pong(): void {
     const socket = this.#socket!;
-    // A peer that sends pings without reading the pongs gets none, so that they cannot fill the memory.
+    // A peer that sends pings but does not read gets no more pongs, so that pongs cannot fill the memory.
     const room = socket.bufferedAmount <= this.#options.limits.highWaterMark;
     if (room && socket.readyState === WebSocket.OPEN) this.#send("pong", PONG_TEXT);
   }
@@ -347,11 +351,11 @@ export class SocketConnection implements Connection {
 }
 
 function waitsForAck(text: string): boolean {
-  // An unnecessary ping is harmless, so the upper limit counts characters instead of bytes.
+  // An unnecessary ping is harmless, so the upper limit is in characters instead of bytes.
   return text.length < PING_BELOW_BYTES && !fitsBytes(text, PING_ABOVE_BYTES);
 }
 
-/** The code that this side may send: a dialer has 1000 and 3000–4999 (rule P6). */
+/** The code that this side may send: a dialer may send only 1000 and 3000–4999 (rule P6). */
 function sendableCode(code: number, dialed: boolean): number {
   const goingAway = dialed ? CLOSE.goingAwayDialer : CLOSE.goingAway;
   if (code === CLOSE.goingAway || code === CLOSE.goingAwayDialer) return goingAway;

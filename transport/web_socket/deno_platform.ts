@@ -1,5 +1,5 @@
 /**
- * The servers and sockets of Deno. Browsers have the sockets alone: they only dial.
+ * The servers and sockets of Deno. Browsers use only the sockets, because they only dial.
  *
  * @module
  */
@@ -13,8 +13,8 @@ import type { Dialer, OpenedSocket, Platform } from "./platform.ts";
 import { Tunnel } from "./tunnel.ts";
 
 /**
- * Seconds without a message before Deno closes the socket; it sends a ping after half of them. 60: an idle
- * cluster of 32 has a heartbeat on each connection about every nine seconds, and proxies close connections
+ * The time without a message before Deno closes the socket, in seconds; Deno sends a ping after half of this time. 60:
+ * an idle cluster of 32 has a heartbeat on each connection about every nine seconds, and proxies close connections
  * after a silent minute. Lower: needless pings wake both processes. Higher: proxies close connections in use.
  */
 const IDLE_TIMEOUT_S = 60;
@@ -122,8 +122,8 @@ function makeSocket(
 }
 
 /**
- * True if no process listens at a URL's host and port. A client socket does not report that, so this connects
- * once more by TCP. False in runtimes without `Deno.connect`.
+ * True if no process listens at a URL's host and port. A client socket does not report a refused connection, so this
+ * function connects once more by TCP. False in runtimes without `Deno.connect`.
  */
 async function refusesConnections({ hostname, port, protocol }: URL, signal: AbortSignal): Promise<boolean> {
   if (typeof globalThis.Deno?.connect !== "function") return false;

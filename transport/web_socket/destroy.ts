@@ -12,10 +12,11 @@ interface Internals {
 }
 
 /**
- * Ends a socket at once, without the peer. A closed socket of Deno reads on until the peer answers, without a limit: a
- * peer that sends an endless message would fill the memory, long after its connection counts nowhere. Deno has no public
- * function for this, so this uses two internal ones: the number of the socket's resource, and the function that closes
- * resources. Returns false where they are missing, as in browsers, which end such sockets themselves.
+ * Ends a socket at once, without the peer. A closed socket of Deno reads on until the peer answers, without a limit. A
+ * peer that sends an endless message could fill the memory, when its connection no longer counts for any limit. Deno
+ * has no public function for this, so this uses two internal parts: the number of the socket's resource, and the
+ * function that closes resources. Returns false if these are missing, as in browsers, which end such sockets
+ * themselves.
  */
 export function destroySocket(socket: Socket): boolean {
   if (socket.terminate) {

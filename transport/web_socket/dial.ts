@@ -14,7 +14,7 @@ import type { Socket } from "./platform.ts";
 /** The subprotocol that both sides must speak (rule P1). */
 export const SUBPROTOCOL = "hearsay.v2";
 
-/** The subprotocol of observers: clients that read, and are no members (rule P1). */
+/** The subprotocol of observers: clients that read state and are no members (rule P1). */
 export const OBSERVE_PROTOCOL = "hearsay.observe.v1";
 
 /** The prefix of a second subprotocol that contains the token, for browsers. A server never selects it. */
@@ -26,7 +26,8 @@ export function pathOf(gossipActorName: string): string {
 }
 
 /**
- * The URL to dial: the address, with `path` if it has none. A `wss:` URL may have one of its name's addresses behind a `#`.
+ * The URL to dial: the address, with `path` if the address has no path. A `wss:` URL may have an IP address of its host
+ * name behind a `#`.
  *
  * @throws {HearsayError} with code `connection` if the address is not a `ws:` or `wss:` URL.
  */
@@ -45,7 +46,7 @@ export function dialUrl(address: string, path: string): URL {
   return url;
 }
 
-/** The IP address after the `#` of a URL. It is dialed; the certificate is that of the URL's name. */
+/** The IP address after the `#` of a URL. The address is dialed, but the certificate must be for the URL's name. */
 export function addressIn({ hash }: URL): string | undefined {
   const address = hash.slice(1);
   const isAddress = /^[\d.]+$|^\[[\da-f:.]+\]$/i.test(address) && isHost(address);
@@ -93,7 +94,10 @@ export async function openSocket<S extends Socket>(url: URL, options: OpeningOpt
   });
 }
 
-/** Resolves when a socket is open. Rejects with the signal's reason, or with the `failure` that its error's text shows. */
+/**
+ * Resolves when a socket is open. Rejects with the signal's reason, or with the `failure` for the text of the socket's
+ * error.
+ */
 export function whenOpen<S extends Socket>(
   socket: S,
   { signal, failure }: {
@@ -124,7 +128,7 @@ export function whenOpen<S extends Socket>(
   });
 }
 
-/** The subprotocols and headers of a dial: the token is in one of the two. */
+/** The subprotocols and headers of a dial. Either of them has the token. */
 export function offerOf(
   { headers, token, tokenIn, subprotocol = SUBPROTOCOL }: Pick<
     OpenOptions,

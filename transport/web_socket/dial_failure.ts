@@ -30,7 +30,7 @@ export function dialError(failure: DialFailure): HearsayError {
     const why = "could not be reached: connection refused; no process listens there.";
     return new ConnectionRefused(`${url.href} ${why}`);
   }
-  // Deno's client opens such a socket; others do not.
+  // Deno's client opens a socket without the requested subprotocol; other clients fail with this text.
   if (/subprotocol/.test(text)) {
     return new HearsayError(
       "incompatible",
@@ -91,7 +91,7 @@ function whyUnreachable({ url, text }: DialFailure): string {
   return `could not be reached: ${plain}.${hintOf(plain, isSecure)}`;
 }
 
-/** Over TLS a WebSocket uses HTTP/2, and then Deno does not report the status of a refusal. */
+/** Over TLS a WebSocket may use HTTP/2. Then Deno does not report the status of a refusal. */
 function hintOf(plain: string, isSecure: boolean): string {
   if (plain.includes("UnknownIssuer")) return " `tls.caCerts` must have its authority.";
   if (!isSecure || !plain.includes("stream error")) return "";

@@ -1,5 +1,5 @@
 /**
- * A WebSocket transport that only dials, for pages in a browser: it needs nothing of Deno, and has no server.
+ * A WebSocket transport that only dials, for pages in a browser: it uses no part of Deno, and has no server.
  *
  * @module
  */
@@ -30,13 +30,13 @@ export interface DialOnlyTransportOptions {
   readonly path: string;
   readonly maxMessageBytes: number;
   readonly maxMessagesPerSecond: number;
-  /** The longest time to open a connection, the wait for its token included. */
+  /** The longest time to open a connection, including the wait for its token. */
   readonly connectTimeout: number;
   /** The longest wait for a peer's answer to a close. */
   readonly closeTimeout: number;
   /** Dials members without a `url` by `wss:`. */
   readonly secure: boolean;
-  /** The source of tokens; without one the dials have none. */
+  /** The source of tokens. Without it the dials have no token. */
   readonly tokens?: TokenHolder;
   /** Clock, timers and random numbers; the real ones by default. */
   readonly runtime?: Runtime;
@@ -112,7 +112,7 @@ export class DialOnlyTransport implements Transport {
       await abortable(tokens.credentials({ address: url.href, authority, signal }), signal);
     signal.throwIfAborted();
     const { protocols } = offerOf({ token: credentials?.token, tokenIn: "subprotocol" });
-    // A browser does not say why a socket does not open.
+    // A browser does not report why a socket does not open.
     const socket = await whenOpen(new WebSocket(url, protocols), { signal, failure: () => unreachable(url) });
     const connection = this.#keep(socket, url, credentials);
     if (socket.protocol === SUBPROTOCOL) return connection;

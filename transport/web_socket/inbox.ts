@@ -8,12 +8,12 @@ import { CLOSE, ConnectionClosed } from "../../common/errors.ts";
 import type { Message } from "../../protocol/message.ts";
 
 /**
- * The most unread messages. A well-behaved peer has a few in transit. Without a limit, a peer that sends
- * faster than this side reads would fill the memory. Higher than needed, so that a reader behind a blocked
- * event loop loses no message.
+ * The most unread messages. A well-behaved peer has a few in transit. Without a limit, a peer that sends faster than
+ * this side reads would fill the memory. The limit is higher than needed, so that a reader loses no message while the
+ * event loop is blocked.
  */
 export const MAX_UNREAD_MESSAGES = 64;
-/** The most unread messages of the largest size; a large message counts for several. */
+/** The most unread messages of the largest size. A large message counts as several. */
 export const MAX_UNREAD_LARGEST = 8;
 
 /** The error that closes a connection with too many unread messages. */
@@ -51,7 +51,7 @@ export class Inbox {
    */
   push(message: Message, length: number): void {
     if (this.#ended) return;
-    // A large message counts for several, so one sum limits both the number and the memory.
+    // A large message counts as several, so one sum limits both the number and the memory.
     this.#cost = Math.max(1, length / this.#share);
     this.#controller.enqueue(message);
     if (this.#controller.desiredSize! < 0) {

@@ -21,7 +21,7 @@ export interface ListenOptions {
    * default.
    */
   readonly hostname?: string;
-  /** The port; 0 takes a free one, see `WebSocketTransport.address`. */
+  /** The port; 0 takes a free port, see `WebSocketTransport.address`. */
   readonly port: number;
   /** The certificate chain and its key, as PEM, to serve TLS. */
   readonly tls?: { readonly cert: string; readonly key: string };

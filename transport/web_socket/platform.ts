@@ -22,7 +22,7 @@ export type Socket =
     | "send"
   >
   & {
-    /** Ends the socket at once, without the peer; missing where the platform's sockets cannot do that. */
+    /** Ends the socket at once, without the peer; missing if the platform's sockets cannot do this. */
     readonly terminate?: () => void;
   };
 
@@ -30,7 +30,7 @@ export type Socket =
 export interface PlatformServeOptions {
   /** The name or address to listen on. */
   readonly hostname: string;
-  /** The port; 0 takes a free one. */
+  /** The port; 0 takes a free port. */
   readonly port: number;
   /** The certificate chain as PEM, to serve TLS; with `key`. */
   readonly cert?: string;
@@ -52,7 +52,7 @@ export type PlatformHandler = (
 export interface OpenedSocket {
   /** The socket. */
   readonly socket: Socket;
-  /** Called when the connection is over, if the socket has parts of its own to end. */
+  /** Called when the connection is over, if other resources of the socket must be released. */
   readonly release?: () => Promise<void>;
 }
 
@@ -63,19 +63,19 @@ export interface Dialer {
    * (`connection`, `refused`, `unauthorized`) if the peer is unreachable or refuses.
    */
   open(url: URL, options: OpenOptions): Promise<OpenedSocket>;
-  /** Frees the resources of the dialer, also those that its open sockets still use. */
+  /** Frees the resources of the dialer, even resources that its open sockets still use. */
   close(): Promise<void>;
 }
 
 /** A runtime's servers and sockets. */
 export interface Platform {
-  /** Where a dial has its token: browsers cannot send headers. */
+  /** The place of the token in a dial: browsers cannot send headers. */
   readonly tokenIn: "header" | "subprotocol";
   /** Serves requests until it is shut down. */
   serve(options: PlatformServeOptions, handler: PlatformHandler): Server;
   /**
    * Upgrades a request that its server has just received. The socket is open already, or opens after the response.
-   * Throws if the headers are not those of a WebSocket.
+   * Throws if the headers are not the headers of a WebSocket request.
    */
   upgrade(
     request: Request,

@@ -10,33 +10,34 @@ import type { Runtime } from "../../common/runtime.ts";
 import type { ClientAddress } from "../strangers.ts";
 
 /**
- * Refusals per second that are answered without a delay. 100: wrongly configured clients get the reason at once. Higher:
- * an outsider causes more work with its bytes. Lower: if many members start with a wrong key, some get the reason later.
+ * Refusals per second that are answered without a delay. 100: wrongly configured clients get the reason at once.
+ * Higher: an outsider causes more work for each byte that it sends. Lower: if many members start with a wrong key, some
+ * get the reason later.
  */
 export const PROMPT_REFUSALS_PER_SECOND = 100;
 /**
- * The delay of the refusals above that rate, in milliseconds. Deno answers the requests of one connection one after
- * another, and a response cannot end the connection. Without a delay a client could try tokens on one connection as fast
- * as it can write. 1 s: less than a dial may take, so a refused member still gets the reason. Shorter: more work for each
- * connection of an outsider. Longer: dials end before the answer.
+ * The delay of refusals above {@linkcode PROMPT_REFUSALS_PER_SECOND}, in milliseconds. Deno answers the requests of a
+ * connection one after another, and a response cannot end the connection. Without a delay a client could try tokens on
+ * a single connection as fast as it can write. 1 s: less than a dial may take, so a refused member still gets the
+ * reason. Shorter: more work for each connection of an outsider. Longer: dials end before the answer.
  */
 export const REFUSAL_PAUSE_MS = 1_000;
 /** The most refused connections that are remembered; the oldest is evicted. */
 export const MAX_REFUSED_CONNECTIONS = 4_096;
-/** The most delayed refusals; above it the oldest is answered at once. */
+/** The most delayed refusals. Above the limit the oldest is answered at once. */
 export const MAX_PAUSED_REFUSALS = 4_096;
 /** Clients per second that are handled without a delay: as many as may dial when a cluster starts. */
 export const PROMPT_CLIENTS_PER_SECOND = 100;
 /**
- * The delay before a client above that rate is handled, in milliseconds. 200 ms: a small part of the longest dial. A client
- * that is gone by then costs no upgrade. Shorter: clients that disconnect at once are upgraded. Longer: if many clients
- * dial together, some are admitted later.
+ * The delay of clients above {@linkcode PROMPT_CLIENTS_PER_SECOND}, in milliseconds. 200 ms: a small part of the
+ * longest dial. A client that is gone after the delay costs no upgrade. Shorter: clients that disconnect at once are
+ * upgraded. Longer: if many clients dial together, some are admitted later.
  */
 export const CLIENT_PAUSE_MS = 200;
 
 /**
- * Delays refusals when there are many. This keeps no client out: the decision is made before, and an admitted client is
- * not delayed.
+ * Delays refusals when there are many. It refuses no client itself: the decision comes before, and the answer to an
+ * admitted client is not delayed.
  */
 export class RefusalPace {
   readonly #runtime: Runtime;
@@ -74,7 +75,7 @@ export class RefusalPace {
     return this.#pause(REFUSAL_PAUSE_MS).then(() => response);
   }
 
-  /** Answers all delayed refusals, and delays none from now on. */
+  /** Answers all delayed refusals, and delays no refusal from now on. */
   end(): void {
     this.#isOver = true;
     for (const answer of this.#paused) answer();

@@ -1,7 +1,7 @@
 /**
- * Dials a name over TLS at one of its addresses. Deno's client cannot dial an address under another name. Behind a TCP
- * proxy it speaks no TLS; through an HTTP proxy it does, and checks the certificate for the name. So this is such a proxy,
- * in this process and for one dial.
+ * Dials a name over TLS at one of its addresses. Deno's client cannot dial an address under another name. Through a TCP
+ * proxy it does not use TLS. Through an HTTP proxy it uses TLS, and checks the certificate for the name. So this module
+ * is an HTTP proxy, within this process and for a single dial.
  *
  * @module
  */
@@ -11,17 +11,17 @@ import { bracketed } from "../../common/host_names.ts";
 
 /** The host on which this proxy listens during the dial. */
 const LOOPBACK = "127.0.0.1";
-/** The longest head of a request to this proxy, in bytes: Deno's own has some 200. */
+/** The longest head of a request to this proxy, in bytes. The head of Deno's own request has about 200. */
 const MAX_HEAD_BYTES = 2_048;
 /** The most connections of one dial: Deno tries HTTP/1.1, and then HTTP/2. */
 const MAX_CONNECTIONS = 2;
 
-/** Where a {@linkcode Tunnel} leads. */
+/** Options of a {@linkcode Tunnel}. */
 export interface TunnelOptions {
   /** The address to connect to. */
   readonly hostname: string;
   readonly port: number;
-  /** Keeps other processes of this machine out: random, and new for each tunnel. */
+  /** A random password, new for each tunnel. It keeps other processes of this machine out. */
   readonly password: string;
   /** Certificates of private authorities to trust. */
   readonly caCerts?: readonly string[] | undefined;
@@ -31,7 +31,7 @@ export interface TunnelOptions {
 export class Tunnel {
   /** The client for the dial. */
   readonly client: Deno.HttpClient;
-  /** The reason why the address was not reached; `undefined` if it was. */
+  /** The reason why the address was not reached; `undefined` if it was reached. */
   failure: unknown;
   readonly #options: TunnelOptions;
   readonly #listener: Deno.TcpListener;
@@ -66,13 +66,13 @@ export class Tunnel {
     });
   }
 
-  /** Accepts no more connections when the dial is over; open ones stay. */
+  /** Accepts no more connections, because the dial is over. Open connections stay. */
   stopListening(): void {
     if (this.#listens) this.#listener.close();
     this.#listens = false;
   }
 
-  /** Ends all connections through it; resolves when they are closed. */
+  /** Ends all connections through the tunnel; resolves when they are closed. */
   async close(): Promise<void> {
     if (this.#ending.signal.aborted) return await this.#carrying;
     this.#ending.abort();
@@ -117,7 +117,7 @@ export class Tunnel {
     }
   }
 
-  /** True if the request is that of this tunnel's own client. */
+  /** True if the request comes from this tunnel's own client. */
   async #isOwn(inner: Deno.TcpConn): Promise<boolean> {
     const bytes = new Uint8Array(MAX_HEAD_BYTES);
     let length = 0;
@@ -141,6 +141,6 @@ async function copy(from: Deno.TcpConn, to: Deno.TcpConn): Promise<void> {
       for (let at = 0; at < read;) at += await to.write(buffer.subarray(at, read));
     }
   } catch {
-    // A broken connection ends like a closed one: the TLS inside it detects the difference.
+    // A broken connection ends like a closed connection. The TLS inside it detects the difference.
   }
 }

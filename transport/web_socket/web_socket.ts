@@ -72,9 +72,12 @@ export class WebSocketTransport implements Transport {
   readonly #closing = new AbortController();
   readonly #admission: Admission;
   readonly #pace: RefusalPace;
-  /** The authorities of this transport. A token for another one is refused. */
+  /** The authorities of this transport. A token for another authority is refused. */
   readonly #authorities = new Set<string>();
-  /** This transport's own addresses by {@linkcode placeOf}; true for those at which a client has opened a connection. */
+  /**
+   * This transport's own addresses by {@linkcode placeOf}. The value is true once a client has opened a connection at
+   * the address.
+   */
   readonly #reachedAt = new Map<string, boolean>();
   readonly #platform: Platform;
   readonly #dialer: Dialer;
@@ -88,7 +91,7 @@ export class WebSocketTransport implements Transport {
    * Creates a transport, and its server if `listen` is set.
    *
    * @throws {HearsayError} with code `cannot_listen` if the port is taken.
-   * @throws {HearsayError} with code `invalid_configuration` if it would accept every client from other
+   * @throws {HearsayError} with code `invalid_configuration` if the transport would accept every client from other
    * machines without `insecure`.
    */
   constructor(options: WebSocketTransportOptions) {
@@ -147,7 +150,7 @@ export class WebSocketTransport implements Transport {
     this.#reachedAt.set(placeOf(dialUrl(address, this.#path)), false);
   }
 
-  /** True if a client has opened a connection at this address, which is one of this transport's own. */
+  /** True if a client has opened a connection at this address, which must be an address of this transport. */
   wasReachedAt(address: string): boolean {
     return this.#reachedAt.get(placeOf(dialUrl(address, this.#path))) ?? false;
   }
@@ -175,10 +178,10 @@ export class WebSocketTransport implements Transport {
   }
 
   /**
-   * Handles requests for this transport's path in your own `Deno.serve`: upgrades them, or refuses them with 400,
-   * 401, 403, 426 or 503. If many clients are refused, each refusal waits for a second, so that one connection cannot
-   * cause much work. Returns `undefined` for any other path. Pass the `info` of `Deno.serve`, because it has the client's
-   * address.
+   * Handles requests for this transport's path in your own `Deno.serve`: upgrades them, or refuses them with 400, 401,
+   * 403, 426 or 503. If many clients are refused, each refusal waits for a second, so that a single connection cannot
+   * cause much work. Returns `undefined` for any other path. Pass the `info` of `Deno.serve`, because it has the
+   * client's address.
    */
   readonly handler = async (
     request: Request,
@@ -195,7 +198,7 @@ export class WebSocketTransport implements Transport {
     const unavailable = this.#refuseUnavailable();
     if (unavailable) return await this.#pace.pass(unavailable, info?.remoteAddr);
     const arrival = this.#pace.arrival();
-    // An upgrade of a client that is gone costs as much as any.
+    // An upgrade costs as much for a client that is gone already.
     if (arrival) {
       const { signal } = request;
       await arrival;
@@ -203,7 +206,7 @@ export class WebSocketTransport implements Transport {
     }
     const admitted = this.#admission.admit(request, info?.remoteAddr);
     // If the client disconnects before the upgrade, Deno keeps the socket open forever. A synchronous admission leaves
-    // no time for that; after a wait, the signal reports it.
+    // no time to disconnect. After a wait, the signal reports a disconnect.
     const gone = arrival || admitted instanceof Promise ? request.signal : undefined;
     const place = admitted instanceof Promise ? await admitted : admitted;
     if (place instanceof Response) return await this.#pace.pass(place, info?.remoteAddr);
@@ -306,7 +309,7 @@ export class WebSocketTransport implements Transport {
     if (release) void connection.closed.then(release);
     if (socket.protocol === SUBPROTOCOL) return connection;
     void connection.close(CLOSE.invalid, `The subprotocol must be ${SUBPROTOCOL}.`);
-    // A server may choose the one that is the token.
+    // A server may choose the subprotocol that contains the token.
     const spoken = socket.protocol.startsWith(TOKEN_PROTOCOL) ? "another" : describe(socket.protocol);
     throw new HearsayError(
       "incompatible",
@@ -331,8 +334,8 @@ export class WebSocketTransport implements Transport {
   }
 
   /**
-   * Shuts the server down, but not longer than `closeTimeout`: Deno waits without limit for connected clients
-   * that do not begin a TLS handshake.
+   * Shuts the server down within `closeTimeout`. Deno itself would wait without limit for connected clients that do not
+   * begin a TLS handshake.
    */
   async #shutDown(server: Server): Promise<void> {
     using deadline = deadlineAfter(this.#runtime, this.#limits.closeTimeout, "Shutting the server down");
@@ -433,8 +436,8 @@ function assertNotOpenToAll(
 }
 
 /**
- * The canonical host, the port if it is named, and the path of an address. The scheme is left out: behind a proxy with TLS a
- * request comes by `http`.
+ * The canonical host, the port if it is given, and the path of an address. The scheme is left out, because a request
+ * through a TLS proxy arrives by `http`.
  */
 function placeOf({ hostname, port, pathname }: URL): string {
   return `${canonicalHost(hostname)}:${port}${pathname}`;

@@ -1,10 +1,10 @@
 /**
- * The errors of Node's sockets in the words of Deno's, which `dial_failure.ts` explains.
+ * Converts the errors of Node's sockets to the texts of Deno's errors, which `dial_failure.ts` explains.
  *
  * @module
  */
 
-/** The text of a machine that refuses a connection. */
+/** The text if a machine refuses a connection. */
 export const CONNECTION_REFUSED = "connection refused";
 
 /** Codes of invalid certificates. */

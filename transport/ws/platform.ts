@@ -24,16 +24,16 @@ import { asSocket } from "./socket.ts";
 import { Upgrades } from "./upgrades.ts";
 
 /**
- * Messages above this multiple of `maxMessageBytes` are not read to their end. 2: a message that is a little too large is
- * still refused with its own code and reason.
+ * Messages above this multiple of `maxMessageBytes` are not read to their end. 2: a message that is slightly too large
+ * is still refused with the proper code and reason.
  */
 const MAX_PAYLOAD_FACTOR = 2;
 
 /** The servers and sockets of Node and Bun. */
 export class NodePlatform implements Platform {
-  /** `ws` separates subprotocols by a comma alone, which Deno's servers do not read. */
+  /** `ws` separates subprotocols by a comma without a space, which Deno's servers do not read. */
   readonly tokenIn = "header";
-  /** The requests for upgrades, also those of a service's own server. */
+  /** The requests for upgrades, including those of a service's own server. */
   readonly upgrades: Upgrades;
   readonly #bound: BoundServer | undefined;
 
@@ -43,7 +43,8 @@ export class NodePlatform implements Platform {
   }
 
   /**
-   * Makes the platform of one member. Its server listens before, because Node's servers listen asynchronously.
+   * Makes the platform of one member. If it has a server, the server listens when this resolves, because Node's servers
+   * begin to listen asynchronously.
    *
    * @throws {HearsayError} with code `cannot_listen` if the port is taken.
    */
@@ -68,7 +69,7 @@ export class NodePlatform implements Platform {
 
   /** Makes a dialer. */
   dialer({ caCerts }: { readonly caCerts: readonly string[] | undefined }): Dialer {
-    // Node's own authorities would count no more.
+    // Otherwise Node would no longer trust its own authorities.
     const ca = caCerts && [...rootCertificates, ...caCerts];
     return { open: (url, options) => open(url, options, ca), close: () => Promise.resolve() };
   }
@@ -92,7 +93,7 @@ async function open(
     headers: Object.fromEntries(headers),
     maxPayload: MAX_PAYLOAD_FACTOR * options.maxMessageBytes,
     perMessageDeflate: false,
-    // Otherwise all messages of a packet come at once, before the first is read, and fill the inbox.
+    // Otherwise all messages of a packet arrive together, before the first is read, and fill the inbox.
     allowSynchronousEvents: false,
     ...(ca && { ca }),
   } as const;

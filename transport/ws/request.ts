@@ -8,11 +8,12 @@ import { type Duplex, type IncomingMessage, STATUS_CODES } from "../../deps/node
 import { bracketed } from "../../common/host_names.ts";
 import type { NetAddress } from "../listening.ts";
 
-/** The socket of a request; a server of TLS has `encrypted`. */
+/** The socket of a request; with TLS it has `encrypted`. */
 type RequestSocket = IncomingMessage["socket"] & { readonly encrypted?: boolean };
 
 /**
- * Makes a web request of the head of a request. All lines of a header count: a check must not see the first of two alone.
+ * Makes a web request from the head of a request. It includes all lines of a header, because a check must not see only
+ * the first of two lines.
  *
  * @throws {TypeError} for a method or a header that a web request cannot have.
  */
@@ -25,26 +26,26 @@ export function requestOf(message: IncomingMessage, signal: AbortSignal): Reques
   const host = headers.get("host") ?? `${bracketed(localAddress)}:${localPort}`;
   const target = message.url ?? "";
   const given = target.startsWith("/") ? `${encrypted ? "https" : "http"}://${host}${target}` : target;
-  // A host with more parts than that would choose the path.
+  // A host with such characters could choose the path.
   const url = /[\s/\\?#@]/.test(host) ? null : URL.parse(given);
   const request = new Request(url ?? "http://invalid.invalid/", {
     method: message.method ?? "GET",
     headers,
     signal,
   });
-  // The handler refuses it, as any request with an invalid host.
+  // The handler refuses the request, like any request with an invalid host.
   if (url === null) Object.defineProperty(request, "url", { value: "invalid" });
   return request;
 }
 
-/** The client's address; `undefined` if it is gone or has none. */
+/** The client's address; `undefined` if the client is gone or has no address. */
 export function remoteAddressOf({ socket }: IncomingMessage): NetAddress | undefined {
   const { remoteAddress, remotePort } = socket;
   if (remoteAddress === undefined || remotePort === undefined) return undefined;
   return { transport: "tcp", hostname: remoteAddress, port: remotePort };
 }
 
-/** Answers a request for an upgrade with something else, and ends its connection. */
+/** Answers a request for an upgrade with another response, and ends its connection. */
 export async function refuseUpgrade(socket: Duplex, response: Response): Promise<void> {
   const { status, headers } = response;
   const body = new Uint8Array(await response.arrayBuffer());

@@ -26,7 +26,7 @@ import type { PlatformHandler, PlatformServeOptions } from "../web_socket/platfo
 import { remoteAddressOf, requestOf } from "./request.ts";
 import type { Upgrades } from "./upgrades.ts";
 
-/** A server that listens, and answers nothing yet. */
+/** A server that listens, and answers no requests yet. */
 export class BoundServer {
   /** The listening address. */
   readonly addr: NetAddress;
@@ -41,11 +41,13 @@ export class BoundServer {
   /**
    * Listens.
    *
-   * @throws {HearsayError} with code `cannot_listen` if the port is taken or the address is not this machine's.
+   * @throws {HearsayError} with code `cannot_listen` if the port is taken or the address is not an address of this
+   * machine.
    */
   static async bind({ hostname = "127.0.0.1", port, tls, signal }: ListenOptions): Promise<BoundServer> {
     const server = tls ? createHttpsServer({ ...tls }) : createHttpServer();
-    // Requests of one connection would be handled side by side, and a delayed refusal would delay no other one.
+    // Otherwise requests of one connection would be handled in parallel, and a delayed refusal would not delay the next
+    // requests.
     server.maxRequestsPerSocket = 1;
     server.on("dropRequest", (_message: IncomingMessage, socket: Duplex) => socket.destroy());
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -71,7 +73,7 @@ export class BoundServer {
   ): Server {
     const server = this.#server;
     let toldMs = -Infinity;
-    // Node drops the client for which no descriptor is left, and goes on listening.
+    // If no descriptor is left for a client, Node drops the client and still listens.
     server.on("error", (error) => {
       const nowMs = runtime.monotonicMs();
       if (nowMs - toldMs < LISTEN_FAILED_EVERY_MS) return;
@@ -95,7 +97,7 @@ export class BoundServer {
     return { addr: this.addr, shutdown: () => shutDown(server, pending) };
   }
 
-  /** Stops listening, if nothing is served yet. */
+  /** Stops listening, if {@linkcode BoundServer.serve} was not called yet. */
   close(): void {
     this.#server.close();
   }

@@ -30,9 +30,9 @@ class Failed extends Event {
   }
 }
 
-/** A {@linkcode Socket} over one of `ws`, which takes no signal with its listeners. */
+/** A {@linkcode Socket} over a socket of `ws`, whose listeners take no signal. */
 export class NodeSocket extends EventTarget implements Pick<Socket, "readyState" | "send" | "terminate"> {
-  /** Messages are texts; anything else is refused by its type. */
+  /** Messages are texts; messages of other types are refused. */
   binaryType: BinaryType = "arraybuffer";
   readonly #socket: WsSocket;
 

@@ -30,7 +30,7 @@ export class Upgrades {
   readonly #waiting = new WeakMap<Request, Handshake>();
   readonly #server: WebSocketServer;
 
-  /** Accepts messages of up to `maxPayload` bytes; a larger one ends its connection. */
+  /** Accepts messages of up to `maxPayload` bytes. A larger message ends its connection. */
   constructor(maxPayload: number) {
     this.#server = new WebSocketServer({
       noServer: true,
@@ -41,7 +41,7 @@ export class Upgrades {
       // The member has already refused requests without one of these subprotocols.
       handleProtocols: (offered) => offered.has(SUBPROTOCOL) ? SUBPROTOCOL : OBSERVE_PROTOCOL,
     });
-    // Without a listener `ws` would answer a faulty request itself.
+    // Without a listener, `ws` itself would answer a faulty request.
     this.#server.on("wsClientError", () => {});
   }
 
@@ -77,9 +77,9 @@ export class Upgrades {
   }
 
   /**
-   * Upgrades a request about which the handler is asked.
+   * Upgrades a request, while the handler decides about it.
    *
-   * @throws {TypeError} if its headers are not those of a WebSocket, or its client is gone.
+   * @throws {TypeError} if its headers are not the headers of a WebSocket request, or its client is gone.
    */
   upgrade(request: Request): { readonly socket: Socket; readonly response: Response } {
     const handshake = this.#waiting.get(request);
