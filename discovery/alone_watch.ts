@@ -6,10 +6,7 @@
 
 import type { DiscoveryContext, SeedStatus } from "../contracts/cluster.ts";
 
-/**
- * How long a member is alone before it emits `Alone`, in milliseconds: longer than other members take to
- * start.
- */
+/** The time alone after which a member emits `Alone`, in milliseconds: longer than other members take to start. */
 const ALONE_MS = 10_000;
 
 /** Emits `Alone` once, after `ALONE_MS` without another member, if a seed has failed. */
@@ -20,7 +17,7 @@ export class AloneWatch {
   #isReported = false;
   #isStopped = false;
 
-  /** `seeds` returns the present state of all seeds. */
+  /** `seeds` returns the present status of all seeds. */
   constructor(
     context: Pick<DiscoveryContext, "activeIds" | "eventStream" | "runtime">,
     seeds: () => readonly SeedStatus[],

@@ -11,10 +11,10 @@ import { DISCOVERY } from "../contracts/discovery_rule.ts";
 import { MemberList, topologyOf } from "./member_list.ts";
 
 /**
- * A discovery whose members are the union of several sources. A source that fails does not affect the others.
- * If two records have the same id, the one of the earlier source counts. If one source learns of members
- * through handshakes (`seeds`, `dns`, `kubernetes`), any member that completes a handshake belongs to the
- * cluster, even if the other sources do not list it.
+ * A discovery whose members are the union of several sources. A source that fails does not affect the others. If two
+ * records have the same id, the record of the earlier source counts. If a source learns of members through handshakes
+ * (`seeds`, `dns`, `kubernetes`), any member that completes a handshake belongs to the cluster, even if the other
+ * sources do not list it.
  *
  * @example
  * ```ts
@@ -80,7 +80,7 @@ class Union {
 
   async #shareMetPeers(): Promise<void> {
     for await (const member of this.#context.metPeers) {
-      // The other sources never read their stream, which would grow with each member that ever shook hands.
+      // The other sources never read their streams, so each stream would grow with every member that ever shook hands.
       for (const [at, stream] of this.#metPeers.entries()) {
         if (this.#sources[at]!.openMembership) stream.push(member);
       }

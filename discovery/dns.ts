@@ -23,7 +23,7 @@ export interface DnsOptions {
    * records.
    */
   readonly port?: number;
-  /** The name server to query; those of the system by default. */
+  /** The name server to query; by default the name servers of the system. */
   readonly nameServer?: NameServer;
   /** Milliseconds between two queries; 10,000 by default. */
   readonly interval?: number;
@@ -44,10 +44,10 @@ const NAME = rule((given) => typeof given === "string" && /^[^\s/:]{1,253}$/.tes
 });
 
 /**
- * Finds members by a DNS name, such as the name of a headless service in Kubernetes. With a port it dials all
- * addresses (A, AAAA) of the name; without one, all services (SRV). The name is resolved again at each
- * interval. Each dial is a handshake; the other members are learned by gossip. An address without a record
- * any more removes no member: silent members are blocked by their heartbeats.
+ * Finds members by a DNS name, such as the name of a headless service in Kubernetes. With a port it dials all addresses
+ * (A, AAAA) of the name; without a port, all services (SRV). The name is resolved again at each interval. Each dial is
+ * a handshake; the other members are learned by gossip. If a record disappears, its member stays until its heartbeats
+ * stop.
  *
  * If the query fails, or the name has no records, `DiscoveryFailed` is emitted and the previous addresses
  * stay.
@@ -97,7 +97,7 @@ async function addressesAt(
     return addresses.map((address) => addressAt(address, { port, secure }));
   }));
   const addresses = found.flatMap((outcome) => outcome.status === "fulfilled" ? outcome.value : []);
-  // A target whose name has no addresses any more must not hide the others.
+  // A target whose name has no more addresses must not hide the other targets.
   if (addresses.length > 0) return addresses;
   throw (found[0] as PromiseRejectedResult).reason;
 }

@@ -42,7 +42,8 @@ export async function addressesOfName(name: string, options: LookupOptions): Pro
   const addresses = [four, six].flatMap((outcome) => outcome.status === "fulfilled" ? outcome.value : []);
   if (addresses.length > 0) return addresses;
   const reasons = [four, six].flatMap((outcome) => outcome.status === "rejected" ? [outcome.reason] : []);
-  // Many names have no address of one version. An unanswered query is the more useful reason.
+  // Many names have only IPv4 or only IPv6 addresses. So the reason of an unanswered query is more useful than "not
+  // found".
   throw reasons.find((reason) => !(reason instanceof Deno.errors.NotFound)) ?? missing(name);
 }
 
@@ -50,7 +51,7 @@ export async function addressesOfName(name: string, options: LookupOptions): Pro
 export async function servicesOfName(name: string, options: LookupOptions): Promise<readonly Service[]> {
   const records = await lookUp(options, (resolving) => Deno.resolveDns(name, "SRV", resolving));
   const services = records.map(({ target, port }) => ({ host: target.replace(/\.$/, ""), port }));
-  // A target that is the root means that the service does not exist.
+  // The target `.` means that the service does not exist.
   const present = services.filter(({ host, port }) => isHost(host) && isPort(port));
   if (present.length === 0) throw missing(name);
   return present;

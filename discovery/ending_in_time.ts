@@ -1,5 +1,5 @@
 /**
- * Lets a member leave although its discovery does not end.
+ * Lets a member leave even if its discovery does not end.
  *
  * @module
  */
@@ -9,13 +9,16 @@ import { HearsayError } from "../common/errors.ts";
 import { sleep } from "../common/runtime.ts";
 
 /**
- * How long a discovery may take to end, in milliseconds. 2 s: those of this library write a file, or withdraw a record,
- * within one. Lower: such a step is left undone on a slow machine. Higher: a process that has to stop may be killed
- * before its member has left.
+ * The longest time for a discovery to end, in milliseconds. 2 s: the discoveries of this library write a file, or
+ * withdraw a record, within one second. Lower: such a step is left undone on a slow machine. Higher: a process that
+ * must stop may be killed before its member has left.
  */
 export const ENDS_WITHIN_MS = 2_000;
 
-/** A discovery whose run ends within two seconds of its signal, with `DiscoveryFailed` if it would not end by itself. */
+/**
+ * A discovery whose run ends within two seconds of its signal. If it does not end by itself, `DiscoveryFailed` is
+ * published.
+ */
 export function endingInTime(discovery: Discovery): Discovery {
   const { openMembership, members } = discovery;
   return {

@@ -26,8 +26,8 @@ export class Failures {
   }
 
   /**
-   * Counts a failure. Emits `DiscoveryFailed` once for each reason, because a source may fail in the same way
-   * for hours.
+   * Counts a failure. Emits `DiscoveryFailed` only once for each reason, because a source may fail in the same way for
+   * hours.
    */
   failed(error: unknown): void {
     this.#count++;
@@ -52,10 +52,9 @@ export interface RetryOptions {
 }
 
 /**
- * Runs `attempt` repeatedly until the signal is aborted, and never rejects. `attempt` must call `succeeded`
- * as soon as it works. After a failure the delay is random, up to a limit that rises with each consecutive
- * failure. After an attempt that just ends, the delay is that of a first failure, because a source may end
- * every attempt at once.
+ * Runs `attempt` repeatedly until the signal is aborted, and never rejects. `attempt` must call `succeeded` as soon as
+ * it works. After a failure the delay is random, up to a limit that rises with each consecutive failure. After an
+ * attempt without an error, the delay is the delay of a first failure, because a source may end every attempt at once.
  */
 export async function retryForever(
   attempt: (options: { readonly signal: AbortSignal; readonly succeeded: () => void }) => Promise<void>,

@@ -10,7 +10,7 @@ import { topologyOf } from "./member_list.ts";
 import { memberProblems } from "../options/member_rules.ts";
 
 /**
- * The members are those in the list, and this one. A peer that is not in the list is refused with
+ * The members are the members in the list, and this member. A peer that is not in the list is refused with
  * `unknown_member`.
  *
  * @example

@@ -21,9 +21,9 @@ export interface AskOptions {
   /** Posted as JSON. Without it, the request is a GET. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent texts that must not be shown, although the server may repeat them. */
+  /** The secret texts in the request. They must not be shown, even if the server repeats them. */
   readonly secrets?: readonly string[];
-  /** A client with its own certificates; the default one if undefined. */
+  /** A client with its own certificates; the default client if undefined. */
   readonly client?: Deno.HttpClient | undefined;
 }
 
@@ -61,8 +61,7 @@ export async function askJson(url: string, options: AskOptions): Promise<unknown
 /** Requests a stream of JSON values, one per line. Throws like {@linkcode askJson}. */
 export async function* askLines(url: string, options: AskOptions): AsyncGenerator<unknown, void, void> {
   const { signal, maxBytes } = options;
-  // A stream may last forever. Without this signal, its connection would stay open after the caller has
-  // stopped reading.
+  // A stream may last forever. Without this signal, its connection would stay open when the caller stops reading.
   const ending = new AbortController();
   const whole = AbortSignal.any([signal, ending.signal]);
   try {
@@ -77,7 +76,7 @@ export async function* askLines(url: string, options: AskOptions): AsyncGenerato
   }
 }
 
-/** Waits for the beginning of a stream. Later the deadline no longer applies, because it was disposed of. */
+/** Waits for the beginning of a stream. The deadline ends here: it does not apply to the later lines. */
 async function begin(url: string, options: AskOptions): Promise<Response> {
   const { runtime, timeoutMs, signal } = options;
   using deadline = deadlineAfter(runtime, timeoutMs, `The request to ${url}`);

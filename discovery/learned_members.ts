@@ -1,5 +1,5 @@
 /**
- * The members that a discovery learned of, through handshakes and by gossip.
+ * The members that a discovery found by handshakes and by gossip.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import { isSameMember, MemberList } from "./member_list.ts";
 import { readMember } from "./member_record.ts";
 
 /**
- * Members of the list that are published per millisecond: the list of 10 members at most once in a millisecond, that of
- * 1,000 once in 100. A list costs in proportion to its length, and each new record of a peer causes one. Higher: a peer
- * that changes its record with every message occupies a large cluster. Lower: in a large cluster that starts, members are
- * known later.
+ * The most list entries that are published per millisecond. 10: a list of 10 members at most once in a millisecond, a
+ * list of 1,000 once in 100 ms. A list costs time in proportion to its length, and each new record of a peer causes a
+ * list. Higher: a peer that changes its record with every message occupies a large cluster. Lower: in a large cluster
+ * that starts, members are known later.
  */
 const PUBLISHED_PER_MS = 10;
 /** The longest pause, in milliseconds, between two lists. */
@@ -27,15 +27,15 @@ export class LearnedMembers {
   readonly #list: MemberList;
   /** Records from handshakes. */
   readonly #fromHandshakes = new Map<string, Member>();
-  /** Records from gossip; they replace those from handshakes. */
+  /** Records from gossip; they replace records from handshakes. */
   readonly #fromGossip = new Map<string, Member>();
   readonly #left = new Set<string>();
   /** The id of each member by its canonical address. */
   #idAt: ReadonlyMap<string, string> = new Map();
-  /** The canonical address of each record: computing it costs a URL. */
+  /** The canonical address of each record. Stored, because a computation must parse a URL. */
   readonly #addresses = new WeakMap<Member, string>();
   #cancelPublishing: (() => void) | undefined;
-  /** When the next list may be published, by the monotonic clock. */
+  /** The earliest time for the next list, by the monotonic clock. */
   #publishNextMs = -Infinity;
 
   /** `onPublished` is called after each list. */
@@ -45,7 +45,7 @@ export class LearnedMembers {
     this.#list = new MemberList(context);
   }
 
-  /** Publishes the first list, and one after each change until the signal is aborted. */
+  /** Publishes the first list, and a list after each change, until the signal is aborted. */
   async follow({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     this.#publish();
     try {
@@ -60,7 +60,7 @@ export class LearnedMembers {
     }
   }
 
-  /** The record of a member; also of one that left. */
+  /** The record of a member, even if it left. */
   recordOf(id: string): Member | undefined {
     return this.#fromGossip.get(id) ?? this.#fromHandshakes.get(id);
   }
@@ -119,7 +119,7 @@ export class LearnedMembers {
     }
   }
 
-  /** Publishes once for all changes at one moment: the first gossip may bring a thousand members. */
+  /** Publishes only once for all changes at one moment, because the first gossip may bring a thousand members. */
   #publishSoon(): void {
     const { runtime } = this.#context;
     const delayMs = Math.max(0, this.#publishNextMs - runtime.monotonicMs());

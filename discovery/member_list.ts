@@ -7,7 +7,7 @@
 import { topologyHash } from "../engine/state/murmur3.ts";
 import type { ClusterTopology, DiscoveryContext, Member } from "../contracts/cluster.ts";
 
-/** An event that names these members, and which of them came and went since the members `before`. */
+/** An event with these members, and with the differences to the members `before`: who joined, and who left. */
 export function topologyOf(
   members: readonly Member[],
   { before = [], blocked = [] }: {
@@ -35,7 +35,7 @@ export class MemberList {
     this.#context = context;
   }
 
-  /** Publishes a topology of these members and this one. Does nothing if it equals the last one. */
+  /** Publishes a topology of these members and this member. Does nothing if it equals the last topology. */
   publish(others: Iterable<Member>): void {
     const { self } = this.#context;
     const byId = new Map([...others].map((member) => [member.id, member]));
@@ -44,7 +44,7 @@ export class MemberList {
     this.publishOnly(byId.values());
   }
 
-  /** Publishes a topology of these members alone, and of blocked ids. Does nothing if it equals the last one. */
+  /** Publishes a topology of only these members, and of blocked ids. Does nothing if it equals the last topology. */
   publishOnly(unsorted: Iterable<Member>, blockedIds: Iterable<string> = []): void {
     const members = [...unsorted].sort((one, other) => one.id < other.id ? -1 : 1);
     const blocked = [...blockedIds].sort();
@@ -57,8 +57,8 @@ export class MemberList {
 }
 
 /**
- * True if two lists have the same records in the same order. They are compared field by field: the text of all records
- * would grow with members times kinds, beyond the longest string.
+ * True if two lists have the same records in the same order. They are compared field by field, because the JSON of all
+ * records could exceed the longest string.
  */
 export function areSameMembers(some: readonly Member[], others: readonly Member[]): boolean {
   return some.length === others.length && some.every((member, at) => isSameMember(member, others[at]!));

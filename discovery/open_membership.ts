@@ -25,32 +25,33 @@ import { LearnedMembers } from "./learned_members.ts";
  * members.
  */
 export const MAX_HANDSHAKES = 8;
-/** The most addresses of a source; the first ones count. */
+/** The most addresses of a source. Later addresses are ignored. */
 export const MAX_ADDRESSES = 1_024;
-/** Milliseconds before the place of a finished handshake is reused, if more wait than there are places. */
+/** The pause before the place of a finished handshake is reused, in milliseconds, if handshakes wait for a place. */
 const HELD_MS = 1_000;
 /**
- * The interval, in milliseconds, in which on average one of the addresses that led to this member or to an
- * active one is dialed again. A load balancer may lead to another member then. 30 s: separate clusters merge
- * within two minutes. Lower: more dials without a new member. Higher: clusters stay separate for longer.
+ * In each such interval, in milliseconds, this member dials on average one address again that led to itself or to an
+ * active member. The address may be a load balancer's, and lead to another member this time. 30 s: separate clusters
+ * merge within two minutes. Lower: more dials without a new member. Higher: clusters stay separate for longer.
  */
 const REDIAL_MS = 30_000;
 /**
- * How long the address of a blocked member is dialed at short intervals, in milliseconds. 30 s: longer than
- * most programs take to restart. Lower: a process that restarts slowly is found later. Higher: more dials
- * without an answer.
+ * The time for which the address of a blocked member is dialed at short intervals, in milliseconds. 30 s: longer than
+ * most programs take to restart. Lower: a process that restarts slowly is found later. Higher: more dials without an
+ * answer.
  */
 const RETURN_MS = 30_000;
 /**
- * The longest delay, in milliseconds, between these dials, so that a restarted process is found within 2 s.
+ * The longest delay between dials of a blocked member's address, in milliseconds. 1 s: a restarted process is found
+ * within 2 s.
  */
 const RETURN_INTERVAL_MS = 1_000;
 /**
- * The mean number of members that dial a blocked member's address. 8: one is enough, and all of them miss it about once in
- * 3,000 times.
+ * The mean number of members that dial a blocked member's address. 8: one dialer is enough, and by chance no member
+ * dials only about once in 3,000 times.
  */
 const RETURN_DIALERS = 8;
-/** How long the addresses of a name are tried before the name itself, in milliseconds. */
+/** The time for which the addresses of a name are tried before the name itself, in milliseconds. */
 const LAST_RESORT_MS = 1_000;
 /**
  * The most addresses of blocked members that are dialed at once, in addition to the addresses of a source.
@@ -59,14 +60,14 @@ const MAX_RETURNS = 16;
 /** Passed to a source of addresses. */
 export interface AddressSink {
   /**
-   * Replaces the addresses to dial. The keys of `lastResorts` are dialed too, but only while none of the
-   * addresses that they map to has a member.
+   * Replaces the addresses to dial. The keys of `lastResorts` are dialed too, but a key only while no member is at the
+   * addresses that it maps to.
    */
   readonly found: (
     addresses: readonly string[],
     lastResorts?: ReadonlyMap<string, readonly string[]>,
   ) => void;
-  /** True if a dial has met another member at one of these addresses, and it is active. */
+  /** True if a dial has met another member at one of these addresses, and that member is active. */
   readonly isMet: (addresses: readonly string[]) => boolean;
   readonly signal: AbortSignal;
 }
@@ -97,7 +98,7 @@ interface SeedAddress {
   expectedUntilMs: number;
   /** Ends the delay before the next dial. */
   wake: () => void;
-  /** By the wall clock; `nextAttemptMs` too. */
+  /** By the wall clock, like `nextAttemptMs`. */
   lastAttemptMs: number | null;
   nextAttemptMs: number | null;
   outcome: Pick<SeedStatus, "outcome" | "memberId" | "reason">;
@@ -219,9 +220,9 @@ class OpenMembership {
     this.#tasks.add(task);
   }
 
-  /** Dials an address repeatedly: often without another member there, rarely with an active one. */
+  /** Dials an address repeatedly: rarely if an active member is there, otherwise often. */
   async #keepDialing(seed: SeedAddress, signal: AbortSignal): Promise<void> {
-    // Try the other addresses first; if one has a member, the last resort is not needed.
+    // Try the other addresses first. If a member is at such an address, the last resort is not needed.
     if (this.#lastResorts.has(seed.address)) await this.#rest(seed, LAST_RESORT_MS);
     while (!signal.aborted) {
       if (this.#isDue(seed)) {
@@ -248,7 +249,7 @@ class OpenMembership {
     this.#returns.delete(address);
   }
 
-  /** True if another member than the last one may be at the address. */
+  /** True if the address may lead to another member than at the last dial. */
   #isDue({ address, memberThere }: SeedAddress): boolean {
     const instead = this.#lastResorts.get(address) ?? [];
     if (instead.some((other) => this.#isThere(this.#addresses.get(other)?.memberThere))) return false;
@@ -281,7 +282,7 @@ class OpenMembership {
   }
 
   /**
-   * Dials an address. Returns the id of the member that answers, or that is already known to be there.
+   * Dials an address. Returns the id of the member that answers, or the id of a member that is known to be there.
    * Reports each reason of a failure once.
    */
   async #handshake(seed: SeedAddress, signal: AbortSignal): Promise<string | undefined> {
@@ -333,7 +334,7 @@ class OpenMembership {
     return id !== undefined && this.#context.activeIds().has(id);
   }
 
-  /** True for this member and active ones. */
+  /** True for this member and for active members. */
   #isThere(id: string | undefined): boolean {
     return id === this.#context.self.id || this.#isActive(id);
   }

@@ -14,11 +14,11 @@ import { type AddressSink, openMembership } from "./open_membership.ts";
 
 /** Options of {@linkcode seeds}. */
 export interface SeedOptions {
-  /** The name server to query; those of the system by default. */
+  /** The name server to query; by default the name servers of the system. */
   readonly nameServer?: NameServer;
   /**
-   * Milliseconds between two resolutions of a name; 30,000 by default. While no other member was met at its addresses,
-   * `maxBackoff` at most.
+   * The time between two resolutions of a name, in milliseconds; 30,000 by default. Until another member was met at the
+   * name's addresses, at most `maxBackoff`.
    */
   readonly resolveInterval?: number;
 }
@@ -26,11 +26,10 @@ export interface SeedOptions {
 const OPTIONS = optionsOf<SeedOptions>({ nameServer: NAME_SERVER, resolveInterval: duration() });
 
 /**
- * Finds members by the addresses of some of them. Each dial is a handshake; the other members are learned by
- * gossip. Seeds need not run when this member starts, and members may have different seeds. This member's own
- * address among them is harmless. Until the first handshake succeeds, all seeds are dialed repeatedly. After
- * that only seeds without an active member are dialed, every `blockedProbeInterval`, so that clusters that
- * started apart find each other.
+ * Finds members by the addresses of some members. Each dial is a handshake; the other members are learned by gossip.
+ * Seeds need not run when this member starts, and members may have different seeds. This member's own address among the
+ * seeds is harmless. Until the first handshake succeeds, all seeds are dialed repeatedly. After that only seeds without
+ * an active member are dialed, every `blockedProbeInterval`, so that clusters that started apart find each other.
  *
  * A seed may be a name with many addresses. All of them are dialed, and the name is resolved again at each
  * interval. While no address has a member, the name itself is dialed too, because an ingress or a virtual
@@ -73,7 +72,7 @@ class Seeds {
     this.#options = options;
     this.#context = context;
     this.#sink = sink;
-    // A seed that is resolved has no addresses yet; any other is its own address.
+    // A seed that must be resolved has no addresses yet. Any other seed is its own address.
     this.#found = new Map(seeds.map((seed) => [seed, nameIn(seed, options) === undefined ? [seed] : []]));
   }
 
@@ -94,7 +93,7 @@ class Seeds {
         const addresses = await addressesOfName(name, { runtime, signal, nameServer });
         this.#found.set(seed, addresses.map((address) => replaceHost(seed, address)));
         failures = 0;
-        // Perhaps the name has moved to another address since.
+        // The name may have moved to another address since.
         unmet = isMet([seed, ...this.#found.get(seed)!]) ? 0 : unmet + 1;
         if (unmet > 0) delayMs = Math.min(resolveInterval, this.#context.retryDelay(unmet));
       } catch (error) {
@@ -102,7 +101,8 @@ class Seeds {
         failures++;
         // NotFound is an answer. Without an answer, the next query comes sooner.
         if (!(error instanceof Deno.errors.NotFound)) delayMs = this.#context.retryDelay(failures);
-        // Previous addresses may still be right. Without any, the system may resolve the name in another way.
+        // Previous addresses may still be right. Without previous addresses, dial the name itself: the system may
+        // resolve it in another way.
         if (this.#found.get(seed)!.length === 0) this.#found.set(seed, [seed]);
       }
       this.#publish();
@@ -131,14 +131,14 @@ function nameIn(seed: string, { nameServer }: SeedOptions): string | undefined {
 
 /** True if this runtime can resolve a name, and dialing a resolved address does not prompt the user for permission. */
 function mayDialAnything(): boolean {
-  // Other runtimes resolve the name themselves when they dial it.
+  // Other runtimes than Deno resolve the name themselves when they dial it.
   if (!("Deno" in globalThis)) return false;
   return Deno.permissions.querySync({ name: "net" }).state === "granted";
 }
 
 function replaceHost(seed: string, address: string): string {
   const url = new URL(seed);
-  // Its certificate is for the name.
+  // The certificate must be for the name.
   if (url.protocol === "wss:") return `${seed}#${bracketed(address)}`;
   url.hostname = bracketed(address);
   return url.href.replace(/\/$/, "");

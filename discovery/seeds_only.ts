@@ -18,8 +18,8 @@ import { ADDRESSES } from "./checks.ts";
 import { openMembership } from "./open_membership.ts";
 
 /**
- * A discovery that dials the seeds as they are. Its members have no address, except those that answered at a seed: these
- * have the seed's address. A member without an address is reached through the others.
+ * A discovery that dials the seeds as they are. A member that answered at a seed has the seed's address. All other
+ * members have no address, and are reached through the others.
  *
  * @throws {ConfigurationError} naming every invalid address.
  */

@@ -1,7 +1,7 @@
 /**
- * Detects that another member is at this member's address, or none at all. Several are there with `deno serve
- * --parallel`, with workers that mount one handler each, and behind a load balancer's address that several members
- * advertise: requests for one of them then reach any of them.
+ * Detects that another member, or no member, is at this member's address. Several members share an address with `deno
+ * serve --parallel`, with workers that mount one handler each, and behind a load balancer's address that several
+ * members advertise. A request for one such member may then reach another.
  *
  * @module
  */
@@ -11,18 +11,24 @@ import { assertMayConnect } from "../common/permission.ts";
 import { sleep } from "../common/runtime.ts";
 
 /**
- * The times, in milliseconds after its start, at which a member dials its own address. Half of the dials reach each of
- * two isolates: six dials miss the other one once in 64 times, and those of both once in 4,096.
+ * The times, in milliseconds after its start, at which a member dials its own address. If two isolates share the
+ * address, each dial reaches either with equal chance. So six dials all miss the other isolate once in 64 times, and
+ * the dials of both members fail to notice once in 4,096 times.
  */
 const PROBES_MS = [500, 1_000, 2_000, 4_000, 8_000, 16_000];
 
 /** Options of {@linkcode noticingSharedAddress}. */
 export interface SharedAddressOptions {
-  /** Milliseconds after which a silent member is blocked. A member that is active for longer is running. */
+  /**
+   * The time in milliseconds after which a silent member is blocked. A member that stays active for longer is running.
+   */
   readonly heartbeatExpiration: number;
-  /** True if this member dials its own address and checks the answer. Needed if it does not listen itself. */
+  /** True if this member dials its own address and checks the answer. Needed if this member does not listen itself. */
   readonly probes: boolean;
-  /** True if another member has dialed this one at its address, which may be out of reach from this machine alone. */
+  /**
+   * True if another member has dialed this member at its address. The address may be unreachable only from this
+   * machine.
+   */
   readonly isReached: () => boolean;
 }
 
@@ -47,7 +53,7 @@ class SharedAddressWatch {
   readonly #options: SharedAddressOptions;
   readonly #ending = new AbortController();
   readonly #signal: AbortSignal;
-  /** Members with this member's address; possibly its own former process. */
+  /** Members with this member's address. Such a member may be this program's former process. */
   readonly #suspects = new Set<string>();
 
   constructor(context: DiscoveryContext, options: SharedAddressOptions & { readonly signal: AbortSignal }) {
@@ -67,14 +73,14 @@ class SharedAddressWatch {
     const tasks: Promise<void>[] = [];
     for await (const event of eventStream.subscribe("ClusterTopology", options)) {
       if (event.type !== "ClusterTopology") continue;
-      // One suspect at a time is enough: the others follow when it is gone.
+      // One suspect at a time is enough. When it is gone, the next follows.
       const other = event.members.find((member) => member.id !== self.id && isSamePlace(member, self));
       if (other && this.#suspects.size === 0) tasks.push(this.#suspect(other));
     }
     await Promise.all(tasks);
   }
 
-  /** A process that was killed and started again finds its former id at its address, until that is blocked. */
+  /** A process that was killed and started again finds its former id at its address, until that id is blocked. */
   async #suspect({ id }: Member): Promise<void> {
     this.#suspects.add(id);
     const { runtime } = this.#context;
@@ -104,7 +110,7 @@ class SharedAddressWatch {
       if (isFound || this.#signal.aborted || this.#options.isReached()) return;
       this.#context.eventStream.publish({ type: "SelfUnreachable", address, error: failure });
     } catch {
-      // The discovery ended, or the dial would prompt a person for a permission.
+      // The discovery ended, or the dial would prompt for a permission.
     }
   }
 
@@ -116,7 +122,7 @@ class SharedAddressWatch {
   }
 }
 
-/** True if two members advertise equal texts, as members of one program do. */
+/** True if two members advertise equal texts. Members of the same program do so. */
 function isSamePlace(one: Member, other: Member): boolean {
   return one.port === other.port && one.host === other.host && one.url === other.url;
 }

@@ -13,7 +13,7 @@ import type { Runtime } from "../../common/runtime.ts";
 import { duration } from "../checks.ts";
 import { askJson, askLines, type AskOptions, HttpRefusal, withoutSecrets } from "../http.ts";
 
-/** The most bytes of an answer, or of one message of a watch: some ten thousand members. */
+/** The most bytes of an answer, or of one message of a watch: enough for about ten thousand members. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** The status for a missing or expired token. */
 const UNAUTHENTICATED = 401;
@@ -235,7 +235,7 @@ export class EtcdClient implements Disposable {
       if (typeof answer !== "object" || answer === null) throw nonsense(method);
       return answer;
     } catch (error) {
-      // Another endpoint may answer; a token may just have expired.
+      // Another endpoint may answer, or a token may just have expired.
       const status = error instanceof HttpRefusal ? error.status : undefined;
       if (status === UNAUTHENTICATED) this.#token = undefined;
       if (status === undefined || status >= 500) this.#endpointAt++;
@@ -265,7 +265,7 @@ export class EtcdClient implements Disposable {
   }
 }
 
-/** As in the gateway's JSON: bytes are base64, 64-bit numbers are strings, and default values are omitted. */
+/** A key in the gateway's JSON: bytes are base64, 64-bit numbers are strings, and default values are omitted. */
 interface RawKeyValue {
   readonly key?: unknown;
   readonly value?: unknown;
@@ -307,8 +307,7 @@ function tlsProblems(field: string, tls: NonNullable<EtcdOptions["tls"]>): Confi
 }
 
 function rangeOf(prefix: string): { readonly key: string; readonly range_end: string } {
-  // The first text after all with the prefix. A prefix ends with "/" here, so its last character has a
-  // successor.
+  // The first text after all texts with the prefix. A prefix ends with "/" here, so its last character has a successor.
   const end = prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
   return { key: toBase64(prefix), range_end: toBase64(end) };
 }

@@ -23,9 +23,9 @@ export interface EtcdDiscoveryOptions extends EtcdOptions {
   /** The time to live of a silent member's key, in milliseconds; 10,000 by default, rounded up to seconds. */
   readonly leaseTtl?: number;
   /**
-   * How long a member is still listed after its key is gone, in milliseconds; `leaseTtl` by default. So
-   * members that have to register again, after etcd lost its data or was unreachable, do not leave the
-   * topology meanwhile. A member that leaves gracefully leaves by gossip and does not wait for this.
+   * The time for which a member is still listed after its key is gone, in milliseconds; `leaseTtl` by default. So
+   * members that must register again, after etcd lost its data or was unreachable, stay in the topology meanwhile. A
+   * member that leaves gracefully leaves by gossip, without this delay.
    */
   readonly grace?: number;
   /** Milliseconds between two complete reads, in addition to the watch; 60,000 by default. */
@@ -71,7 +71,7 @@ function membershipOf(
 ): EtcdMembershipOptions {
   const { prefix: base = "/hearsay", leaseTtl = 10_000, grace = leaseTtl, resyncInterval = 60_000 } = options;
   const { id, host, port, kinds, url } = self;
-  // Encoded, a cluster name with a slash cannot reach the keys of another cluster.
+  // Encoded, so that a cluster name with a slash cannot reach the keys of another cluster.
   const prefix = `${base}/${encodeURIComponent(cluster)}/`;
   return {
     etcd: options,

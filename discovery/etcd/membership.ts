@@ -25,7 +25,7 @@ export interface EtcdMembershipOptions {
   readonly read: (value: string) => Member | undefined;
   /** The time to live of a silent member's key, in milliseconds, rounded up to seconds. */
   readonly leaseTtl: number;
-  /** How long a member is still listed after its key is gone, in milliseconds. */
+  /** The time for which a member is still listed after its key is gone, in milliseconds. */
   readonly grace: number;
   /** Milliseconds between two complete reads, in addition to the watch. */
   readonly resyncInterval: number;
@@ -37,7 +37,7 @@ export class EtcdMembership {
   readonly #context: DiscoveryContext;
   readonly #list: MemberList;
   readonly #members = new Map<string, Member>();
-  /** Members without a key any more, by key, and the time until they are removed. */
+  /** Members whose keys are gone, by key, and the time at which they are removed. */
   readonly #leaving = new Map<string, { readonly member: Member; readonly untilMs: number }>();
   /** The revision at which this member's key was set, while its lease is alive. */
   #setAt: bigint | undefined;
@@ -157,7 +157,7 @@ export class EtcdMembership {
     }
   }
 
-  /** Publishes the registered members, and those that may still register again. */
+  /** Publishes the registered members, and the members that may still register again. */
   #publish(): void {
     const { runtime } = this.#context;
     this.#cancelForgetting();

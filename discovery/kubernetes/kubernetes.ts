@@ -29,7 +29,7 @@ const MAX_PODS = 4_096;
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** The longest wait for the beginning of an answer, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 10_000;
-/** The requested duration of a watch, in seconds. A watch without an end is canceled 30 seconds later. */
+/** The requested duration of a watch, in seconds. A watch that does not end is canceled 30 seconds later. */
 const WATCH_SECONDS = 300;
 const GONE = 410;
 
@@ -249,7 +249,7 @@ class Pods {
   }
 }
 
-/** The parts of the API's JSON in use. Any of them may be missing. */
+/** The parts of the API's JSON that are read. Any part may be missing. */
 interface List {
   readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
   readonly items?: readonly Pod[];
@@ -275,7 +275,7 @@ interface WatchEvent {
   readonly object?: Pod & { readonly code?: unknown; readonly message?: unknown };
 }
 
-/** Stores the address of a running pod, or deletes the address of any other. */
+/** Stores the address of a running pod. Deletes the address of any other pod. */
 function place(addresses: Map<string, string>, pod: Pod, options: KubernetesOptions): void {
   const { metadata, status } = pod ?? {};
   const ip = status?.podIP;

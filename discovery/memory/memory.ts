@@ -40,21 +40,22 @@ export interface MemoryOptions {
   /** The cluster's name, as for `join`. A file of another cluster is neither used nor changed. */
   readonly cluster: string;
   /**
-   * The most peers in the file, from 1 to 1,024; 64 by default. Lower: it is likelier that none of them runs at the next
-   * start. Higher: more dials at the start, and a larger file.
+   * The most peers in the file, from 1 to 1,024; 64 by default. Lower: more likely, no peer of the file runs at the
+   * next start. Higher: more dials at the start, and a larger file.
    */
   readonly maxPeers?: number;
   /**
-   * How long a peer that is not active is kept, in milliseconds; 604,800,000 (7 days) by default, and at least 1,000.
-   * Lower: a process that was off for longer remembers no peer. Higher: it dials addresses that may have other owners.
+   * The time for which an inactive peer is kept, in milliseconds; 604,800,000 (7 days) by default, and at least 1,000.
+   * Lower: a process that was off for longer remembers no peer. Higher: the process dials addresses that may have other
+   * owners by now.
    */
   readonly maxAge?: number;
   /**
    * The least time between two writes of the file, in milliseconds; 5,000 by default, and at least 100. Lower: more
-   * writes while members come and go. Higher: a killed process knows less of its last peers.
+   * writes while members come and go. Higher: after a kill, fewer of the last peers are in the file.
    */
   readonly writeInterval?: number;
-  /** Clock, timers and random numbers; those of the machine by default. */
+  /** Clock, timers and random numbers; the real ones by default. */
   readonly runtime?: Runtime;
 }
 
@@ -66,7 +67,7 @@ const OPTIONS = optionsOf<MemoryOptions>({
   runtime: RUNTIME,
 }, ["cluster"]);
 
-/** Openness is the price of remembered addresses: a list of members would leave them out. */
+/** Refuses a source that lists its members: remembered peers are not in the list, so they would be ignored. */
 const OPEN: typeof DISCOVERY = (field, given) => {
   const problems = DISCOVERY(field, given);
   if (problems.length > 0) return problems;
@@ -80,11 +81,11 @@ const OPEN: typeof DISCOVERY = (field, given) => {
 /** The memory of one member. Disposal frees its file. */
 export interface Memory extends AsyncDisposable {
   /**
-   * The id of the last run, for `join`; a new one without a file that can be used. With
-   * `authentication: { sign: true }` leave `id` out, because the id is the key: give `signingKeyFromFile` instead.
+   * The id of the last run, for `join`; a new id if there is no usable file. With `authentication: { sign: true }` do
+   * not pass it to `join`, because the id is the public key: use `signingKeyFromFile` instead.
    */
   readonly id: string;
-  /** The peers of the last run, the last active first. They may run no longer. */
+  /** The peers of the last run, the last active first. They may have stopped since. */
   readonly peers: readonly Member[];
   /**
    * The reason for which the file is not used: it is damaged, too large, of another version or cluster, used by another
@@ -94,8 +95,8 @@ export interface Memory extends AsyncDisposable {
    */
   readonly problem: Error | undefined;
   /**
-   * A discovery for `join`, which dials the remembered peers beside the given sources. It also writes the file, from the
-   * start of the member to its end. A source of members that are listed, such as `etcd`, is refused.
+   * A discovery for `join`, which dials the remembered peers beside the given sources. It also writes the file, from
+   * the start of the member to its end. A source that lists its members, such as `etcd`, is refused.
    *
    * @throws {ConfigurationError} for a source that does not learn its members by handshakes.
    * @throws {HearsayError} with code `already_started` the second time: one member has one memory.
@@ -108,8 +109,8 @@ export interface Memory extends AsyncDisposable {
  * cannot be used causes no exception: see {@linkcode Memory.problem}. Needs the permissions to read and to write the
  * folder of the file, and never asks for them. Deno only.
  *
- * The file is replaced as a whole, for its owner alone, and only if other peers are active than before. It has no
- * secret, but a process that can write it can choose which addresses this member dials.
+ * The file is replaced as a whole, for its owner alone, and only if other peers are active than before. The file has no
+ * secret, but a process that can write it can choose addresses that this member dials.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * The file of a memory: one process uses it at a time, and a reader sees a whole text or none.
+ * The file of a memory. Only one process uses it at a time, and a reader never sees a part of a text.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { assertMayRead, assertMayWrite } from "../../common/permission.ts";
 
 /**
  * The largest file that is read or written, in bytes. 256 KiB: 64 peers with the longest ids, hosts and URLs. Higher: a
- * wrong path, such as that of a log, costs more memory.
+ * wrong path, such as the path of a log, costs more memory.
  */
 export const MAX_FILE_BYTES = 262_144;
 
@@ -24,11 +24,11 @@ export class PeerFile {
   }
 
   /**
-   * Locks the file by another one beside it, `<path>.lock`. The system frees the lock when its process ends, however it
-   * ends. Creates the folder if it does not exist.
+   * Locks the file by another file beside it, `<path>.lock`. The system frees the lock when the process ends in any
+   * way. Creates the folder if it does not exist.
    *
    * @throws {HearsayError} with code `busy` if another process uses the file.
-   * @throws {Deno.errors.NotCapable} if a permission is missing; it is not asked for.
+   * @throws {Deno.errors.NotCapable} if a permission is missing. There is no prompt for it.
    */
   static async open(path: string): Promise<PeerFile> {
     const folder = folderOf(path);
@@ -46,12 +46,12 @@ export class PeerFile {
   }
 
   /**
-   * Reads the text; `undefined` if there is no file, or an empty one.
+   * Reads the text; `undefined` if there is no file, or if it is empty.
    *
    * @throws {HearsayError} if the file is too large, no plain file, or other users may write it.
    */
   async read(): Promise<string | undefined> {
-    // First, because opening a pipe would wait for a writer.
+    // Checked before the file is opened, because opening a pipe would wait for a writer.
     const found = await Deno.stat(this.#path).catch((error) => {
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw error;
@@ -75,15 +75,19 @@ export class PeerFile {
     }
   }
 
-  /** Replaces the text at once, for the owner alone: after a crash the file has the former text or this one. */
+  /**
+   * Replaces the whole text at once, readable only by the owner. After a crash the file has the former text or the new
+   * text.
+   */
   async write(text: string): Promise<void> {
     const path = `${this.#path}.new`;
-    // A process that was killed while it wrote left one behind. A new file follows no link that another user made.
+    // A process that was killed during a write leaves a file behind. A new file also avoids a link that another user
+    // made.
     await removeIfThere(path);
     {
       using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
       await writeAll(file, new TextEncoder().encode(text));
-      // Without it, a machine that loses power could keep the new name with an empty file.
+      // Without `sync`, a machine that loses power could keep the new name with an empty file.
       await file.sync();
     }
     await Deno.rename(path, this.#path);

@@ -13,9 +13,9 @@ import { contentsOf, type PeerLimits, RememberedPeers, textOf } from "./remember
 import { Writer } from "./writer.ts";
 
 /**
- * How long the peers of the last run are dialed after the first contact, in milliseconds. 10 minutes: members that
- * restart together may first meet in several groups, and then find each other. Lower: these groups stay apart if the
- * machines start at different times. Higher: dials to addresses without a member.
+ * The time for which the peers of the last run are dialed after the first contact, in milliseconds. 10 minutes: members
+ * that restart together may first meet in several groups, and then find each other. Lower: these groups stay apart if
+ * the machines start at different times. Higher: dials to addresses without a member.
  */
 const DIALED_MS = 600_000;
 /**
@@ -70,7 +70,7 @@ export class Recollection {
     }
   }
 
-  /** Takes this memory for a member; only one may have it. */
+  /** Takes this memory for a member. Only one member may use it. */
   start(): void {
     if (this.#isStarted || this.#isClosed) {
       throw new HearsayError(
@@ -149,7 +149,7 @@ export class Recollection {
       file.close();
       throw error;
     }
-    // It may have been closed meanwhile, and a lock would stay behind.
+    // The memory may have been closed meanwhile, and the lock would stay.
     if (this.#isClosed) file.close();
     else this.#file = file;
   }

@@ -41,7 +41,7 @@ export interface PeerLimits {
 /** A bounded set of peers: at most one for each id and each address. */
 export class RememberedPeers {
   readonly #limits: PeerLimits;
-  /** From the one that was active longest ago to the last. */
+  /** The peers by the time of their last activity, the oldest first. */
   readonly #peers = new Map<string, RememberedPeer>();
   /** The id of the peer at each place. */
   readonly #idAt = new Map<string, string>();
@@ -50,7 +50,7 @@ export class RememberedPeers {
     this.#limits = limits;
   }
 
-  /** Adds the peers of a file, the latest first, without those over a limit. */
+  /** Adds the peers of a file, the latest first, up to the limits. */
   load(peers: readonly RememberedPeer[], nowMs: number): void {
     const { maxPeers, maxAge } = this.#limits;
     // A clock that was ahead when the file was written must not keep a peer forever.
@@ -64,8 +64,8 @@ export class RememberedPeers {
   }
 
   /**
-   * Notes that these members are active. Those that are kept already stay, so that the file of a large cluster seldom
-   * changes; others fill the room at random, so that members keep different ones.
+   * Notes that these members are active. Peers that are kept already stay, so that the file of a large cluster seldom
+   * changes. Others fill the room at random, so that members keep different peers.
    */
   see(
     active: readonly Member[],
@@ -101,7 +101,7 @@ export class RememberedPeers {
   #put(peer: RememberedPeer): void {
     const { id } = peer.member;
     const place = placeOf(peer.member);
-    // A process that restarts under a new id leaves its former one behind.
+    // A process that restarts under a new id leaves a record of its former id behind.
     this.#drop(this.#idAt.get(place));
     this.#drop(id);
     this.#peers.set(id, peer);
@@ -122,12 +122,12 @@ export class RememberedPeers {
   }
 }
 
-/** Equal texts mean one server. */
+/** Equal texts mean the same server. */
 function placeOf({ host, port, url }: Member): string {
   return url === undefined ? `${host.toLowerCase()}:${port}` : canonicalAddress(url);
 }
 
-/** The text of a file. Leaves out the peers that were active longest ago, if all together are too large. */
+/** The text of a file. If all peers together are too large, leaves out the peers that were active longest ago. */
 export function textOf({ id, peers }: Contents, cluster: string): string {
   const lines: string[] = [];
   const head = JSON.stringify({ format: FORMAT, version: VERSION, cluster, id }).slice(0, -1);
@@ -158,7 +158,7 @@ export function contentsOf(text: string, cluster: string): Contents {
       "it has those of another cluster",
     );
   }
-  // The record of this member itself: its id has the rules of any other.
+  // This member's own id must follow the rules of any id, so it is read as part of a record.
   const id = readMember({ id: file.id ?? null, host: "localhost", port: 1 })?.id;
   const { peers } = file;
   if (id === undefined || !Array.isArray(peers) || peers.length > MAX_PEERS) throw damaged();

@@ -7,7 +7,7 @@
 import type { DiscoveryContext, Member } from "../../contracts/cluster.ts";
 import { Failures } from "../failures.ts";
 
-/** The longest wait for further changes before a write, in milliseconds: the first contact brings many members. */
+/** The wait for further changes before a write, in milliseconds, because the first contact brings many members. */
 const GATHER_MS = 1_000;
 /** The time before a file is tried again after a failure, in milliseconds. */
 const RETRY_MS = 60_000;
@@ -75,7 +75,7 @@ export class Writer {
 
   #write(): Promise<void> {
     this.#nextMs = Infinity;
-    // One after another: all write to one place before they rename.
+    // One write after another, because all writes use the same temporary file.
     return this.#writing = this.#writing.then(() => this.#writeOnce());
   }
 
