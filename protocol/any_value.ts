@@ -1,10 +1,10 @@
 /**
  * Converts values between protobuf's `Any` in proto3 JSON (rule P3) and their form in memory.
  *
- * In memory a user's value is the JSON value itself. A heartbeat is `{ actorStatistics: { actorCount: { kind:
- * 3 } } }` with numbers; a topology is itself, with its hash as a string of decimal digits; `left` is `{}`. A
- * binary protobuf value without a decoder is `{ typeUrl, bytes }`. A value of an unknown type is the whole
- * `Any` with its `@type`, so that it is sent on unchanged.
+ * In memory a user's value is the JSON value itself. A heartbeat is `{ actorStatistics: { actorCount: { kind: 3 } } }`
+ * with numbers. A topology has the same fields as on the wire, with its hash as a string of decimal digits. `left` is
+ * `{}`. A binary protobuf value without a decoder is `{ typeUrl, bytes }`. A value of an unknown type is the whole
+ * `Any` with its `@type`, so that it is relayed unchanged.
  *
  * @module
  */
@@ -36,7 +36,7 @@ const MAX_TYPE_BYTES = 1024;
 /** The parts of an entry that come from an `Any`. */
 export type ReadAny = Pick<SentEntry, "type" | "value" | "json">;
 
-/** The value of a heartbeat without statistics, shared because most members have one. */
+/** The value of a heartbeat without statistics. Shared, because most members have such a heartbeat. */
 const BARE_HEARTBEAT: ReadAny = { type: TYPE.heartbeat, value: Object.freeze({}), json: "{}" };
 
 /** Encodes the value of an entry. The entry must not be a tombstone. */
@@ -82,7 +82,7 @@ export function readAny(raw: unknown, place: JsonPath): ReadAny {
     case TYPE.value:
       return readValue(any, place);
     case TYPE.empty:
-      // The mapping writes `"value":{}`; some senders omit it.
+      // Proto3 JSON has `"value":{}` here; some senders omit it.
       if (any["value"] !== undefined) readObject(any["value"], place.field("value"));
       return { type, value: {}, json: "{}" };
     case TYPE.heartbeat:
@@ -105,7 +105,7 @@ function readValue(any: Fields, place: JsonPath): ReadAny {
 
 function readJson(value: unknown, place: JsonPath): { value: JsonValue; json: string } {
   const wrong = checkJson(value, "");
-  // The path may contain long keys, so limit the text.
+  // The path may contain long keys, so the text is limited.
   if (wrong) {
     const where = `${place.field("value")}${wrong}`;
     throw new ConnectionClosed(CLOSE.invalid, where.slice(0, 1000).toWellFormed());

@@ -1,5 +1,5 @@
 /**
- * The checks of everything that a peer sends, and the place of a fault in a message.
+ * The checks of all fields that a peer sends, and the place of a fault in a message.
  *
  * @module
  */
@@ -29,7 +29,7 @@ export class JsonPath {
   readonly #step: string;
   readonly #named: boolean;
 
-  /** Creates a place: the top of a message without `parent`, otherwise one step below it. */
+  /** Creates a place: the top of a message without `parent`, otherwise one step below `parent`. */
   constructor(step: string, parent?: JsonPath, options: { readonly named: boolean } = { named: true }) {
     this.#step = step;
     this.#parent = parent;
@@ -59,7 +59,7 @@ export function fail(place: JsonPath, rule: string, given: unknown): never {
   throw new ConnectionClosed(CLOSE.invalid, `${place}: must be ${rule}, was ${show(given)}.`);
 }
 
-/** A short text for a value from a peer, so that it cannot fill the logs. */
+/** A short text for a value from a peer, so that the value cannot fill the logs. */
 export function show(given: unknown): string {
   if (given === undefined) return "left out";
   if (typeof given === "object" && given !== null) return Array.isArray(given) ? "an array" : "an object";
@@ -67,7 +67,7 @@ export function show(given: unknown): string {
   return printable(given.length > 40 ? `${JSON.stringify(given.slice(0, 40))}…` : JSON.stringify(given));
 }
 
-/** True if a text has at most `maxBytes` bytes of UTF-8. Counts them only if the length does not decide. */
+/** True if a text has at most `maxBytes` bytes of UTF-8. Counts the bytes only if the text's length does not decide. */
 export function fitsBytes(text: string, maxBytes: number): boolean {
   if (text.length > maxBytes) return false;
   return text.length * 3 <= maxBytes || utf8Length(text) <= maxBytes;
@@ -127,8 +127,8 @@ export function readNumber(value: unknown, place: JsonPath): number {
 const DECIMAL = /^(?:0|[1-9][0-9]{0,15})$/;
 
 /**
- * A 64-bit integer in proto3 JSON, as a string or a number (rule P3), from `min` to 2^52. Returns `undefined`
- * if it is invalid, so that callers with many numbers create no place for each.
+ * A 64-bit integer in proto3 JSON, as a string or a number (rule P3), from `min` to 2^52. Returns `undefined` for an
+ * invalid value, so that callers with many numbers need not create a place for each.
  */
 export function wholeOf(value: unknown, min: number): number | undefined {
   const whole = typeof value === "string" && DECIMAL.test(value) ? Number(value) : value;

@@ -1,6 +1,6 @@
 /**
- * The wire format (rules P2, P3, P5, P7): one JSON text per message. Pure and synchronous. It checks every
- * message from a peer completely, so that no later code has to.
+ * The wire format (rules P2, P3, P5, P7): one JSON text per message. Pure and synchronous. It checks every message from
+ * a peer completely, so that later code need not check it.
  *
  * @module
  */

@@ -10,13 +10,13 @@ export interface Member {
   readonly id: string;
   /** The host: a name or an address. */
   readonly host: string;
-  /** The port; 0 if the member cannot be dialed: it is reached over its own connections only. */
+  /** The port; 0 if the member cannot be dialed, and is reached only over connections that it dialed itself. */
   readonly port: number;
   /** The kinds of actors that it hosts; informative. */
   readonly kinds: readonly string[];
   /**
    * The member's URL (`ws:` or `wss:`), if host and port are not enough: several members behind one proxy need a path,
-   * a proxy with TLS another scheme.
+   * and a TLS proxy needs `wss:`.
    */
   readonly url?: string;
 }
@@ -24,7 +24,7 @@ export interface Member {
 /** The host and port of a member that cannot be dialed; protoactor-go uses this host name for the same purpose. */
 export const NOWHERE: { readonly host: string; readonly port: number } = { host: "nonhost", port: 0 };
 
-/** True if other members can dial this one. */
+/** True if other members can dial this member. */
 export function isDialable({ port }: Member): boolean {
   return port !== 0;
 }

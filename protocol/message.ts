@@ -23,8 +23,8 @@ export const PROTOCOL_VERSION = 2;
 export const OLDEST_VERSION = 2;
 
 /**
- * The handshake. The dialer begins the first one; either side may begin a later one. The answer is a `hello` with the same
- * `id`.
+ * The handshake. The dialer begins the first handshake; either side may begin a later one. The answer is a `hello` with
+ * the same `id`.
  */
 export interface Hello {
   /** The message's type. */
@@ -46,8 +46,8 @@ export interface Hello {
   /** The sender's capabilities beyond the version. */
   readonly capabilities: readonly string[];
   /**
-   * The settings to compare; missing from a member that is not Hearsay's. The lower `maxMessageBytes` applies to the
-   * connection.
+   * The settings to compare; missing if the sender is not a member of this library. The lower `maxMessageBytes` applies
+   * to the connection.
    */
   readonly settings?: SharedSettings;
   /** The digest of the active members' state. */
@@ -74,7 +74,7 @@ export interface Gossip {
   readonly delta: Delta;
   /** The heartbeat counts known to the sender. */
   readonly liveness: Liveness;
-  /** The members to pull, with the version of the sender; the lowest incarnation if it has none. */
+  /** The members to pull, each with the sender's version; with the lowest incarnation if the sender has no version. */
   readonly holds?: KnownVersions;
 }
 
@@ -94,15 +94,15 @@ export interface Suspect {
   readonly memberId: string;
   /** The suspected incarnation. */
   readonly incarnation: Incarnation;
-  /** Its latest heartbeat count known to the sender. */
+  /** The suspect's latest heartbeat count known to the sender. */
   readonly count: number;
   /** True in the reply to a suspicion, with a newer heartbeat. */
   readonly isAlive: boolean;
 }
 
 /**
- * Entries that have just changed, sent between rounds. It has no id and no reply: the next round finds out
- * if it arrived (rule E5).
+ * Entries that have just changed, sent between rounds. It has no id and no reply: the next round finds out whether it
+ * arrived (rule E5).
  */
 export interface Push {
   /** The message's type. */
@@ -174,7 +174,7 @@ export interface Refusal {
   readonly reason?: BlockReason;
   /** With `incompatible`: the settings of the refusing member. */
   readonly settings?: SharedSettings;
-  /** With `id_conflict`: the latest known incarnation of the refused id. The peer begins another one above it. */
+  /** With `id_conflict`: the latest known incarnation of the refused id. The peer begins an incarnation above it. */
   readonly incarnation?: Incarnation;
   /** With `id_conflict`, if members sign: the state of that incarnation with its owner's signature. */
   readonly state?: MemberDelta;
@@ -182,13 +182,13 @@ export interface Refusal {
   readonly proof?: string;
 }
 
-/** A message of a type that this protocol leaves to others: of a later version, or of an extension with a capability. */
+/** A message of a type outside this protocol: of a later version, or of an extension with a capability. */
 export interface UnknownMessage {
   /** The message's type. */
   readonly type: "unknown";
   /** The type on the wire. */
   readonly name: string;
-  /** All fields of a received message, unchecked: an extension checks those that it reads. */
+  /** All fields of a received message, unchecked: an extension checks the fields that it reads. */
   readonly fields?: Readonly<Record<string, unknown>>;
   /** The whole JSON text of a message to send; without it only the type is sent. */
   readonly text?: string;

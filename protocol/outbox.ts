@@ -1,5 +1,5 @@
 /**
- * The messages that one side of a connection has yet to send.
+ * The unsent messages of one side of a connection.
  *
  * @module
  */
@@ -13,21 +13,21 @@ export const OUTBOX_HIGH_WATER = 8;
 export type DeferredMessage = () => Message | undefined;
 
 /**
- * Makes the next message of an extension once no other is unsent; `undefined` if it has none. Called with `isOver` at the
- * end, when no message can be sent any more.
+ * Makes the next message of an extension, once no other message is unsent; `undefined` if the extension has no message.
+ * Called with `isOver` at the end, when no more messages can be sent.
  */
 export type LaterMessages = (isOver: boolean) => UnknownMessage | undefined;
 
 /**
- * The unsent messages to one peer. Unlike a stream's own queue it is sent in full before the stream errors, so that a
- * refusal arrives before the close code.
+ * The unsent messages to one peer. All of its messages are sent before the stream errors, unlike those in a stream's
+ * own queue. So a refusal arrives before the close code.
  */
 export class Outbox {
-  /** The messages, in order; after {@linkcode Outbox.end} it errors or closes after the last. */
+  /** The messages, in order. After {@linkcode Outbox.end} the stream errors or closes behind the last message. */
   readonly readable: ReadableStream<Message>;
   readonly #queue: (Message | DeferredMessage)[] = [];
   #controller!: ReadableStreamDefaultController<Message>;
-  /** True while the reader waits for a message, which means that all earlier ones are written. */
+  /** True while the reader waits for a message: then all earlier messages are written. */
   #waiting = false;
   #ending: { readonly error?: unknown } | undefined;
   #settled = false;
@@ -71,7 +71,10 @@ export class Outbox {
     this.#deliver();
   }
 
-  /** Sends what the function returns whenever nothing else is unsent. Call it again when it has messages again. */
+  /**
+   * Sends the messages that the function returns, each when no other message is unsent. Call `pushLater` again when the
+   * function has new messages.
+   */
   pushLater(later: LaterMessages): void {
     this.#later = later;
     this.#deliver();

@@ -169,7 +169,7 @@ function readPair(raw: unknown, place: JsonPath): readonly unknown[] {
   return raw;
 }
 
-/** The number before the first entry, and whether all numbers must differ. */
+/** The number before the first entry; `distinct` is true if all numbers must differ. */
 interface EntryRules {
   readonly after: number;
   readonly distinct: boolean;
@@ -212,7 +212,7 @@ function readEntry(key: string, raw: unknown, place: JsonPath): SentEntry {
   const fields = readObject(raw, place);
   const number = wholeOf(fields.sequenceNumber, 1) ??
     fail(place.field("sequenceNumber"), `a whole number from 1 to ${MAX_NUMBER}`, fields.sequenceNumber);
-  // The stamp is of the sender's clock; the receiver sets its own (R5.4). So it is checked and dropped.
+  // The timestamp is of the sender's clock. The receiver sets its own (R5.4), so this one is checked and dropped.
   const stamp = fields.localTimestampUnixMilliseconds;
   if (stamp !== undefined && stamp !== null && !isInt64(stamp)) {
     fail(place.field("localTimestampUnixMilliseconds"), "a 64-bit integer", stamp);
@@ -225,7 +225,7 @@ function readEntry(key: string, raw: unknown, place: JsonPath): SentEntry {
   return { key, number, type, value, json, ...readExpiry(fields, place) };
 }
 
-/** A renewal must have a lifetime: without one it would be read as a deletion. */
+/** A renewal must have a lifetime. Without a lifetime it would be read as a deletion. */
 function readRenewal(
   fields: Fields,
   number: number,

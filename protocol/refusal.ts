@@ -1,5 +1,5 @@
 /**
- * Refusals: the messages to send, and the error for a received one.
+ * Refusals: the messages to send, and the error for a received refusal.
  *
  * @module
  */

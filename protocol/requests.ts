@@ -1,5 +1,6 @@
 /**
- * The requests of one side of a connection (one under way at a time, and the late ones), and the ids of the other side's.
+ * The requests of one side of a connection: the request under way, and late requests. Also the ids of the other side's
+ * requests.
  *
  * @module
  */
@@ -14,7 +15,7 @@ export const MAX_LATE_REQUESTS = 8;
 
 /** The most replies remembered without an acknowledgement. */
 export const MAX_UNACKNOWLEDGED = 8;
-/** The fault of an answer whose id this side never used. */
+/** The fault of an answer with an id that this side never used. */
 export const UNKNOWN_ID = "The id must be that of a request of this side.";
 
 /** A request to the peer, with the data needed to apply its answer. */
@@ -68,7 +69,7 @@ export class Requests {
     return this.#underWay;
   }
 
-  /** True for the id of a request that this side has made, however long ago. */
+  /** True for the id of any request that this side has made. */
   made(id: string): boolean {
     if (!this.isOwn(id)) return false;
     const number = id.slice(this.#prefix.length);
@@ -85,7 +86,7 @@ export class Requests {
     return /^[da][0-9]{1,15}$/.test(id) && !this.isOwn(id);
   }
 
-  /** Records a request of the peer; returns false for one that is repeated, or older than the latest. */
+  /** Records a request of the peer. Returns false if the request is repeated, or older than the latest. */
   acceptOfPeer(id: string): boolean {
     const number = Number(id.slice(1));
     if (number <= this.#latestOfPeer) return false;
@@ -106,7 +107,10 @@ export class Requests {
     return request;
   }
 
-  /** Removes and returns the request that an answer of this kind belongs to; `fault` says why it belongs to none. */
+  /**
+   * Removes and returns the request that an answer of this kind belongs to. If there is no such request, `fault` has
+   * the reason.
+   */
   takeAnswer(
     id: string,
     kind: Question["kind"],

@@ -51,7 +51,7 @@ export class Session {
         this.#controller = controller;
       },
       write: async (message) => {
-        // One message after another, so that none overtakes one under verification.
+        // One message after another, so that no message overtakes a message under verification.
         this.#examining = this.#ended ? undefined : examine(message, this, options.host);
         const examined = this.#examining && await this.#examining;
         this.#examining = undefined;
@@ -108,7 +108,7 @@ export class Session {
     return this.#outbox.length;
   }
 
-  /** True if the session has ended, and not by this side. */
+  /** True if the session has ended, but this side did not end it. */
   get closedByPeer(): boolean {
     return this.#closedByPeer;
   }
@@ -140,7 +140,7 @@ export class Session {
     this.#outbox.push({ type: "suspect", ...suspect });
   }
 
-  /** Sends a heartbeat; skips it if the peer reads slowly, because an older one is still unsent. */
+  /** Sends a heartbeat. Skipped if the peer reads slowly, because an older heartbeat is still unsent. */
   heartbeat(liveness: Liveness): void {
     if (this.#ended || !this.peer || this.#outbox.isCongested) return;
     this.#usedMs = this.#options.runtime.monotonicMs();
@@ -149,7 +149,7 @@ export class Session {
 
   /**
    * Sends the state of these members, without a reply. Members are added to a push that is still unsent, so that a slow
-   * peer costs one message. Returns false if the peer reads too slowly: the next round sends the peer what it misses.
+   * peer costs one message. Returns false if the peer reads too slowly: the next round sends the entries.
    */
   push(ids: Iterable<string>, { relay }: { readonly relay: boolean }): boolean {
     if (this.#ended || !this.peer) return true;
@@ -164,7 +164,7 @@ export class Session {
     return true;
   }
 
-  /** Sends the messages of an extension, each when nothing else is unsent. Call it again when it has more. */
+  /** Sends the messages of an extension, each when no other message is unsent. Call it again for new messages. */
   sendLater(later: LaterMessages): void {
     if (this.#ended || !this.peer) return void later(true);
     this.#outbox.pushLater(later);
@@ -348,7 +348,7 @@ export class Session {
   }
 
   #receiveAck(ack: Ack): void {
-    // A forgotten reply is sent again, so nothing is lost.
+    // The content of a forgotten reply is sent again, so no entry is lost.
     const sent = this.#replies.take(ack.id);
     if (sent) return this.#options.host.acknowledged(this, sent, ack.holds);
     if (this.#requests.isOwn(ack.id)) this.#invalid("`ack` must have the id of a request of the peer.");
@@ -377,7 +377,7 @@ export class Session {
     if (id !== undefined && !this.#requests.made(id)) return this.#invalid(UNKNOWN_ID);
     const request = id === undefined ? this.#requests.takeUnderWay() : this.#requests.take(id);
     this.#timeouts = 0;
-    // `blocked` always answers a request, perhaps one that timed out. Without a request it is ignored.
+    // `blocked` always answers a request, which may have timed out. Without a request it is ignored.
     if (refusal.code === "blocked" && id === undefined && !request) return;
     const invalid = this.#options.host.refused(this, refusal, examined);
     request?.answer.reject(new PeerRefused(refusal));

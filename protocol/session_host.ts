@@ -27,15 +27,15 @@ export interface SessionHost {
   /** This member's `hello`, without the request's id. */
   hello(): Omit<Hello, "type" | "id" | "capabilities">;
   /**
-   * Called for a peer's `hello`; `answering` is true if it answers one of this member. Returns a refusal, `"self"` if the
-   * peer is this gossiper itself, and `undefined` if the peer is let in.
+   * Called for a peer's `hello`; `answering` is true if it answers a `hello` of this member. Returns a refusal,
+   * `"self"` if the peer is this gossiper itself, or `undefined` if the peer is let in.
    */
   onHello(hello: Hello, options: { readonly answering: boolean }): Refusal | "self" | undefined;
-  /** Verifies the entries of a message before anything of it is merged; present if members sign. */
+  /** Verifies the entries of a message before they are merged; present if members sign. */
   readonly examine?: (session: Session, message: Gossip | Push | Reply | Refusal) => Promise<Examined>;
-  /** Returns the entries to push to the peer; `undefined` if it needs none of these members. */
+  /** Returns the entries to push to the peer; `undefined` if the peer needs no entries of these members. */
   toPush(session: Session, ids: Iterable<string>): MemberDeltas | undefined;
-  /** Called for a suspicion or the reply to one. */
+  /** Called for a suspicion, or for the reply to a suspicion. */
   suspected(session: Session, suspect: Suspect): void;
   /** Called for a heartbeat. */
   heartbeat(session: Session, liveness: Liveness): void;
@@ -53,7 +53,7 @@ export interface SessionHost {
   compared(session: Session, part: SummaryPart, options: { readonly last: boolean }): void;
   /** Called when the peer refused a request or the connection; returns a refusal if its message is invalid. */
   refused(session: Session, refusal: Refusal, examined?: Examined): Refusal | undefined;
-  /** Called if the host itself threw, which is a broken invariant. */
+  /** Called if the host itself threw: an invariant is broken. */
   failed(error: unknown): void;
 }
 
@@ -90,7 +90,10 @@ export interface RequestOptions {
   readonly signal: AbortSignal;
 }
 
-/** Verifies a message's signatures. Returns `undefined`, and so costs no turn, if there are none. */
+/**
+ * Verifies a message's signatures. Returns `undefined` if there is nothing to verify, so that such messages need no
+ * wait.
+ */
 export function examine(
   message: Message,
   session: Session,

@@ -18,7 +18,10 @@ export interface SharedSettings {
   readonly maxStateBytes: number;
 }
 
-/** The `heartbeatExpiration` of a member that blocks no other for silence: JSON has no `Infinity`. */
+/**
+ * The `heartbeatExpiration` in the handshake of a member that blocks no member for silence, because JSON has no
+ * `Infinity`.
+ */
 export const NEVER: number = Number.MAX_SAFE_INTEGER;
 
 /** Picks the settings for a handshake. */
@@ -50,9 +53,9 @@ export interface SettingDifference {
 }
 
 /**
- * Returns the differences that matter. If a member sends fewer than two heartbeats in the other's expiration, it would be
- * blocked and unblocked again and again, so the handshake is refused. The lower of two limits applies, and larger
- * states are left out.
+ * Returns the differences that matter. A member that sends fewer than two heartbeats in the other's expiration would be
+ * blocked and unblocked repeatedly, so the handshake is refused. The lower of two limits applies, and larger states are
+ * left out.
  */
 export function settingDifferences(own: SharedSettings, theirs: SharedSettings): SettingDifference[] {
   const differences: SettingDifference[] = [];

@@ -1,6 +1,6 @@
 /**
- * Encodes messages (rules P2, P3). Entries are concatenated from strings: each value keeps its JSON text,
- * which is never created twice.
+ * Encodes messages (rules P2, P3). Entries are concatenated from strings: each value keeps its JSON text, so the text
+ * is created only once.
  *
  * @module
  */
@@ -106,11 +106,11 @@ function entryText(entry: SentEntry & { readonly timestampMs?: number }): string
   return text + "}";
 }
 
-/** The sender's heartbeat count, and those of other members. */
+/** The sender's heartbeat count, and the counts of other members. */
 function livenessText({ count, vector }: Liveness): string {
   if (!vector) return `"count":${count}`;
   const { incarnationsHash: hash, stride, counts } = vector;
-  // Nothing in it needs an escape: hexadecimal digits, numbers and base64url digits.
+  // No field needs an escape: hexadecimal digits, numbers and base64url digits.
   return `"count":${count},"live":{${
     hash ? `"active":"${hash}",` : ""
   }"stride":${stride},"counts":"${counts}"}`;
