@@ -1,5 +1,5 @@
 /**
- * The answers to observers. Each reads what the member knows, and costs a bounded time.
+ * The answers to observers. Each answer reads the member's knowledge, and costs a bounded time.
  *
  * @module
  */
@@ -29,7 +29,7 @@ import type { Asked } from "./session.ts";
 /** The longest id and key of a request, in UTF-16 units. */
 const MAX_NAME_LENGTH = 1_024;
 
-/** A request that is not answered. */
+/** The error for a request that is refused. */
 export class RequestRefused extends Error {
   /** The code in the answer. */
   readonly fault: RequestFault;
@@ -75,8 +75,8 @@ export function answerTo(
 }
 
 /**
- * Sets a key of this member. A value belongs to the member that set it, and is gone when that member leaves: a member for
- * the time of one command would take its value away at once.
+ * Sets a key of this member. A value belongs to the member that set it, and is gone when that member leaves. So the
+ * command cannot join as a member itself: its value would end with the command.
  */
 function set(asked: Asked, { node, maySet: memberMay }: Observed, maySet: boolean): object {
   if (!maySet) {
@@ -115,7 +115,7 @@ function membersPage(observed: Observed, after: string | undefined): MembersPage
   };
 }
 
-/** The index of the first id of a page. The last one of the page before may be gone. */
+/** The index of the first id of a page. The last id of the former page may be gone. */
 function beginAfter(ids: readonly string[], after: string | undefined): number {
   if (after === undefined) return 0;
   const index = ids.indexOf(after);

@@ -1,5 +1,5 @@
 /**
- * An observer: asks a member, and follows its events, without being a member.
+ * An observer: asks a member and follows its events, but is no member itself.
  *
  * @module
  */
@@ -17,20 +17,22 @@ import { OBSERVER_PING_MS, type RequestFault, type Welcome } from "./protocol.ts
 
 /** The largest message that a member may send, in UTF-16 units: a snapshot, or a value and its escapes. */
 const MAX_ANSWER_LENGTH = 67_108_864;
-/** The most unread messages of a subscription: the member sends more only as this side reads, up to a few hundred KiB. */
+/**
+ * The most unread messages of a subscription. The member sends at most a few hundred KiB more than this side has read.
+ */
 const MAX_UNREAD = 65_536;
 /** The longest wait for a connection or an answer, in milliseconds. */
 export const OBSERVER_TIMEOUT_MS = 10_000;
 
-/** How an observer reaches a member. */
+/** Options of an observer's connection to a member. */
 export interface ObserveOptions {
   /** The path, if the address has none: the `gossipActorName`; `gossip` by default. */
   readonly path?: string;
   /** The keys of the cluster; the first signs the token. Needs `cluster`. */
   readonly keys?: readonly ClusterKey[];
-  /** A token for one connection, in place of keys. The member is not asked for a proof then. */
+  /** A token for one connection, in place of keys. The member then need not prove its identity. */
   readonly token?: string;
-  /** The cluster's name: a member of another one is refused. */
+  /** The cluster's name. A member of another cluster is refused. */
   readonly cluster?: string;
   /** Certificates of authorities, as PEM, in addition to those of the platform. */
   readonly caCerts?: readonly string[];
@@ -59,7 +61,7 @@ export interface Followed {
   /** The event or update, as plain data. */
   readonly event?: { readonly type: string; readonly [field: string]: JsonValue };
   readonly atMs?: number;
-  /** The number of events that this observer missed, because it was slow. */
+  /** The number of events that this observer missed because it was slow. */
   readonly lost?: number;
 }
 
@@ -167,7 +169,7 @@ export class Observer implements AsyncDisposable {
   }
 
   /**
-   * Asks the member. Rejects with a {@linkcode RequestFailed} if it refuses, or with another `HearsayError`.
+   * Asks the member. Rejects with a {@linkcode RequestFailed} if the member refuses, or with another `HearsayError`.
    *
    * The member is trusted to answer in the form of the protocol: the type is the caller's assumption.
    */
@@ -206,7 +208,7 @@ export class Observer implements AsyncDisposable {
   async #request(id: number, request: Readonly<Record<string, unknown>>): Promise<JsonValue> {
     this.#ended.signal.throwIfAborted();
     const answer = Promise.withResolvers<JsonValue>();
-    // It may fail before it is awaited.
+    // The answer may fail before it is awaited.
     answer.promise.catch(() => {});
     this.#answers.set(id, answer);
     using deadline = deadlineAfter(this.#runtime, OBSERVER_TIMEOUT_MS, `The answer to ${request.ask}`);
@@ -266,7 +268,7 @@ export class Observer implements AsyncDisposable {
     if (answer !== undefined) return asked?.resolve(answer as JsonValue);
     if (error !== undefined) {
       const { code, message: text } = Object(error) as { readonly code: unknown; readonly message: unknown };
-      // An error in one line: the newlines of several problems would be escaped.
+      // The error in one line, because the newlines between several problems would be escaped.
       const line = String(text).replace(/\s*\n\s*/g, " ");
       return asked?.reject(new RequestFailed(String(code) as RequestFault, line));
     }

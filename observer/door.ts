@@ -22,12 +22,12 @@ import { Troubles } from "./troubles.ts";
 export interface ObserverOptions {
   /**
    * True if an observer may set this member's keys, as `hearsay set` does; false by default. With cluster keys the
-   * observer needs a token of a member: one for reading is refused.
+   * observer needs a member's token: a token for reading is refused.
    */
   readonly maySet?: boolean;
 }
 
-/** Checks {@linkcode ObserverOptions}; `false` means none. */
+/** Checks {@linkcode ObserverOptions}; `false` means no observers. */
 export const OBSERVERS: Rule = (field, given) =>
   given === false ? [] : optionsOf<ObserverOptions>({ maySet: FLAG }, [])(field, given);
 
@@ -47,7 +47,7 @@ export interface Observed {
 
 /** A served observer. */
 export interface Served {
-  /** Ends it with a close code. */
+  /** Ends the observer's connection with a close code. */
   end(code: number, reason: string): void;
 }
 
@@ -58,7 +58,7 @@ export type DoorOptions = Omit<Observed, "node" | "observers" | "troubles"> & {
 
 /** The most messages that are kept while the code for observers is loaded: an observer waits for its first answer. */
 const MAX_EARLY = 1;
-/** How long a socket may take to close, in milliseconds. */
+/** The longest time for a socket to close, in milliseconds. */
 const CLOSE_MS = 1_000;
 
 /** Takes the observers of one member. */
@@ -97,7 +97,10 @@ export class Door implements ObserverDoor {
     return seat;
   }
 
-  /** Ends an observer with a token for reading in favor of one with a member's token: pages may have the former. */
+  /**
+   * Ends an observer with a token for reading in favor of an observer with a member's token, because any page may have
+   * a token for reading.
+   */
   #makePlace(isReader: boolean): boolean {
     const reader = isReader ? undefined : [...this.#seats].find((seat) => seat.isReader);
     if (!reader) return false;
@@ -112,7 +115,7 @@ export class Door implements ObserverDoor {
   }
 }
 
-/** One place, from the request to the end of its socket. */
+/** The place of one observer, from its request to the end of its socket. */
 class Seat implements ObserverPlace {
   /** True if its token is for reading. */
   readonly isReader: boolean;
@@ -167,7 +170,7 @@ class Seat implements ObserverPlace {
 
   async #serve(socket: Socket, client: ObserverClient, early: readonly unknown[]): Promise<void> {
     try {
-      // Loaded with the first observer, so that a member without one pays nothing.
+      // Loaded with the first observer, so that a member without observers does not load it.
       const { ObserverSession } = await import("./session.ts");
       if (this.#isOver || socket.readyState !== WebSocket.OPEN) return;
       const over = () => this.#over();
@@ -195,7 +198,7 @@ export function closeSocket(
   if (!socket || socket.readyState === WebSocket.CLOSED) return over();
   const cancel = runtime.setTimer(CLOSE_MS, () => {
     destroySocket(socket);
-    // A destroyed socket of Deno has no event.
+    // A destroyed socket of Deno emits no event.
     over();
   });
   socket.addEventListener("close", cancel, { once: true });

@@ -1,6 +1,6 @@
 /**
- * The messages between an observer and a member. An observer is a client that reads, and is no member of the cluster.
- * Each message is one JSON text; `docs/PROTOCOL.md` has examples.
+ * The messages between an observer and a member. An observer is a client that reads state and is no member of the
+ * cluster. Each message is one JSON text; `docs/PROTOCOL.md` has examples.
  *
  * @module
  */
@@ -11,7 +11,10 @@ import type { Amounts, Counts } from "../contracts/meters.ts";
 import type { Explanation } from "../contracts/explanation.ts";
 import type { GossiperConfig } from "../options/configuration.ts";
 
-/** The most observers of a member. 8: some operators and a script. More: each may read large answers. */
+/**
+ * The most observers of a member. 8: some operators and a script. Higher: more processor time and memory, because each
+ * observer may read large answers.
+ */
 export const MAX_OBSERVERS = 8;
 /** The largest message of an observer, in UTF-16 units. 65,536: a value to set. */
 export const MAX_REQUEST_LENGTH = 65_536;
@@ -21,11 +24,14 @@ export const MAX_REQUESTS_PER_SECOND = 50;
 export const MAX_WAITING_REQUESTS = 16;
 /** The most subscriptions of an observer. */
 export const MAX_SUBSCRIPTIONS = 8;
-/** An observer that sends nothing for this time, in milliseconds, is closed: it would keep the place of another one. */
+/**
+ * An observer that sends nothing for this time, in milliseconds, is closed: it would keep the place of another
+ * observer.
+ */
 export const OBSERVER_IDLE_MS = 30_000;
-/** The pause between two pings of an observer, in milliseconds: three of them fit into the time without a message. */
+/** The pause between two pings of an observer, in milliseconds. 10 s: a third of {@linkcode OBSERVER_IDLE_MS}. */
 export const OBSERVER_PING_MS = 10_000;
-/** The unsent bytes above which an observer gets nothing more for now. */
+/** The number of unsent bytes above which an observer gets no more messages for now. */
 export const HIGH_WATER_BYTES = 262_144;
 /** An observer that reads nothing for this time, in milliseconds, is closed. */
 export const STALLED_MS = 15_000;
@@ -36,11 +42,14 @@ export const EVENT_CAPACITY = 256;
  * small value. Each subscription keeps its unread values parsed, so eight observers take at most eight times this.
  */
 export const MAX_WATCHED_BYTES = 16_777_216;
-/** The most items of one answer; the observer asks for the next ones. 500: some 100 KiB of members. */
+/** The most items of one answer; the observer asks for the next page. 500: about 100 KiB of members. */
 export const PAGE_SIZE = 500;
 /** The largest page of values, as an estimate in UTF-16 units: a value may have a mebibyte. */
 export const PAGE_LENGTH = 2_097_152;
-/** The largest state that `snapshot` sends, in bytes as the member estimates it. Above, `members` and `values` have it. */
+/**
+ * The largest state that `snapshot` sends, in bytes as the member estimates it. Larger states are read with `members`
+ * and `values`.
+ */
 export const MAX_SNAPSHOT_BYTES = 8_388_608;
 /** The most items of each list of {@linkcode Facts}. */
 export const MAX_LISTED = 100;
@@ -68,16 +77,18 @@ export interface ObservedMember {
   readonly id: string;
   readonly isSelf: boolean;
   readonly status: "alive" | "suspected" | "failed" | "left";
-  /** Its address; `null` if it has none, or it is not known. */
+  /** Its address; `null` if it has no address, or if its address is unknown. */
   readonly address: string | null;
   readonly kinds: readonly string[];
   readonly incarnation: string | null;
   readonly block: BlockedMember | null;
-  /** Its latest heartbeat, and the age of its arrival; `null` if none was heard. */
+  /** Its latest heartbeat, and the time since its arrival; `null` if no heartbeat was heard. */
   readonly heartbeat: { readonly count: number; readonly ageMs: number } | null;
-  /** The entries of the asked member that it has not acknowledged; `null` unless it is an active peer. */
+  /**
+   * The number of the asked member's entries that this member has not acknowledged; `null` unless it is an active peer.
+   */
   readonly lacks: number | null;
-  /** True if it is known to have all that the asked member has; `null` unless it is an active peer. */
+  /** True if this member is known to have all state that the asked member has; `null` unless it is an active peer. */
   readonly hasAll: boolean | null;
 }
 
@@ -86,7 +97,7 @@ export interface MembersPage {
   readonly members: readonly ObservedMember[];
   /** The number of members in all pages. */
   readonly of: number;
-  /** The `after` of the next page; missing after the last one. */
+  /** The `after` of the next page; missing after the last page. */
   readonly next?: string;
 }
 
@@ -118,7 +129,7 @@ export interface PlainEvent {
   readonly [field: string]: JsonValue;
 }
 
-/** A trouble of a member, and how often it came in a row. */
+/** A trouble of a member, and the number of times in a row. */
 export interface Trouble extends ObservedEvent {
   readonly times: number;
 }
@@ -132,7 +143,7 @@ export interface ObservedAmounts {
   readonly stateBytes: { readonly own: number; readonly others: number };
   /** `null` if the member has no meters. */
   readonly amounts: Amounts | null;
-  /** `null` if the member's meters do not keep them. */
+  /** `null` if the member's meters do not keep counts. */
   readonly counts: Counts | null;
 }
 
@@ -141,7 +152,7 @@ export interface Facts {
   readonly version: string;
   readonly cluster: string;
   readonly self: string;
-  /** The address that others dial; empty if there is none. */
+  /** The address that others dial; empty if the member cannot be dialed. */
   readonly address: string;
   readonly wallMs: number;
   readonly phase: Phase;
@@ -163,7 +174,7 @@ export interface Facts {
 /** The code of a refused request. */
 export type RequestFault = "invalid" | "forbidden" | "too_large" | "too_many" | "failed";
 
-/** Renders anything as plain data: errors become objects, and what JSON cannot carry becomes text. */
+/** Renders any value as plain data: errors become objects, and values that JSON cannot carry become text. */
 export function plain(value: unknown): JsonValue {
   const json = JSON.stringify(value, (_, item: unknown) => {
     if (item instanceof Error) {

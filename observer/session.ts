@@ -1,6 +1,6 @@
 /**
- * One observer of a member: its requests, answers and subscriptions. All of it is bounded, and nothing of it waits in the
- * way of gossip.
+ * One observer of a member: its requests, answers and subscriptions. All of these are bounded, and leave most of the
+ * processor to gossip.
  *
  * @module
  */
@@ -30,15 +30,24 @@ import {
 } from "./protocol.ts";
 import { streamOf, watchedBytes } from "./subscriptions.ts";
 
-/** Milliseconds between two checks of a socket for room. */
+/** The time between two checks of a socket for room, in milliseconds. */
 const ROOM_POLL_MS = 50;
-/** Milliseconds between two looks at the size of the watched values of a slow observer: a look reads their texts. */
+/**
+ * The time between two checks of the size of a slow observer's watched values, in milliseconds. 1 s: a check reads the
+ * texts of all these values.
+ */
 const WEIGH_MS = 1_000;
-/** Work of this many milliseconds is followed by a rest. */
+/** The least work, in milliseconds, after which a rest follows. */
 const REST_FROM_MS = 2;
-/** The length of a rest, as a multiple of the work before it. 15: eight observers together take half of the time at most. */
+/**
+ * The length of a rest, as a multiple of the work before it. 15: eight observers together take at most half of the
+ * time.
+ */
 const RESTS = 15;
-/** The longest rest, in milliseconds: that of 2 s of work. Shorter: eight observers of a large state stop its member. */
+/**
+ * The longest rest, in milliseconds: the rest after 2 s of work. Shorter: eight observers of a large state could stop
+ * the member.
+ */
 const MAX_REST_MS = 30_000;
 /** The requests that a token for reading may make, beside subscriptions to a key. */
 const FOR_READERS: ReadonlySet<string> = new Set([
@@ -67,7 +76,7 @@ export interface SessionOptions {
   readonly over: () => void;
 }
 
-/** A request, not checked beyond its id. */
+/** A request with a checked id. Its other fields are not checked yet. */
 export interface Asked {
   readonly id: number;
   readonly ask: string;
@@ -232,7 +241,10 @@ export class ObserverSession implements Served {
     return {};
   }
 
-  /** Each subscription to a key keeps all values of it that are unread, parsed and for itself. */
+  /**
+   * Refuses a subscription if the watched values would be too large: each subscription keeps its own parsed copy of all
+   * unread values.
+   */
   #assertRoom(key: string): void {
     const keys = [key, ...this.#watchedKeys()];
     const bytes = watchedBytes(this.#options.observed, keys);
@@ -243,7 +255,7 @@ export class ObserverSession implements Served {
     );
   }
 
-  /** True if the values that a slow observer watches have grown too large meanwhile. */
+  /** True if the values that a slow observer watches have become too large since the subscription. */
   #hasOutgrown(): boolean {
     const nowMs = this.#runtime.monotonicMs();
     if (nowMs - this.#weighedMs < WEIGH_MS) return false;
@@ -303,7 +315,7 @@ export class ObserverSession implements Served {
   }
 }
 
-/** The proof of this side, as in the first message to a peer. */
+/** The proof of this side's identity, as in the first message to a peer. */
 async function proofOf(guard: NonNullable<ObserverClient["guard"]>): Promise<string | undefined> {
   const first: Refusal = { type: "error", code: "other", message: "This is an observer's connection." };
   const sent = await guard.outgoing(first);

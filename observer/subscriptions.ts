@@ -15,15 +15,15 @@ import type { Asked } from "./session.ts";
 /** The most types in one request. */
 const MAX_TYPES = 64;
 
-/** Where a subscription reads, and its end. */
+/** The source of a subscription, and its end. */
 export interface SubscriptionOptions {
   readonly observed: Observed;
   readonly signal: AbortSignal;
 }
 
 /**
- * The messages of a subscription: `{ event, atMs }`, or `{ lost }` with the number of events that were dropped, because
- * the observer was slow. A slow watch drops values only if newer ones of the same members follow.
+ * The messages of a subscription: `{ event, atMs }`, or `{ lost }` with the number of events that were dropped because
+ * the observer was slow. A slow watch drops a value only if a newer value of the same member follows.
  */
 export function streamOf(asked: Asked, options: SubscriptionOptions): ReadableStream<unknown> {
   const { key, types } = asked;
@@ -32,7 +32,7 @@ export function streamOf(asked: Asked, options: SubscriptionOptions): ReadableSt
   return stamped(node.events.subscribe(typesIn(types), { signal, capacity: EVENT_CAPACITY }), options);
 }
 
-/** About how many heap bytes the values of these keys take, a key that is listed twice counted twice. */
+/** The approximate heap bytes of the values of these keys. A key that is listed twice counts twice. */
 export function watchedBytes({ node }: Observed, keys: readonly string[]): number {
   const { view } = insightOf(node).host;
   let bytes = 0;

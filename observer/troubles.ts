@@ -1,5 +1,5 @@
 /**
- * The latest troubles of a member, for observers that come later.
+ * The latest troubles of a member, for observers that connect later.
  *
  * @module
  */
@@ -8,9 +8,11 @@ import type { Runtime } from "../common/runtime.ts";
 import type { EventStream, HearsayEvent } from "../contracts/event_stream.ts";
 import { plain, type PlainEvent, type Trouble } from "./protocol.ts";
 
-/** The most troubles that are kept; the oldest goes first. 64: a cluster of 32 with two each. */
+/**
+ * The most troubles that are kept; the oldest is dropped first. 64: two troubles for each member of a cluster of 32.
+ */
 export const MAX_TROUBLES = 64;
-/** The longest event that is kept, as JSON in UTF-16 units: `Alone` has all seeds. */
+/** The longest event that is kept, as JSON in UTF-16 units. 16,384: `Alone` contains all seeds. */
 const MAX_LENGTH = 16_384;
 
 /** The events of trouble. They are rare, or limited in number. */
@@ -36,7 +38,7 @@ export class Troubles {
   readonly #runtime: Pick<Runtime, "wallMs">;
   readonly #kept: { readonly text: string; readonly trouble: Trouble }[] = [];
 
-  /** Begins to keep them. */
+  /** Begins to keep the troubles. */
   constructor(events: Pick<EventStream, "subscribe">, runtime: Pick<Runtime, "wallMs">) {
     this.#runtime = runtime;
     // Never rejects: the stream ends without an error.
