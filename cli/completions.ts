@@ -1,5 +1,6 @@
 /**
- * Completions for shells, made of the tree of commands. They are texts, so that a shell starts no process for them.
+ * Completions for shells, made from the tree of commands. They are complete scripts, so a shell starts no process for
+ * them.
  *
  * @module
  */

@@ -33,7 +33,7 @@ export class CommandFailure extends Error {
   /** The exit code of the command. */
   readonly exitCode: ExitCode;
 
-  /** Makes an error whose message says what must be, what was given, and what to do. */
+  /** Makes an error. The message has the rule, the given value, and advice. */
   constructor(exitCode: ExitCode, message: string) {
     super(message);
     this.exitCode = exitCode;

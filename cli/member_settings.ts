@@ -41,7 +41,7 @@ export interface MemberSettings {
   readonly seeds: readonly string[];
   /** Keys to set at the start. */
   readonly state: Readonly<Record<string, unknown>>;
-  /** Files, and settings of keys. */
+  /** Files with keys, and settings for keys. */
   readonly keysFile?: string;
   readonly signingKeyFile?: string;
   readonly aliases: readonly string[];
@@ -73,7 +73,7 @@ const whole = (most: number): FieldRule => ({
   isRight: (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most,
 });
 
-/** The fields of the file beside the gossiper's settings. */
+/** The fields of the file other than the gossiper's settings. */
 const FIELDS: { readonly [field in Exclude<keyof MemberSettings, "config">]: FieldRule } = {
   advertise: NAME,
   aliases: ADDRESSES,

@@ -23,7 +23,7 @@ const CODES: { readonly [tone in Tone]: string } = {
 export class Painter {
   readonly #isOn: boolean;
 
-  /** Makes a painter; one that is off paints nothing. */
+  /** Makes a painter. With `isOn` false it leaves all texts unpainted. */
   constructor(isOn: boolean) {
     this.#isOn = isOn;
   }
@@ -40,9 +40,9 @@ export interface Column<T> {
   readonly text: (row: T) => string;
   readonly tone?: (row: T) => Tone;
   readonly align?: "right";
-  /** True if the column is cut first where the table is too wide. */
+  /** True if the column is cut first when the table is too wide. */
   readonly mayShrink?: boolean;
-  /** The width of the terminal from which on the column is shown. */
+  /** The least width of the terminal at which the column is shown. */
   readonly from?: number;
 }
 
@@ -51,7 +51,7 @@ const GAP = "  ";
 /** The shortest width of a column that shrinks. */
 const LEAST = 12;
 
-/** The lines of a table, the titles first. Texts of other members are escaped. `columns` is the width, if it is limited. */
+/** The lines of a table, the titles first. All texts are escaped. `columns` is the width, if it is limited. */
 export function tableOf<T>(
   rows: readonly T[],
   given: readonly Column<T>[],
@@ -106,7 +106,7 @@ function line<T>(
   }).join(GAP).trimEnd();
 }
 
-/** A bar of at most `most` characters, for a part from 0 to 1. A part above 0 can be seen. */
+/** A bar of at most `most` characters, for a part from 0 to 1. A part above 0 shows at least one character. */
 export function bar(part: number, most: number): string {
   const eighths = part > 0 ? Math.max(1, Math.round(Math.min(1, part) * most * 8)) : 0;
   const rest = eighths % 8;

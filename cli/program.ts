@@ -24,7 +24,7 @@ export interface CommonFlags extends TargetFlags {
   readonly color?: boolean;
 }
 
-/** Runs a command. Returns its exit code, `ok` if nothing. */
+/** Runs a command. Returns its exit code; `undefined` means `ok`. */
 export type Run<F extends CommonFlags = CommonFlags> = (
   context: Context,
   args: readonly (string | undefined)[],
@@ -125,7 +125,7 @@ function observing(program: Command, bind: Bind): void {
     .description("print which members have the asked member's latest value of a key");
 }
 
-/** The types of events, which an operator cannot guess. */
+/** The help text with all types of events, because an operator cannot guess them. */
 function typesHelp({ command }: AddHelpTextContext): string {
   const usual = typesOf("info");
   const others = typesOf("debug").filter((type) => !usual.includes(type));
@@ -136,7 +136,7 @@ function typesHelp({ command }: AddHelpTextContext): string {
   return `\nTypes of membership and trouble:\n${list(usual)}\n\nOther types:\n${list(others)}`;
 }
 
-/** The commands for a member of one's own. */
+/** The commands for a member that the command line starts or describes. */
 function running(program: Command, bind: Bind): void {
   bind(owning(asking(program.command("doctor"))), async () => (await import("./commands/doctor.ts")).doctor)
     .description("find out why a member is alone: a running one (--at), or one with these settings");
@@ -150,7 +150,7 @@ function running(program: Command, bind: Bind): void {
     .description("run a member until a signal; it leaves in good order");
 }
 
-/** The commands beside the cluster. */
+/** The commands that need no cluster. */
 function others(program: Command, bind: Bind): void {
   bind(program.command("keygen"), async () => (await import("./commands/keygen.ts")).keygen)
     .description("print a new cluster key")

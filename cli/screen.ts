@@ -9,7 +9,7 @@ import { type Column, Painter, tableOf, type Tone } from "./paint.ts";
 import type { Terminal } from "./terminal.ts";
 import { cut, widthOf } from "./width.ts";
 
-/** Clears the screen, and goes to its first line. */
+/** Moves the cursor to the first line. */
 const HOME = "\u001b[H";
 const CLEAR_LINE = "\u001b[K";
 const CLEAR_BELOW = "\u001b[J";
@@ -87,7 +87,7 @@ export class Screen {
     this.line(printableJson(value));
   }
 
-  /** Draws lines in place of the last ones. Without a terminal they follow each other. */
+  /** Draws lines in place of the former lines. Without a terminal they are appended. */
   draw(lines: readonly string[]): void {
     if (!this.mayRedraw) return this.lines(lines);
     const { rows } = this.#terminal.size();

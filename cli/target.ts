@@ -34,7 +34,7 @@ export interface Target {
 
 /** Reads the flags, the files that they name, and the environment. */
 export async function targetOf(flags: TargetFlags, terminal: Terminal): Promise<Target> {
-  // An empty variable counts as none.
+  // An empty variable counts as unset.
   const given = flags.at ?? (terminal.env("HEARSAY_AT") || undefined);
   const address = given ?? DEFAULT_ADDRESS;
   const url = URL.parse(address);

@@ -7,7 +7,7 @@
 import { hostProcess } from "../common/host_process.ts";
 import { realRuntime, type Runtime } from "../common/runtime.ts";
 
-/** A terminal, or what takes its place in a test. */
+/** A terminal, or its substitute in a test. */
 export interface Terminal {
   /** Writes to the standard output. */
   write(text: string): void;
@@ -17,11 +17,11 @@ export interface Terminal {
   readonly isTerminal: boolean;
   /** The width and height in characters, at this moment. */
   size(): { readonly columns: number; readonly rows: number };
-  /** A variable of the environment; `undefined` without it, or without the permission to read it. */
+  /** A variable of the environment; `undefined` if it is not set or may not be read. */
   env(name: string): string | undefined;
   /** Clock and timers. */
   readonly runtime: Runtime;
-  /** Aborted by Ctrl-C and SIGTERM, from the first use on; a second one then ends the process. */
+  /** Aborted by Ctrl-C and SIGTERM, once this property was read. A second signal then ends the process. */
   readonly signal: AbortSignal;
 }
 

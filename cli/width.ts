@@ -6,7 +6,7 @@
 
 /** Marks above or below the character before them. */
 const NO_WIDTH = /^\p{M}$/u;
-/** Characters of East Asia, and pictures: two columns. Blocks of "W" and "F" in Unicode's EastAsianWidth. */
+/** Characters of East Asia, and pictures, which take two columns. Blocks of "W" and "F" in Unicode's EastAsianWidth. */
 const DOUBLE =
   /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1b000}-\u{1b2ff}\u{20000}-\u{3fffd}\p{Emoji_Presentation}]$/u;
 

@@ -41,7 +41,7 @@ export const agent: Run<AgentFlags> = async (context, _, flags) => {
   else {screen.line(
       `${node.id} of ${JSON.stringify(settings.cluster)} listens on ${node.address || "no address"}`,
     );}
-  // It ends the process.
+  // At a signal the member leaves, and the process ends.
   using _signals = leaveOnSignals(node);
   const { reason, error } = await node.closed;
   if (reason === "failed") throw error;

@@ -72,14 +72,14 @@ async function ofRunning(context: Context, flags: DoctorFlags): Promise<Diagnosi
       members: await allMembers(asked),
       explain: (memberId) => asked.ask<Explanation>("explain", { memberId }),
     }, { ...addressOptions, options: cluster });
-    // The others name the address of the other process.
+    // The fault that the other members report has the address of the other process.
     if (others?.fault?.code === "identity" && diagnosis.fault) diagnosis.fault = others.fault;
     return others ? [diagnosis, others] : [diagnosis];
   }
   if (diagnosis.fault && !isVague && diagnosis.fault.code !== "notListening") return [diagnosis];
   const failed = facts.seeds.filter(({ outcome }) => outcome === "failed").slice(0, MAX_SEEDS);
   const seeds = await examineAll(failed.map((seed) => seed.address), { ...addressOptions, options: cluster });
-  // A closer look at the seeds names the fault better than the member did.
+  // The examination of the seeds may find a more specific fault than the member reports.
   const closer = farthest(seeds);
   if (closer?.fault) diagnosis.fault = closer.fault;
   return [diagnosis, ...seeds];
@@ -129,9 +129,9 @@ async function ofSettings(
   const seeds = await examineAll(settings.seeds.slice(0, MAX_SEEDS), addressOptions, { settings, running });
   const reached = seeds.find(({ fault }) => fault === undefined);
   if (!reached) return [...seeds, ...own ? [own] : []];
-  // One seed is enough: the faults of others are worth a note.
+  // One reachable seed is enough: the faults of other seeds become notes.
   for (const seed of seeds) if (seed !== reached) excuse(seed);
-  // They answered in any order.
+  // The seeds answered in any order, so they are sorted as given.
   await judgeSplit(seeds.flatMap((seed) => running.all.find(({ diagnosis }) => diagnosis === seed) ?? []));
   return own ? [own, ...seeds] : seeds;
 }
@@ -160,7 +160,7 @@ class RunningMembers implements AsyncDisposable {
   }
 }
 
-/** Examines addresses; with settings, for a member that has these and need not run. */
+/** Examines addresses. With settings, it checks them for a member with these settings, which need not run. */
 async function examineAll(
   addresses: readonly string[],
   options: AddressOptions,
@@ -188,7 +188,7 @@ async function examineAll(
   }));
 }
 
-/** The diagnosis with the most steps: its fault is the most specific one. */
+/** The diagnosis with the most steps: its fault is the most specific. */
 function farthest(diagnoses: readonly Diagnosis[]): Diagnosis | undefined {
   return diagnoses.toSorted((one, other) => other.steps.length - one.steps.length)[0];
 }
@@ -204,7 +204,7 @@ function excuse(diagnosis: Diagnosis): void {
 
 /** The longest text of a step, in UTF-16 units. */
 const MAX_SHOWN = 4_000;
-/** The place of the texts of steps. */
+/** The indentation of the texts of steps. */
 const INDENT = " ".repeat(18);
 
 const MARKS = { ok: ["ok", "good"], note: ["!!", "warn"], fault: ["no", "bad"] } as const;
@@ -237,7 +237,7 @@ function report({ screen }: Context, diagnoses: readonly Diagnosis[]): ExitCode 
   return code;
 }
 
-/** The sentence that says how well it is. */
+/** The sentence for a diagnosis without a fault. */
 function wellOf(diagnoses: readonly Diagnosis[]): string {
   const own = diagnoses.filter(({ subject }) => subject !== OTHERS);
   const last = own.flatMap(({ steps }) => steps).findLast(({ name, outcome }) =>
@@ -259,7 +259,7 @@ function print(screen: Screen, { subject, steps }: Diagnosis): void {
   }
 }
 
-/** A text that a member or a server may have written a part of. */
+/** A text that may contain parts from a member or a server, made printable. */
 function shown(text: string): string {
   return printable(text, MAX_SHOWN);
 }

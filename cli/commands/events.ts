@@ -22,7 +22,7 @@ const TONES: { readonly [level in LogLevel]: Tone } = {
   error: "bad",
 };
 
-/** Prints events: those of membership and trouble, all of them, or some types. */
+/** Prints events: by default those of membership and trouble; otherwise all events, or the given types. */
 export const events: Run = async ({ terminal, screen }, types, flags) => {
   const { signal } = terminal;
   await using observer = await connect(await targetOf(flags, terminal), signal);
@@ -38,7 +38,7 @@ export const events: Run = async ({ terminal, screen }, types, flags) => {
   }
 };
 
-/** Heartbeats come from each member in every interval, and say nothing new. */
+/** True for a heartbeat: heartbeats come from each member in every interval, and are not interesting. */
 function isHeartbeat({ event }: Followed): boolean {
   return event?.type === "GossipUpdate" && event["key"] === HEARTBEAT_KEY;
 }

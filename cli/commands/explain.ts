@@ -1,5 +1,5 @@
 /**
- * `hearsay explain`: how a member came to its status. `hearsay seen`: which members have a value.
+ * `hearsay explain`: the reason for a member's status. `hearsay seen`: the members that have a value.
  *
  * @module
  */
@@ -22,7 +22,7 @@ const DECISIONS: readonly Column<Decision>[] = [
   { title: "REASON", text: ({ reason }) => reason ?? "-", mayShrink: true },
 ];
 
-/** Explains the status of a member; without an id, of the asked one. */
+/** Explains the status of a member; without an id, of the asked member. */
 export const explain: Run = async ({ terminal, screen }, [id], flags) => {
   await using observer = await connect(await targetOf(flags, terminal), terminal.signal);
   const { self, wallMs } = observer.welcome;
@@ -79,7 +79,7 @@ const LACKING: readonly Column<Lacking>[] = [
   { title: "LAST FAILURE", text: ({ lastFailure }) => lastFailure ?? "-", mayShrink: true },
 ];
 
-/** Prints which members have the asked member's latest value of a key. */
+/** Prints the members that have the asked member's latest value of a key. */
 export const seen: Run = async ({ terminal, screen }, [key = ""], flags) => {
   await using observer = await connect(await targetOf(flags, terminal), terminal.signal);
   const answer = await observer.ask<Seen>("seenBy", { key });

@@ -1,5 +1,5 @@
 /**
- * `hearsay keygen`: a new cluster key, the fingerprints of known ones, or a file with a key pair for signing.
+ * `hearsay keygen`: a new cluster key, the fingerprints of existing keys, or a file with a key pair for signing.
  *
  * @module
  */
@@ -16,7 +16,7 @@ interface KeygenFlags extends CommonFlags {
   readonly fingerprints?: boolean;
 }
 
-/** Makes a key. A cluster key goes to the standard output, so that no file of it lies around by accident. */
+/** Makes a key. A cluster key goes to the standard output, so that no file with the key is left behind by accident. */
 export const keygen: Run<KeygenFlags> = async ({ terminal, screen }, _, flags) => {
   const { signing: file } = flags;
   if (flags.fingerprints) {

@@ -1,5 +1,5 @@
 /**
- * `hearsay members`: the members, as one of them sees them.
+ * `hearsay members`: the members, as the asked member sees them.
  *
  * @module
  */
@@ -65,7 +65,7 @@ const columnsWith = (facts: Settings): readonly Column<ObservedMember>[] => [
   { title: "KINDS", text: ({ kinds }) => kinds.join(" ") || "-", mayShrink: true, from: 110 },
 ];
 
-/** True if a living member was not heard for many intervals: it hangs, or is cut off. */
+/** True if a living member was not heard for many intervals, so it hangs or is cut off. */
 function isOverdue(member: ObservedMember, facts: Settings): boolean {
   return facts !== undefined && isAlive(member) && !member.isSelf && member.heartbeat !== null &&
     isLate(member, facts);
@@ -89,7 +89,7 @@ export const members: Run<MembersFlags> = async ({ terminal, screen }, _, flags)
   await watch({ screen, observer, facts }, terminal);
 };
 
-/** The facts of the member; `undefined` for a reader, which gets none. */
+/** The facts of the member; `undefined` for a reader, which may not ask for facts. */
 async function factsOf(observer: Observer): Promise<Settings> {
   try {
     return await observer.ask<Facts>("facts");
@@ -149,7 +149,8 @@ async function watch(
   try {
     while (!signal.aborted) {
       const all = await allMembers(observer);
-      // The age of a heartbeat changes always; it is redrawn on a terminal, and no reason for a further line elsewhere.
+      // The age of a heartbeat changes all the time. On a terminal it is redrawn; elsewhere it is no reason for another
+      // line.
       const seen = JSON.stringify(all.map(({ heartbeat: _, ...rest }) => rest));
       if (screen.mayRedraw) {
         screen.draw([...linesOf(screen, all, facts), screen.paint("Ctrl-C ends.", "dim")]);

@@ -1,5 +1,5 @@
 /**
- * `hearsay members --all`: the members as each of them sees them, and who disagrees.
+ * `hearsay members --all`: the members as each member sees them, and the members that disagree.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import type { Screen } from "../screen.ts";
 import { connect, type Target } from "../target.ts";
 import { allMembers, STATUS_TONE } from "./members.ts";
 
-/** The members as one of them sees them. */
+/** The members as one member sees them. */
 interface View {
   readonly id: string;
   readonly address: string | null;
@@ -34,10 +34,10 @@ interface Silent {
 interface Row {
   readonly id: string;
   readonly isAsked: boolean;
-  /** As the asked member sees it; `undefined` if it does not know it. */
+  /** The member as the asked member sees it; `undefined` if the asked member does not know it. */
   readonly own: ObservedMember | undefined;
   readonly agree: number;
-  /** The other views that differ from that of the asked member. */
+  /** The other views that differ from the asked member's view. */
   readonly differing: readonly { readonly by: string; readonly says: string }[];
 }
 
@@ -55,7 +55,7 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: "OTHER MEMBERS", text: othersText, tone: othersTone, mayShrink: true },
 ];
 
-/** Asks the member and up to 16 others for their members, and shows who disagrees. */
+/** Asks the member and up to 16 others for their members, and shows the differences. */
 export async function membersOfAll(
   screen: Screen,
   target: Target,
@@ -142,7 +142,10 @@ function nameOf({ id, address }: View, own: View): string {
   return id === own.id ? `${id} at ${address}` : id;
 }
 
-/** The part of a view that members must agree on. They forget those that are gone at different times. */
+/**
+ * The part of a view on which members must agree. Departed members are left out, because members forget them at
+ * different times.
+ */
 function meaning(seen: ObservedMember | undefined): string | undefined {
   return seen && isAlive(seen) ? `active at ${seen.address}` : undefined;
 }

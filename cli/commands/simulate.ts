@@ -7,7 +7,7 @@
 import { CommandFailure, EXIT } from "../failure.ts";
 import type { Run } from "../program.ts";
 
-/** The simulator, beside the checkout's `cli.ts`. */
+/** The simulator in a checkout of the repository. */
 const SIMULATOR = new URL("../../tests/simulation/main.ts", import.meta.url);
 const MEMORY = "--v8-flags=--max-semi-space-size=64,--max-old-space-size=4096";
 

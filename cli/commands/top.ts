@@ -36,7 +36,7 @@ const columnsOf = (peers: readonly Peer[]): readonly Column<Peer>[] => [
   { title: "LAST", text: ({ lastMs }) => duration(lastMs), align: "right" },
   {
     title: "",
-    // The least number, because exchanges within one machine take less than a millisecond.
+    // A least number, because exchanges within one machine take less than a millisecond.
     text: ({ lastMs }) =>
       bar(lastMs / Math.max(Number.MIN_VALUE, ...peers.map((peer) => peer.lastMs)), BAR).padEnd(BAR),
     from: 70,
@@ -143,7 +143,7 @@ function linesOf(
   ];
 }
 
-/** A line; an unpainted text is cut, because a line that the terminal wraps would move those below it. */
+/** A line. An unpainted text is cut, because a line that the terminal wraps would move the lines below it. */
 function row(name: string, text: string, screen?: Screen): string {
   const head = `  ${name.padEnd(11)} `;
   return head + (screen ? screen.cut(text, screen.columns - head.length) : text);

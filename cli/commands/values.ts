@@ -35,7 +35,7 @@ export const get: Run<GetFlags> = async ({ terminal, screen }, [key = ""], flags
   const { member } = flags;
   const shown = member === undefined ? values : values.filter(({ memberId }) => memberId === member);
   if (screen.isJson) screen.json({ key, values: shown });
-  // One value alone is printed as it is, for scripts.
+  // A single value is printed without a table, for scripts.
   else if (member !== undefined && shown[0]) screen.line(printableJson(shown[0].value));
   else if (shown.length > 0) screen.lines(screen.table(shown, COLUMNS));
   if (shown.length > 0) return EXIT.ok;
@@ -96,7 +96,7 @@ function valueIn(text: string): JsonValue {
   try {
     return JSON.parse(text) as JsonValue;
   } catch {
-    // In the quotes of a shell.
+    // The quotes are for a shell.
     const hint = `'${JSON.stringify(printable(text, 40))}'`;
     const given = JSON.stringify(printable(text, 40));
     throw new CommandFailure(

@@ -18,12 +18,12 @@ import { type Diagnosis, fail, type Fault, named, note, ok } from "./findings.ts
 import { faultOfAnswer, mayLackObservers } from "./refusals.ts";
 import { askForUpgrade, type HttpAnswer, LAYER_TIMEOUT_MS, type Seen } from "./upgrade.ts";
 
-/** The difference of the clocks that tokens bear by default, in milliseconds. */
+/** The difference of clocks that tokens tolerate by default, in milliseconds. */
 const USUAL_TOLERANCE_MS = 5_000;
 /** The first byte of TLS records: an alert, and a handshake. */
 const TLS_RECORDS: readonly (number | undefined)[] = [0x15, 0x16];
 
-/** How an address is examined. */
+/** Options for the examination of an address. */
 export interface AddressOptions {
   readonly terminal: Terminal;
   readonly options: ObserveOptions;
@@ -31,7 +31,7 @@ export interface AddressOptions {
   readonly signal: AbortSignal;
 }
 
-/** A diagnosis, with the observer if the member can be observed; the caller ends it. */
+/** A diagnosis, with an observer if the member can be observed. The caller must end the observer. */
 export interface Examined {
   readonly diagnosis: Diagnosis;
   readonly observer?: Observer;
@@ -109,7 +109,7 @@ async function examineAnswer(
   return { diagnosis: fail(diagnosis, STEP_OF[fault.code] ?? "path", fault) };
 }
 
-/** The step that finds a fault. */
+/** The step that finds each fault. */
 const STEP_OF: { readonly [code in Fault["code"]]?: string } = {
   address: "key",
   clock: "clock",
@@ -131,7 +131,7 @@ async function examineMember(
   let observer: Observer;
   const beganMs = runtime.monotonicMs();
   try {
-    // The cluster is compared below, after a token that names it was accepted.
+    // The cluster is compared below, after the member has accepted a token with the cluster's name.
     const named = given.keys === undefined ? rest : given;
     observer = await Observer.connect(url.href, { ...named, signal });
   } catch (error) {
@@ -167,7 +167,7 @@ function keyStep({ keys, token }: ObserveOptions) {
     : ok("key", "The member accepts the token; it gave no proof of its own.");
 }
 
-/** Without keys no clocks are compared, and a difference is worth a note only. */
+/** Without keys members do not compare clocks, so a difference is only a note. */
 function judgeClock(
   diagnosis: Diagnosis,
   aheadMs: number,
@@ -181,7 +181,7 @@ function judgeClock(
   fail(diagnosis, "clock", { code: "clock", seen: `${apart} Tokens bear ${duration(tolerance)}.`, todo });
 }
 
-/** The fault of a missing permission, or of an address that is none. */
+/** The fault of a missing permission, or of an invalid address. */
 function permissionFault(error: unknown): Fault {
   if (!(error instanceof Deno.errors.NotCapable)) {
     return { code: "name", seen: messageOf(error), todo: "Correct the address." };

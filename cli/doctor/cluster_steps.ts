@@ -1,5 +1,6 @@
 /**
- * The steps of `hearsay doctor` at the other members that a running member knows: whether each answers, and what it says.
+ * The steps of `hearsay doctor` at the other members that a running member knows: does each answer, and is its answer
+ * consistent?
  *
  * @module
  */
@@ -13,12 +14,12 @@ import { type AddressOptions, examine, type Examined } from "./address_steps.ts"
 import { type Diagnosis, fail, type Fault, type FaultCode, named, note, ok } from "./findings.ts";
 import { hostOf, judgeAsSeen, recentFault } from "./member_steps.ts";
 
-/** The most other members that are asked. 16: all of a small cluster, and no flood of a large one. */
+/** The most other members that are asked. 16: all members of a small cluster, and not too many of a large cluster. */
 const MAX_ASKED = 16;
 /** A member that was not heard for this number of its intervals is in doubt. 10: more than lost messages explain. */
 export const LATE_INTERVALS = 10;
 
-/** The subject of the diagnosis of the others. */
+/** The subject of the diagnosis of the other members. */
 export const OTHERS = "The other members";
 
 /** Faults of the path from this process. They do not count against a member that its peers hear. */
@@ -26,14 +27,17 @@ const FROM_HERE: readonly FaultCode[] = ["name", "notListening", "unreachable", 
 /** Faults that keep this command from asking a member, but keep no peer from gossiping with it. */
 const OF_ASKING: readonly FaultCode[] = ["address", "observers", "permission", "version"];
 
-/** Asks the other members, those in doubt first; the steps have one for each. `undefined` if there are none to ask. */
+/**
+ * Asks the other members, first the members in doubt, with one step for each. `undefined` if there is no other member
+ * to ask.
+ */
 export async function examineOthers(
   { scheme, facts, members, explain }: {
-    /** The URL scheme of the asked member, for other members that have a host and a port only. */
+    /** The URL scheme of the asked member, for other members with only a host and a port. */
     readonly scheme: string;
     readonly facts: Facts;
     readonly members: readonly ObservedMember[];
-    /** Asks the asked member to explain the status of another one. */
+    /** Asks the asked member to explain the status of another member. */
     readonly explain: (memberId: string) => Promise<Explanation>;
   },
   options: AddressOptions,
@@ -54,7 +58,7 @@ export async function examineOthers(
   return diagnosis;
 }
 
-/** The other members to ask, those in doubt first, and the number of those that are left out. */
+/** The other members to ask, first the members in doubt, and the number of members that are left out. */
 export function othersToAsk(
   members: readonly ObservedMember[],
   facts: Facts,
@@ -66,19 +70,25 @@ export function othersToAsk(
   return { asked, more: others.length - asked.length };
 }
 
-/** The address to dial. `scheme` is that of the asked member: the others have a host and a port, or a whole URL. */
+/**
+ * The address to dial. `scheme` is the asked member's scheme, for members that have only a host and a port instead of a
+ * whole URL.
+ */
 export function addressOf({ address }: ObservedMember, scheme: string): string {
   return address!.includes("://") ? address! : `${scheme}//${address}`;
 }
 
-/** A running member, and what it says. */
+/** A running member, and its answers. */
 export interface Running {
   readonly diagnosis: Diagnosis;
   readonly facts: Facts;
   readonly observer: NonNullable<Examined["observer"]>;
 }
 
-/** Adds a fault to each member that does not know the first one, and is unknown to it: the two are in different clusters. */
+/**
+ * Adds a fault to each member that does not know the first member and is unknown to it, because the two are in
+ * different clusters.
+ */
 export async function judgeSplit([first, ...others]: readonly Running[]): Promise<void> {
   for (const other of others) {
     const ids = [first!.facts.self, other.facts.self] as const;
@@ -97,7 +107,7 @@ export async function judgeSplit([first, ...others]: readonly Running[]): Promis
   }
 }
 
-/** The doubt about a member: the highest is asked first. */
+/** The doubt about a member. Members with the highest doubt are asked first. */
 function doubt(member: ObservedMember, facts: Facts): number {
   return (member.status === "alive" ? 0 : 4) + (isLate(member, facts) ? 2 : 0) + (member.lacks ? 1 : 0);
 }
@@ -149,7 +159,7 @@ async function judgeOther(diagnosis: Diagnosis, asked: Asked): Promise<void> {
   );
 }
 
-/** Adds a fault if another member knows the asked one at another address: that is another process. */
+/** Adds a fault if another member knows the asked member at another address, because another process is there. */
 async function judgeAddress(
   diagnosis: Diagnosis,
   { facts, observer }: { readonly facts: Facts; readonly observer: NonNullable<Examined["observer"]> },

@@ -6,7 +6,7 @@
 
 import { printable } from "../../common/printable.ts";
 
-/** A fault, by the name in the first line. */
+/** The faults, with the text in the first line of the output. */
 export const FAULTS = {
   alone: "no seed",
   address: "token for another address",
@@ -50,7 +50,7 @@ export interface Fault {
 export interface Step {
   /** Its name, such as `TCP`. */
   readonly name: string;
-  /** `note`: worth a look, and no reason to be alone. */
+  /** `note`: worth a look, but no reason why a member is alone. */
   readonly outcome: "fault" | "note" | "ok";
   readonly seen: string;
   /** The advice; missing if there is none. */
@@ -75,7 +75,7 @@ export function ok(name: string, seen: string): Step {
   return { name, outcome: "ok", seen };
 }
 
-/** A step with something to know. */
+/** A step with a note. */
 export function note(name: string, seen: string, todo?: string): Step {
   return { name, outcome: "note", seen, ...(todo !== undefined && { todo }) };
 }

@@ -1,5 +1,5 @@
 /**
- * The steps of `hearsay doctor` in what a running member says of itself and of others.
+ * The steps of `hearsay doctor` from a running member's facts about itself and others.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { type Diagnosis, fail, type Fault, type FaultCode, named, note, ok } fro
 /** The most troubles that are shown. */
 const MAX_TROUBLES = 5;
 
-/** Troubles of this age count as present, whatever the settings are, in milliseconds. */
+/** Troubles up to this age, in milliseconds, count as present under any settings. */
 const LEAST_RECENT_MS = 60_000;
 
 /** The settings that members compare. */
@@ -65,7 +65,7 @@ export function judgeRoom(diagnosis: Diagnosis, facts: Facts): void {
   diagnosis.steps.push(ok("limits", seen));
 }
 
-/** Adds what a peer says of the member with this id. */
+/** Adds a peer's facts about the member with this id. */
 export function judgeAsSeen(diagnosis: Diagnosis, { id, explanation, facts }: {
   readonly id: string;
   readonly explanation: Explanation;
@@ -95,7 +95,7 @@ export function judgeAsSeen(diagnosis: Diagnosis, { id, explanation, facts }: {
   diagnosis.steps.push(ok("member", `${peer} says of ${named(id)}: ${explanation.summary}`));
 }
 
-/** Adds what a running member says of itself. */
+/** Adds a running member's facts about itself. */
 export function judgeSelf(diagnosis: Diagnosis, facts: Facts): void {
   const { steps } = diagnosis;
   const others = facts.counts.alive + facts.counts.suspected - 1;
@@ -131,7 +131,10 @@ export function judgeSelf(diagnosis: Diagnosis, facts: Facts): void {
   for (const trouble of latest(facts.troubles)) steps.push(note("log", troubleLine(trouble, facts)));
 }
 
-/** A peer knows a later incarnation after a step of the clock, and again and again if another process has the id. */
+/**
+ * Notes new incarnations. A peer knows a later incarnation once after a step of the clock, but repeatedly if another
+ * process has the id.
+ */
 function noteRenewals({ steps }: Diagnosis, { explanation, wallMs }: Facts): void {
   const renewals = explanation.decisions.filter(({ kind }) => kind === "renewed");
   const last = renewals.at(-1);
@@ -144,12 +147,12 @@ function noteRenewals({ steps }: Diagnosis, { explanation, wallMs }: Facts): voi
   steps.push(note("identity", seen, todo));
 }
 
-/** The host and port of an address; an address without a scheme is its own. */
+/** The host and port of an address. An address without a scheme is returned unchanged. */
 export function hostOf(address: string): string {
   return URL.parse(address)?.host ?? address;
 }
 
-/** The reason of a running member to be alone; `undefined` if it is not. */
+/** The reason why a running member is alone; `undefined` if it is not alone. */
 function ownFault(facts: Facts, others: number): Fault | undefined {
   const { explanation, isolated, fenced, leaving } = facts;
   if (fenced) {
@@ -195,9 +198,9 @@ function ownFault(facts: Facts, others: number): Fault | undefined {
   return refused ?? handshakeFault(facts) ?? seedless(facts);
 }
 
-/** The fault of a member with others, by its latest troubles; `undefined` if there is none. */
+/** The fault of a member that is not alone, by its latest troubles; `undefined` without a fault. */
 export function recentFault(facts: Facts): Fault | undefined {
-  // A conflict is emitted again and again while it lasts.
+  // A conflict is emitted repeatedly while it lasts.
   const { wallMs, settings: { heartbeatExpiration }, troubles } = facts;
   const recent = troubles.filter(({ atMs }) =>
     wallMs - atMs <= Math.max(LEAST_RECENT_MS, 2 * heartbeatExpiration)
@@ -224,7 +227,7 @@ export function recentFault(facts: Facts): Fault | undefined {
   };
 }
 
-/** A seed's failure by its sentence, if that names the fault. */
+/** A seed's fault, if the sentence of its failure shows it. */
 export function seedFault(facts: Facts): Fault | undefined {
   for (const { address, outcome, reason } of facts.seeds) {
     if (outcome !== "failed" || reason === null) continue;
@@ -332,7 +335,7 @@ function fullFault(facts: Facts): Fault {
   };
 }
 
-/** A limit that was reached does not make a member alone. */
+/** Adds notes about reached limits: they are no reason why a member is alone. */
 function noteLimits({ steps }: Diagnosis, facts: Facts): void {
   const { seen, todo } = fullFault(facts);
   if (isFull(facts)) steps.push(note("limits", `${seen} No other one can join.`, todo));
@@ -342,7 +345,7 @@ function noteLimits({ steps }: Diagnosis, facts: Facts): void {
   steps.push(note("limits", states, "Raise `maxHeldBytes`, or store less in the state."));
 }
 
-/** A trouble as a line. Its event came as plain data. */
+/** A trouble as a line. Its event is plain data. */
 export function troubleLine({ event, times, atMs }: Trouble, facts: Facts): string {
   const error = Object(event["error"]) as { readonly message?: unknown };
   const whole = { ...event, ...("error" in event && { error: new Error(String(error.message ?? "")) }) };

@@ -12,7 +12,7 @@ import type { HttpAnswer } from "./upgrade.ts";
 /** The longest sentence of a server that is shown. */
 const MAX_SHOWN = 300;
 
-/** The side of the doctor. */
+/** The doctor's own address, cluster and keys. */
 export interface Asker {
   readonly url: URL;
   readonly cluster: string | undefined;
@@ -91,7 +91,7 @@ function clock(answer: HttpAnswer, { nowMs }: Asker): Fault {
   };
 }
 
-/** The token names a cluster and an address; the member has named its own. */
+/** The fault if the token names another cluster or address than the member has. The member's answer names its own. */
 function wrongAudience(body: string, { cluster, url }: Asker): Fault {
   const here = /and this member is (.*)\.$/.exec(body)?.[1] ?? "";
   const clusters = new Set([...here.matchAll(/hearsay:([^@ ]*)@/g)].map(([, name]) => decoded(name!)));
@@ -191,7 +191,7 @@ function refused(answer: HttpAnswer, todo: string): Fault {
   return { code: "refused", seen: `The member refused (${answer.status}): ${quoted(answer.body)}`, todo };
 }
 
-/** True if an answer may come from a member that accepts peers, and no observers. */
+/** True if an answer may come from a member that accepts peers, but no observers. */
 export function mayLackObservers({ status }: HttpAnswer, subprotocol: string): boolean {
   return status === 426 && subprotocol === OBSERVE_PROTOCOL;
 }

@@ -1,5 +1,6 @@
 /**
- * Asks a server for a WebSocket by hand, one layer after another: a client socket would say less about a refusal.
+ * Asks a server for a WebSocket step by step, one layer after another, because a client socket reports less about a
+ * refusal.
  *
  * @module
  */
@@ -34,7 +35,7 @@ export interface HttpAnswer {
 export type Seen =
   | { readonly layer: "tcp"; readonly error: unknown; readonly text: string }
   | { readonly layer: "tls"; readonly text: string; readonly address: string }
-  /** The other side accepted the connection, and sent nothing in time. */
+  /** The other side accepted the connection, but sent nothing in time. */
   | { readonly layer: "silent"; readonly address: string }
   /** The other side speaks no HTTP: these are its first bytes. */
   | { readonly layer: "http"; readonly bytes: Uint8Array; readonly address: string }
@@ -140,6 +141,6 @@ function close(conn: Deno.Conn): void {
   try {
     conn.close();
   } catch {
-    // It is closed already, or TLS has taken it over.
+    // The connection is closed already, or TLS has taken it over.
   }
 }
