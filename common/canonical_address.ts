@@ -5,8 +5,8 @@
  */
 
 /**
- * The canonical form of a URL's host. A loopback name or address becomes `127.0.0.1` (other addresses of 127.0.0.0/8 stay,
- * because they may be other members), an IPv4 address in IPv6 becomes IPv4, and a name loses the dot at its end.
+ * The canonical form of a URL's host. A loopback name or address becomes `127.0.0.1`. Other addresses of 127.0.0.0/8
+ * stay, because they may be other members. An IPv4 address in IPv6 becomes IPv4, and a name loses the dot at its end.
  */
 export function canonicalHost(hostname: string): string {
   const host = hostname.replace(/(?<=[^.])\.$/, "");

@@ -1,6 +1,6 @@
 /**
- * Hosts and addresses. Without these checks a host from a peer, a name server or a registry could choose the path, the
- * query and the credentials of a request of this member.
+ * Hosts and addresses. Hosts come from peers, name servers and registries. Without these checks a host could choose the
+ * path, the query and the credentials of this member's requests.
  *
  * @module
  */

@@ -16,7 +16,7 @@ export { isDialable, type Member, NOWHERE } from "../protocol/member.ts";
 
 /** A member in a fixed list. */
 export interface ListedMember extends Omit<Member, "kinds"> {
-  /** The kinds of actors that it hosts; informative, none by default. */
+  /** The kinds of actors that it hosts; informative. By default it has no kinds. */
   readonly kinds?: readonly string[];
 }
 
@@ -50,7 +50,7 @@ export interface Connection {
 
 /** Carries messages to peers. */
 export interface Transport {
-  /** Connections that peers opened. Canceling it refuses all later ones. */
+  /** Connections that peers opened. A cancel of this stream refuses all later connections. */
   readonly incoming: ReadableStream<Connection>;
   /** The address of a member for {@linkcode Transport.dial}. */
   addressOf(member: Member): string;
@@ -74,7 +74,7 @@ export interface Transport {
 export interface ClusterTopology {
   /** The event's type. */
   readonly type: "ClusterTopology";
-  /** All members, with this one. */
+  /** All members, including this member. */
   readonly members: readonly Member[];
   /** The ids to block. */
   readonly blocked: readonly string[];

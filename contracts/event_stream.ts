@@ -75,7 +75,7 @@ export interface EventStreamOptions {
 export interface SubscribeOptions {
   /** Ends the stream at once when aborted, without an error, and drops its unread events. */
   readonly signal?: AbortSignal;
-  /** The most unread events kept for this subscriber; by default that of the event stream. */
+  /** The most unread events kept for this subscriber; by default the capacity of the event stream. */
   readonly capacity?: number;
 }
 
@@ -90,7 +90,7 @@ const SUBSCRIBE: Rules<SubscribeOptions> = { ...STREAM, signal: SIGNAL };
 const STACK_BYTES = 2_048;
 
 /**
- * Publishes events to subscribers. A subscriber cannot delay or break another one or the publisher.
+ * Publishes events to subscribers. A subscriber cannot delay or break another subscriber or the publisher.
  *
  * At most `capacity` unread events of a subscriber, and at most 16 MiB, are kept. Above that the oldest are dropped:
  * those about membership (`MemberBlocked` and others) last, and the latest `ClusterTopology` never. `EventsDropped`

@@ -118,8 +118,8 @@ export interface DiscoveryFailed {
 
 /**
  * A client was refused before its connection was opened: its token is missing or invalid, or its origin or address is
- * not allowed. Emitted once for each host and reason until a client of that host is accepted or the keys change, and at
- * most ten times per second, so that refused clients cannot crowd out other events.
+ * not allowed. Emitted once for each host and reason until a client of that host is accepted or the keys change.
+ * Emitted at most ten times per second, so that refused clients cannot crowd out other events.
  */
 export interface ClientRefused {
   /** The event's type. */
@@ -188,9 +188,9 @@ export interface SeenChanged {
   readonly key: string;
   /** The number of its last set. */
   readonly sequenceNumber: number;
-  /** The number of living members that have the value, with this one. */
+  /** The number of living members that have the value, including this member. */
   readonly seenBy: number;
-  /** The number of living members, with this one. */
+  /** The number of living members, including this member. */
   readonly of: number;
 }
 

@@ -16,13 +16,13 @@ export type DecisionKind =
   | "blocked"
   /** Its block ended. */
   | "unblocked"
-  /** Its connection broke and its address refuses new ones. */
+  /** Its connection broke, and its address refuses new connections. */
   | "suspected"
   /** It answered, or a newer heartbeat arrived. */
   | "suspicionEnded"
   /** A peer suspects it. */
   | "suspectedByPeer"
-  /** A peer answered a suspicion with a newer heartbeat of it. */
+  /** A peer answered a suspicion with a newer heartbeat of the member. */
   | "heardByPeer"
   /** Its state was dropped. */
   | "forgotten"
@@ -47,11 +47,11 @@ export type DecisionKind =
 export interface Decision {
   /** The kind. */
   readonly kind: DecisionKind;
-  /** This member's wall clock at the first of them, in Unix milliseconds. */
+  /** This member's wall clock at the first decision of the row, in Unix milliseconds. */
   readonly atUnixMilliseconds: number;
-  /** This member's wall clock at the last of them, in Unix milliseconds. */
+  /** This member's wall clock at the last decision of the row, in Unix milliseconds. */
   readonly lastAtUnixMilliseconds: number;
-  /** How often it happened in a row. */
+  /** The number of equal decisions in a row. */
   readonly times: number;
   /** The peer that caused it, if another than the member. */
   readonly peerId?: string;
@@ -76,15 +76,18 @@ export interface HeartbeatExplanation {
 export interface Explanation {
   /** The member. */
   readonly memberId: string;
-  /** Its status; `unknown` if this member has no topology, state or block of it. */
+  /** Its status; `unknown` if it is not in this member's topology, has no known state, and is not blocked. */
   readonly status: "alive" | "suspected" | "failed" | "left" | "unknown";
-  /** This member's wall clock at the decision that led to the status, in Unix milliseconds; `null` if none is kept. */
+  /**
+   * This member's wall clock at the decision that led to the status, in Unix milliseconds; `null` if no such decision
+   * is kept.
+   */
   readonly sinceUnixMilliseconds: number | null;
   /** How the status came about, in sentences. */
   readonly summary: string;
   /** The end of the status: the events that would cause it, in sentences. */
   readonly endsWhen: string;
-  /** Its latest heartbeat; `null` if none was heard. */
+  /** Its latest heartbeat; `null` if no heartbeat was heard. */
   readonly heartbeat: HeartbeatExplanation | null;
   /** True if this member has an open connection with it. */
   readonly isConnected: boolean;
@@ -108,7 +111,7 @@ export interface Lacking {
    * value is to be sent, under way, or not yet acknowledged.
    */
   readonly reason: "unconnected" | "unacknowledged";
-  /** The last failure of a request or dial to it, as a sentence; `null` if none is kept. */
+  /** The last failure of a request or dial to it, as a sentence; `null` if no failure is kept. */
   readonly lastFailure: string | null;
 }
 
@@ -118,7 +121,7 @@ export interface Spreading {
   readonly key: string;
   /** The number of its last set; `null` if the key has no value. */
   readonly sequenceNumber: number | null;
-  /** The living members that acknowledged it, with this one. */
+  /** The living members that acknowledged it, including this member. */
   readonly seenBy: readonly string[];
   /** The other living members. */
   readonly lacking: readonly Lacking[];

@@ -22,8 +22,8 @@ export type ExchangeOutcome = "busy" | "connection" | "done" | "failed" | "refus
 export type SentPush = "congested" | "needless" | "sent";
 
 /**
- * The outcome of a push from a peer. `merged`: its entries were merged. `ignored`: this member takes nothing from the peer
- * now, for example because the peer is blocked. `refused`: its signatures are invalid.
+ * The outcome of a push from a peer. `merged`: its entries were merged. `ignored`: this member accepts no entries from
+ * the peer now, for example because the peer is blocked. `refused`: its signatures are invalid.
  */
 export type ReceivedPush = "ignored" | "merged" | "refused";
 
@@ -36,13 +36,13 @@ export interface Amounts {
   readonly members: { readonly [status in "alive" | "failed" | "left" | "suspected"]: number };
   /** The number of rounds since the start. */
   readonly rounds: number;
-  /** The number of rounds skipped because an earlier one or this process was late. */
+  /** The number of rounds skipped because an earlier round or this process was late. */
   readonly skippedRounds: number;
   /** The open connections with members: with a complete handshake (`ready`), and during the handshake (`handshake`). */
   readonly connections: { readonly handshake: number; readonly ready: number };
   /** The approximate memory for this member's own state and for all others', in bytes. */
   readonly stateBytes: { readonly others: number; readonly own: number };
-  /** The number of keys of all members, deleted ones included. */
+  /** The number of keys of all members, including deleted keys. */
   readonly keys: number;
   /**
    * The lengths of the queues. `outbox`: unsent messages to all peers. `events`: unread events of all subscribers.
@@ -171,7 +171,7 @@ export interface BlockEnd {
  * ```
  */
 export interface Meters {
-  /** The member starts. Called once, before every other method except those of messages. */
+  /** The member starts. Called once, before all other methods except `sent` and `received`. */
   started(member: MeteredMember): void;
   /** A message was sent: its kind, and its size in bytes of UTF-8. */
   sent(kind: string, bytes: number): void;

@@ -8,8 +8,8 @@ import { toBase64Url } from "../common/bytes_text.ts";
 import type { SignedState } from "../engine/types.ts";
 
 /**
- * A key pair of Ed25519, as `crypto.subtle.generateKey` makes it: a `CryptoKeyPair`. The types of Node have that name, and
- * `CryptoKey`, only with those of browsers.
+ * A key pair of Ed25519, as `crypto.subtle.generateKey` makes it: a `CryptoKeyPair`. This interface does not use the
+ * types `CryptoKeyPair` and `CryptoKey`, because the types of Node lack them without the types of browsers.
  */
 export interface SigningKeyPair {
   /** Verifies signatures. */
@@ -18,7 +18,7 @@ export interface SigningKeyPair {
   readonly privateKey: Awaited<ReturnType<typeof crypto.subtle.importKey>>;
 }
 
-/** A member's own key pair, and the verification of others' signatures. */
+/** A member's own key pair, and the verification of other members' signatures. */
 export interface Signing {
   /** This member's public key. */
   readonly publicKey: string;

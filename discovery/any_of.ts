@@ -13,8 +13,8 @@ import { MemberList, topologyOf } from "./member_list.ts";
 /**
  * A discovery whose members are the union of several sources. A source that fails does not affect the others. If two
  * records have the same id, the record of the earlier source counts. If a source learns of members through handshakes
- * (`seeds`, `dns`, `kubernetes`), any member that completes a handshake belongs to the cluster, even if the other
- * sources do not list it.
+ * (`seeds`, `dns`, `kubernetes`), any member that completes a handshake belongs to the cluster. The other sources need
+ * not list it.
  *
  * @example
  * ```ts

@@ -31,12 +31,11 @@ const OPTIONS = optionsOf<SeedOptions>({ nameServer: NAME_SERVER, resolveInterva
  * seeds is harmless. Until the first handshake succeeds, all seeds are dialed repeatedly. After that only seeds without
  * an active member are dialed, every `blockedProbeInterval`, so that clusters that started apart find each other.
  *
- * A seed may be a name with many addresses. All of them are dialed, and the name is resolved again at each
- * interval. While no address has a member, the name itself is dialed too, because an ingress or a virtual
- * host may answer only to its name. Only the name is dialed if it cannot be resolved, or if the process may not
- * dial every address (`--allow-net` with a list). With `wss`, an address of a name is shown as
- * `wss://orders.example#10.0.0.5`: the member connects to the address, and the certificate must be for the name. The
- * default port is 80, or 443 with `wss`.
+ * A seed may be a name with many addresses. All addresses are dialed, and the name is resolved again at each interval.
+ * While no address has a member, the name itself is dialed too, because an ingress or a virtual host may answer only to
+ * its name. Only the name is dialed if it cannot be resolved, or if the process may not dial every address
+ * (`--allow-net` with a list). With `wss`, an address of a name is shown as `wss://orders.example#10.0.0.5`: the member
+ * connects to the address, and the certificate must be for the name. The default port is 80, or 443 with `wss`.
  *
  * @example
  * ```ts

@@ -12,8 +12,8 @@ import { sleep } from "../common/runtime.ts";
 
 /**
  * The times, in milliseconds after its start, at which a member dials its own address. If two isolates share the
- * address, each dial reaches either with equal chance. So six dials all miss the other isolate once in 64 times, and
- * the dials of both members fail to notice once in 4,096 times.
+ * address, each dial reaches either with equal chance. So all six dials of a member miss the other isolate once in 64
+ * times. The dials of both members miss once in 4,096 times.
  */
 const PROBES_MS = [500, 1_000, 2_000, 4_000, 8_000, 16_000];
 

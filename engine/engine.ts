@@ -133,7 +133,7 @@ export class Engine {
   /**
    * Blocks a member by hand; `blocked` is false if it was blocked by hand already.
    *
-   * @throws {RangeError} if too many are blocked by hand. Nothing is changed then.
+   * @throws {RangeError} if too many ids are blocked by hand. Then nothing is changed.
    */
   block(id: string, now: Instant): WithEvents<{ blocked: boolean }> {
     return this.#transaction(now, () => ({ blocked: this.#parts.membership.blockByHand(id, now) }));
@@ -367,7 +367,7 @@ export class Engine {
     return this.#parts.transactions.takeChanges();
   }
 
-  /** Records a peer's acknowledgement, even a late one (rule E5). */
+  /** Records a peer's acknowledgement, even if it is late (rule E5). */
   handleAck(sent: Sent, versions: KnownVersions, now: Instant): WithEvents {
     const { identity, incoming } = this.#parts;
     return this.#transaction(now, () => {

@@ -51,7 +51,7 @@ export interface ConflictDetected {
   /** The member's id. */
   readonly memberId: string;
   /**
-   * `value`: one number has two values. `identity`: peers know later incarnations of this member again and again, as if
+   * `value`: one number has two values. `identity`: peers repeatedly know later incarnations of this member, as if
    * another process had its id; emitted at most once in `heartbeatExpiration`. `digest`: a full comparison did not make
    * the states equal. `limit`: a state was refused, because it would exceed its limit or the room that other states
    * leave. If the event has a `key`, a map under this key was not sent to members of protoactor-go.
@@ -109,7 +109,7 @@ export interface MemberBlocked {
   readonly reason: BlockReason;
 }
 
-/** A member may have crashed: its connection broke and its address refuses new ones (rule C2). */
+/** A member may have crashed: its connection broke, and its address refuses new connections (rule C2). */
 export interface MemberSuspected {
   /** The type of the event. */
   readonly type: "MemberSuspected";
@@ -167,8 +167,8 @@ export interface MemberForgotten {
 }
 
 /**
- * The state of a member was dropped to make room (rule E15). Members known only by hearsay go first. Emitted for the first
- * member at once, and then at most once in `heartbeatExpiration` for all later ones.
+ * The state of a member was dropped to make room (rule E15). Members known only by hearsay go first. Emitted at once
+ * for the first member, and then at most once in `heartbeatExpiration` for all later members.
  */
 export interface StateDropped {
   /** The type of the event. */

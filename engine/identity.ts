@@ -93,8 +93,8 @@ export class Identity {
   }
 
   /**
-   * Begins an incarnation above the one that a peer knows. With signing on, does so only if this member signed the
-   * known incarnation: any peer can claim a later incarnation, but only a peer with later state has the proof.
+   * Begins an incarnation above the incarnation that a peer knows. With signing on, does so only if this member signed
+   * the known incarnation: any peer can claim a later incarnation, but only a peer with later state has the proof.
    */
   beginIncarnationAbove(
     known: Incarnation | undefined,

@@ -43,7 +43,7 @@ export function isIncarnation(text: unknown): text is Incarnation {
 
 /**
  * True if an incarnation starts more than a year ahead of this clock (rule E2). Such an incarnation could keep the
- * member itself from beginning a higher one. This is the only comparison with another machine's clock.
+ * member itself from beginning a higher incarnation. This is the only comparison with another machine's clock.
  */
 export function isFarAhead(incarnation: Incarnation, wallMs: number): boolean {
   return incarnationStartMs(incarnation) > wallMs + YEAR_MS;

@@ -85,7 +85,7 @@ export class OwnState {
   /**
    * Sets a key and returns its number.
    *
-   * @throws {RangeError} if the value or the state would be larger than a limit allows. Nothing is changed then.
+   * @throws {RangeError} if the value or the state would be larger than a limit allows. Then nothing is changed.
    */
   set(key: string, copy: OwnValue, now: Instant): number {
     const entry = { key, number: this.#state.version + 1, type: TYPE.value as string, ...copy };

@@ -72,7 +72,7 @@ export interface MemberDelta {
   readonly end?: number;
   /** The entries, in rising order of number. */
   readonly entries: readonly (Entry | SentEntry)[];
-  /** The last heartbeat count known to the sender; 0 or absent if none is known. */
+  /** The last heartbeat count known to the sender; 0 or absent if no count is known. */
   readonly count?: number;
   /** All active members are known to have the state up to this number, so older tombstones may be dropped (rule E8). */
   readonly ackedByAll?: number;
@@ -172,12 +172,12 @@ export interface SummaryPart {
 }
 
 /**
- * The reason of a block. `crashed`: the member's connections broke, and its address refuses new ones. `expired`: its
- * heartbeats stopped. `left`: it left gracefully. `topology`: a `ClusterTopology` or `block(id)` blocks it.
+ * The reason of a block. `crashed`: the member's connections broke, and its address refuses new connections. `expired`:
+ * its heartbeats stopped. `left`: it left gracefully. `topology`: a `ClusterTopology` or `block(id)` blocks it.
  */
 export type BlockReason = "crashed" | "expired" | "left" | "topology";
 
-/** A blocked member: it gets no gossip, and none is accepted from it. */
+/** A blocked member: it gets no gossip, and its gossip is refused. */
 export interface BlockedMember {
   /** The member's id. */
   readonly id: string;

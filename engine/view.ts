@@ -30,7 +30,7 @@ export const SILENT_DIVISOR = 4;
 
 /** The amounts that an engine keeps; `docs/ALGORITHM.md` has the limit of each. */
 export interface Footprint {
-  /** Known members, including this one. */
+  /** Known members, including this member. */
   readonly members: number;
   /** Keys of all known members, including deleted keys. */
   readonly keys: number;
@@ -169,8 +169,8 @@ export class EngineView {
   }
 
   /**
-   * True if there is nothing to exchange with any peer, and all were heard lately: a round then needs to reach only one
-   * peer. Never true with signing on, because this member must then hear each member itself (rule L4).
+   * True if there is nothing to exchange with any peer, and all peers were heard lately. A round then needs to reach
+   * only one peer. Never true with signing on, because this member must then hear each member itself (rule L4).
    */
   get isIdle(): boolean {
     const { membership, settings, signs, transactions } = this.#parts;
@@ -189,13 +189,16 @@ export class EngineView {
     return this.#parts.store.log.get(memberId)?.present(key);
   }
 
-  /** The heartbeat of a member, as an entry with its count as number; `undefined` if none was heard. */
+  /** The heartbeat of a member, as an entry with its count as number; `undefined` if no heartbeat was heard. */
   heartbeatOf(memberId: string): Entry | undefined {
     const state = this.#parts.store.log.get(memberId);
     return state && state.heartbeatCount > 0 ? heartbeatEntry(state) : undefined;
   }
 
-  /** The latest heartbeat count of a member, when it arrived, and the peer that brought it; `undefined` if none was heard. */
+  /**
+   * The latest heartbeat count of a member, the time of its arrival, and the peer that brought it; `undefined` if no
+   * heartbeat was heard.
+   */
   heartbeatReport(memberId: string): HeartbeatReport | undefined {
     const state = this.#parts.store.log.get(memberId);
     if (!state || state.heartbeatCount === 0) return undefined;

@@ -20,13 +20,13 @@ import { ReaderSessions } from "./reader_sessions.ts";
 import { Session } from "../protocol/session.ts";
 import type { SessionHost, SessionOptions, SessionOwner } from "../protocol/session_host.ts";
 
-/** Messages of types that the protocol leaves to others, such as those of `messages/`. */
+/** Messages of types outside the protocol, such as the messages of `messages/`. */
 export interface Extension {
-  /** Its capability in this member's `hello`: peers without it are sent none of these messages. */
+  /** Its capability in this member's `hello`: peers without the capability get none of these messages. */
   readonly capability: string;
   /**
-   * Called for each message of an unknown type from any peer that shook hands, even if the peer is blocked or the
-   * message belongs to another extension. It must not throw.
+   * Called for each message of an unknown type from any peer that shook hands. The peer may be blocked, and the message
+   * may belong to another extension. It must not throw.
    */
   receive(session: Session, message: UnknownMessage): void;
 }
@@ -167,9 +167,9 @@ export class ConnectionPool {
   }
 
   /**
-   * Returns the session with a member, and dials first if there is none. Rejects with code `busy` during the backoff of
-   * its address, except with `ignoreBackoff`. With `fresh`, a new dial begins even if a dial is under way, because the
-   * handshake of that dial may just have been refused.
+   * Returns the session with a member, and dials first if there is no session. Rejects with code `busy` during the
+   * backoff of its address, except with `ignoreBackoff`. With `fresh`, a new dial begins even if a dial is under way,
+   * because the handshake of that dial may just have been refused.
    */
   async reach(
     member: Member,

@@ -29,8 +29,8 @@ export interface MemberView {
   /** Its record; `undefined` if the topology no longer names it. */
   readonly member: Member | undefined;
   /**
-   * `alive`: it takes part. `suspected`: its connection broke and its address refuses new ones; it still takes part.
-   * `failed`: it crashed, sent no heartbeat for `heartbeatExpiration`, or is blocked by the topology; this member
+   * `alive`: it takes part. `suspected`: its connection broke, and its address refuses new connections; it still takes
+   * part. `failed`: it crashed, sent no heartbeat for `heartbeatExpiration`, or is blocked by the topology; this member
    * itself is `failed` if another process uses its id. `left`: it left in good order, or the discovery does not name
    * it. This member itself is `left` once it has stopped.
    */

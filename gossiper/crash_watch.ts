@@ -1,7 +1,7 @@
 /**
  * Detects crashed members by their sockets (rules C1 to C4 in `docs/ALGORITHM.md`): a killed process resets its
- * connections, and its port refuses new ones. A partition, a suspended process or a slow network causes neither; such
- * failures are left to `heartbeatExpiration`.
+ * connections, and its port refuses new connections. A partition, a suspended process or a slow network causes neither;
+ * such failures are left to `heartbeatExpiration`.
  *
  * @module
  */
@@ -123,8 +123,8 @@ export class CrashWatch {
 
   /**
    * Dials a member until it answers, its crash is confirmed, or a dial fails for another reason than a refusal. After a
-   * peer's suspicion, dials respect the backoff of the address until the first refusal, because a peer may invent any
-   * number of ids there.
+   * peer's suspicion, dials respect the backoff of the address until the first refusal: a peer may invent any number of
+   * ids there.
    */
   async #dialUntilClear(id: string, { isHearsay }: { readonly isHearsay: boolean }): Promise<void> {
     const { engineHost } = this.#options;

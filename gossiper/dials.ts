@@ -1,5 +1,5 @@
 /**
- * The dials to members: those under way, and the waits after failed ones.
+ * The dials to members: the dials under way, and the waits after failed dials.
  *
  * @module
  */

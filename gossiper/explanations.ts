@@ -40,7 +40,7 @@ const LEADING: { readonly [status in Explanation["status"]]: readonly DecisionKi
   unknown: ["forgotten", "refused", "refusedByPeer"],
 };
 
-/** Makes explanations from what the gossiper knows. */
+/** Makes explanations from the knowledge of the gossiper. */
 export class Explanations {
   /** The history of decisions. */
   readonly decisions: Decisions;

@@ -163,7 +163,7 @@ export class Gossiper implements GossiperLike {
     return phaseOf(this.#engineHost.view);
   }
 
-  /** Every known member, with this one, sorted by id. */
+  /** Every known member, including this member, sorted by id. */
   get members(): readonly MemberView[] {
     return membersOf(this.#viewed);
   }
@@ -171,7 +171,7 @@ export class Gossiper implements GossiperLike {
   /**
    * Emits the view of each member, then each view that changes: the member joined, left, failed, became suspected or
    * recovered, or was forgotten (status `left`, `incarnation` undefined). Ends like {@linkcode Gossiper.watch}. A slow
-   * reader misses views that a newer one of the same member supersedes.
+   * reader misses views that a newer view of the same member supersedes.
    */
   watchMembers(options: WaitOptions = {}): ReadableStream<MemberView> {
     assertOptions(options, WAIT);
@@ -179,7 +179,7 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * Resolves with the alive members, with this one, once there are at least `count` and no member came or went for
+   * Resolves with the alive members, including this one, once there are at least `count` and no member came or went for
    * `stableFor` milliseconds. Rejects with the signal's reason, or with a `HearsayError` of code `stopped` when this
    * member begins to leave.
    *
@@ -238,11 +238,10 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * Leaves the cluster: waits for requests under way, sends the departure to peers, and ends everything. Each of
-   * these takes one request timeout at most; the result says if enough peers acknowledged the departure in time.
-   * Rejects with code `not_started` before the start, and with `stopped` during and after a stop.
-   * Call `Deno.exit()` afterwards in a process with nothing else to do: if a peer that it dialed hangs, Deno keeps the
-   * process for a minute and more.
+   * Leaves the cluster: waits for requests under way, sends the departure to peers, and ends everything. Each of these
+   * takes one request timeout at most; the result says if enough peers acknowledged the departure in time. Rejects with
+   * code `not_started` before the start, and with `stopped` during and after a stop. Call `Deno.exit()` afterwards in a
+   * process with nothing else to do: if a dialed peer hangs, Deno keeps the process for a minute and more.
    */
   async stop(): Promise<FlushResult> {
     this.#assertNotStopped();
@@ -270,7 +269,7 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * The keys under which any known member has a value, sorted, without those of the gossiper itself. Costs time in
+   * The keys under which any known member has a value, sorted, without the gossiper's own keys. Costs time in
    * proportion to the whole state.
    */
   keys(): readonly string[] {
@@ -389,8 +388,8 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * Explains the status of a member, by default of this one: heartbeats, suspicions, refusals, decisions, and what would
-   * end the status. Plain data; its sentences are fit for a terminal, the ids are not: see {@linkcode printable}.
+   * Explains the status of a member, by default of this member: heartbeats, suspicions, refusals, decisions, and its
+   * possible end. Plain data; its sentences are fit for a terminal, the ids are not: see {@linkcode printable}.
    */
   explain(memberId: string = this.id): Explanation {
     return this.#explanations.explain(memberId);

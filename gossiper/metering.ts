@@ -46,7 +46,7 @@ interface EndedBlock extends OpenBlock {
   readonly durationMs: number;
 }
 
-/** Reports what happens in the engine of one member. */
+/** Reports events of the engine of one member. */
 export class Metering {
   readonly #options: MeteringOptions;
   readonly #blocks: BoundedMap<string, OpenBlock>;

@@ -8,7 +8,10 @@ import type { SetStateOptions } from "./contract.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { assertOwnKey, copied } from "./validation.ts";
 
-/** Sets a key, and returns its number. Throws a `HearsayError` if key or value are refused; nothing is changed then. */
+/**
+ * Sets a key, and returns its number. Throws a `HearsayError` if the key or the value is refused; then nothing is
+ * changed.
+ */
 export function setOwn(
   engineHost: EngineHost,
   { key, value, expiresAfter }: Pick<SetStateOptions, "expiresAfter"> & {

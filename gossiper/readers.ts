@@ -34,7 +34,7 @@ export interface ReadersOptions {
   /** Makes this member's own `hello`, and knows its id. */
   readonly requestHandler: Pick<RequestHandler, "id" | "hello" | "failed">;
   readonly settings: { readonly heartbeatExpiration: number; readonly maxMessageBytes: number };
-  /** True once this member leaves: it accepts no reader any more. */
+  /** True once this member leaves: it then accepts no more readers. */
   readonly isStopping: () => boolean;
 }
 

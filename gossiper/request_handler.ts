@@ -298,7 +298,7 @@ export class RequestHandler implements SessionHost {
     return examined && refused ? { refused, verified: new Set(examined.verified.keys()) } : {};
   }
 
-  /** Honest members relay signed entries only, so a peer with too many invalid ones is refused. */
+  /** Honest members relay only signed entries, so a peer with too many invalid entries is refused. */
   #countForgeries(session: Session, examined: Examined | undefined): Refusal | undefined {
     if (!examined || examined.forged === 0) return undefined;
     const count = (this.#forgeries.get(session) ?? 0) + examined.forged;

@@ -1,5 +1,5 @@
 /**
- * The rounds: at every interval this member counts its heartbeat, checks those of others, and gossips.
+ * The rounds: at every interval this member counts its heartbeat, checks the heartbeats of others, and gossips.
  *
  * @module
  */
@@ -56,7 +56,7 @@ export class Rounds {
   readonly #connectedRoundRobin: RoundRobin;
   #idleRounds = 0;
 
-  /** Makes the side that sends requests; it sends none before the first round. */
+  /** Makes the side that sends requests. It sends no request before the first round. */
   constructor(options: RoundsOptions) {
     this.#options = options;
     this.#engineHost = options.engineHost;
@@ -206,7 +206,7 @@ export class Rounds {
     return [...ids.filter(relays), ...ids.filter((id) => !relays(id))];
   }
 
-  /** Ends the background tasks; resolves once none runs. */
+  /** Ends the background tasks; resolves once no task runs. */
   async end(): Promise<void> {
     this.#ending.abort(new HearsayError("stopped", "This member has stopped."));
     await Promise.all(this.#background);

@@ -1,5 +1,5 @@
 /**
- * The order in which a member reaches its peers, for programs that prefer some of them.
+ * The order in which a member reaches its peers, for programs that prefer some peers.
  *
  * @module
  */

@@ -30,7 +30,7 @@ export interface SignaturesOptions {
   readonly settings: { readonly gossipMaxSend: number; readonly maxMembers: number };
 }
 
-/** Signs this member's state, and verifies that of others. */
+/** Signs this member's state, and verifies the state of others. */
 export class Signatures {
   readonly #options: SignaturesOptions;
   readonly #engineHost: EngineHost;

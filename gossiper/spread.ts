@@ -23,7 +23,7 @@ export const DIRECT_MEMBERS = 64;
  * its rate.
  */
 const PUSH_SHARE = 1 / 2;
-/** The most pushes to one peer per collection: own changes, and relayed ones. */
+/** The most pushes to one peer per collection: own changes, and relayed changes. */
 const PUSHES_AT_ONCE = 2;
 /** The number of peers to relay a change to. 2: a member then receives it at most twice on average. */
 export const RELAYS = 2;

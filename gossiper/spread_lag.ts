@@ -1,6 +1,6 @@
 /**
- * Measures how long this member's sets take to reach the others. Only this member's monotonic clock counts. A
- * measurement begins with the set, and ends with the acknowledgement of the last member, so it includes the way back.
+ * Measures the time until this member's sets reach the others. Only this member's monotonic clock counts. A measurement
+ * begins with the set, and ends with the acknowledgement of the last member, so it includes the way back.
  *
  * @module
  */

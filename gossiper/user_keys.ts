@@ -1,5 +1,5 @@
 /**
- * The entries of users, without those of the gossiper itself.
+ * The entries of users, without the gossiper's own entries.
  *
  * @module
  */

@@ -18,7 +18,7 @@ export interface MemberDescription {
   /** The zone, such as `eu-1`: 1 to 256 bytes. Without it, the zone is that of the kind `zone:<zone>`, if there is one. */
   readonly zone?: string;
   /**
-   * The kinds of actors, in place of those of the option `kinds` of `join`: at most 256, each of 1 to 256 bytes, together at
+   * The kinds of actors, in place of the option `kinds` of `join`: at most 256, each of 1 to 256 bytes, together at
    * most 16 KiB. Only this entry reads them.
    */
   readonly kinds?: readonly string[];
@@ -40,8 +40,8 @@ const DESCRIPTION: Rules<MemberDescription> = { tags: TAGS, zone: NAME, kinds: K
  * Roles, `MemberView.member` and members of protoactor-go still see the kinds of `join`.
  *
  * @throws {ConfigurationError} if a field is invalid or unknown.
- * @throws {HearsayError} with code `too_large` or `stopped`, as `setState` does, and with code `not_started` if `nearFirst`
- * is true before the member's start. Nothing is changed then.
+ * @throws {HearsayError} with code `too_large` or `stopped`, as `setState` does, and with code `not_started` if
+ * `nearFirst` is true before the member's start. Then nothing is changed.
  *
  * @example
  * ```ts

@@ -25,7 +25,7 @@ export interface PickOptions {
   readonly by?: "random" | "least load" | "round robin";
   /** The zone that the member must have; any by default. */
   readonly zone?: string;
-  /** The tags that the member must have, all of them; none by default. */
+  /** The tags that the member must have: it must have all of them. By default it needs no tags. */
   readonly tags?: readonly string[];
   /** The ids to leave out, such as this member's own. */
   readonly exclude?: readonly string[];
@@ -49,8 +49,8 @@ const OPTIONS = optionsOf<PickOptions>(RULES, ["kind"]);
 const TURNS = new WeakMap<Gossiper, BoundedMap<string, string>>();
 
 /**
- * Picks a living member of a kind; `undefined` if there is none. Suspected members are not picked, and this member itself is
- * a candidate until it begins to leave.
+ * Picks a living member of a kind; `undefined` if there is no such member. Suspected members are not picked, and this
+ * member itself is a candidate until it begins to leave.
  *
  * `least load` compares two random candidates, not all. The counts date from the last rounds of their members. If every
  * member picked the candidate with the lowest count, all would pick the same candidate until its next report. A member
@@ -110,7 +110,9 @@ function candidatesOf(
   return candidates;
 }
 
-/** The candidate with the next id above the last pick; if there is no such candidate, the one with the lowest id. */
+/**
+ * The candidate with the next id above the last pick; if there is no such candidate, the candidate with the lowest id.
+ */
 function nextInTurn(
   node: Gossiper,
   candidates: readonly Seen[],

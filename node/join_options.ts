@@ -75,13 +75,13 @@ export interface JoinOptions extends SecurityOptions {
   /** Another source of members, instead of `seeds` and `members`, such as `anyOf(dns(…), seeds(…))`. */
   readonly discovery?: Discovery;
   /**
-   * True if no member can dial this one, because it is behind NAT or has no port; instead of `listen` and
+   * True if no member can dial this member, because it is behind NAT or has no port; instead of `listen` and
    * `advertise`. It is a full member over the connections that it dials. Others in the cluster must listen.
    */
   readonly dialOnly?: boolean;
   /**
-   * This member's id; by default a new one at every start, or with `sign` the public key. Only one process at a
-   * time may use an id. Otherwise both emit `ConflictDetected`, and each replaces the other's state in turn.
+   * This member's id; by default a new id at every start, or with `sign` the public key. Only one process at a time may
+   * use an id. Otherwise both emit `ConflictDetected`, and each replaces the other's state in turn.
    */
   readonly id?: string;
   /** The kinds of actors that this member hosts; informative. */

@@ -44,8 +44,9 @@ export interface AuthenticationOptions {
    */
   readonly sign?: boolean;
   /**
-   * The key pair for `sign`; by default a new one at every start. A member with an `id` must set `signingKey`, because
-   * other members bind the id to the key. `signingKeyFromFile` of `@hearsay/gossip/auth` keeps a key pair in a file.
+   * The key pair for `sign`; by default a new key pair at every start. A member with an `id` must set `signingKey`,
+   * because other members bind the id to the key. `signingKeyFromFile` of `@hearsay/gossip/auth` keeps a key pair in a
+   * file.
    */
   readonly signingKey?: SigningKeyPair;
 }

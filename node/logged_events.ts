@@ -13,8 +13,9 @@ import { ReportOnce } from "../common/report_once.ts";
 import { type LoggedMember, nameOf, type Warning, warningOf, WARNINGS } from "./warnings.ts";
 
 /**
- * A conflict is over after this many expirations without an event of it. 3: while two processes use one id, each emits
- * an event in almost every expiration. Lower: a line for each late event. Higher: a second conflict is not logged.
+ * A conflict is over after this many expirations without an event about it. 3: while two processes use one id, each
+ * emits an event in almost every expiration. Lower: a line for each late event. Higher: a second conflict is not
+ * logged.
  */
 const QUIET_EXPIRATIONS = 3;
 /** The most events that wait for the first `logTo` of a member with `log: false`; the oldest are dropped. */

@@ -145,7 +145,7 @@ function addressShared({ address, memberId }: AddressShared, { id }: Pick<Logged
     "else requests for one reach another.";
 }
 
-/** A sentence as a part of another one. */
+/** A sentence without its final dot, as part of another sentence. */
 export function withoutDot(sentence: string): string {
   return sentence.replace(/\.$/, "");
 }

@@ -26,7 +26,7 @@ export const OBSERVER_TIMEOUT_MS = 10_000;
 
 /** Options of an observer's connection to a member. */
 export interface ObserveOptions {
-  /** The path, if the address has none: the `gossipActorName`; `gossip` by default. */
+  /** The path, if the address has no path: the `gossipActorName`; `gossip` by default. */
   readonly path?: string;
   /** The keys of the cluster; the first signs the token. Needs `cluster`. */
   readonly keys?: readonly ClusterKey[];

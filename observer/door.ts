@@ -98,8 +98,8 @@ export class Door implements ObserverDoor {
   }
 
   /**
-   * Ends an observer with a token for reading in favor of an observer with a member's token, because any page may have
-   * a token for reading.
+   * Ends an observer with a token for reading in favor of an observer with a member's token. Any page may have a token
+   * for reading.
    */
   #makePlace(isReader: boolean): boolean {
     const reader = isReader ? undefined : [...this.#seats].find((seat) => seat.isReader);

@@ -55,8 +55,8 @@ export interface GossiperConfig {
    */
   readonly heartbeatExpiration: number;
   /**
-   * True: a member is blocked as `crashed` about a second after its connections broke, if its address refuses new ones
-   * and no newer heartbeat arrives. Default `true`. Partitions and suspended processes are left to
+   * True: a member is blocked as `crashed` about a second after its connections broke, if its address refuses new
+   * connections and no newer heartbeat arrives. Default `true`. Partitions and suspended processes are left to
    * `heartbeatExpiration`.
    *
    * Set `false` if a proxy in front of live members may refuse connections for longer than a second, and those members
@@ -158,7 +158,7 @@ export interface GossiperConfig {
    * that was silent for longest.
    *
    * Lower: if many members start at once, some must dial again. Higher: a client that opens connections without a
-   * handshake keeps more of them, each for four request timeouts at most.
+   * handshake keeps more connections, each for at most four request timeouts.
    */
   readonly maxHandshakes: number;
   /**

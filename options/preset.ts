@@ -11,7 +11,8 @@ import { describe } from "./rules.ts";
 const DEFAULT_MEMBERS = 2_000;
 /**
  * One member state per message for this number of members. 40: with the default fan-out, the six messages of a round
- * carry the state of every seventh member, so a cluster that starts all at once converges within some tens of rounds.
+ * carry the state of every seventh member. So a cluster whose members all start at once converges within some tens of
+ * rounds.
  */
 const MEMBERS_PER_STATE = 40;
 
@@ -20,9 +21,9 @@ const MEMBERS_PER_STATE = 40;
  * Use one preset for all members of a cluster: the preset for the largest number of members that you expect.
  *
  * Heartbeats need no other settings. With the defaults a member sends one vector with the heartbeats of all members per
- * round. A count then reaches all `n` members in about `log2(n) + ln(n)` rounds. With a margin of 25 rounds, one of the
- * 100 million pairs of 10,000 members takes a live member for dead less than once a year. The sum is 48 of the 66
- * rounds in `heartbeatExpiration`.
+ * round. A count then reaches all `n` members in about `log2(n) + ln(n)` rounds. 10,000 members form 100 million pairs.
+ * With a margin of 25 rounds, a live member is taken for dead in any of these pairs less than once a year. The sum is
+ * 48 of the 66 rounds in `heartbeatExpiration`.
  *
  * State needs larger messages. Pushes bring a change to all members of a cluster of any size. But a new member, or a
  * cluster whose members all start at once, gets state only by rounds, with `gossipMaxSend` members per message.

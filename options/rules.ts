@@ -85,7 +85,7 @@ export function optionsOf<Options extends object>(
   ];
 }
 
-/** Returns the problems of the given options, and of required ones that are missing. */
+/** Returns the problems of the given options, and of missing required options. */
 export function brokenBy<Options extends object>(
   given: object,
   { rules, required = [], within }: {
@@ -202,7 +202,7 @@ export function isDialableUrl({ hostname, port }: URL): boolean {
   return hostname !== "" && port !== "0" && !isEverywhere(hostname);
 }
 
-/** The name most similar to a misspelled one; `undefined` if none is similar. */
+/** The name most similar to a misspelled name; `undefined` if no name is similar. */
 export function nearestOf(given: string, names: readonly string[]): string | undefined {
   // No option has a longer name, and the comparison costs time in proportion to the product of the lengths.
   if (given.length > 40) return undefined;

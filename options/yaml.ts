@@ -62,8 +62,8 @@ const LOAD: Rules<LoadOptions> = { override: () => [], ignore: PARSE.ignore, sig
  * console.assert(settings.gossipInterval === 100);
  * ```
  *
- * @throws {ConfigurationError} with every problem and its line, if the text is no YAML mapping (an empty text is a
- * valid mapping), has a name twice, or has an unknown or invalid setting.
+ * @throws {ConfigurationError} with every problem and its line, if the text is no YAML mapping, has a name twice, or
+ * has an unknown or invalid setting. An empty text is a valid mapping.
  */
 export function parseConfig(text: string, options: ParseOptions = {}): PartialConfig {
   assertOptions(options, PARSE);

@@ -59,11 +59,11 @@ export function encode(message: Message | Ping | Pong): string {
 }
 
 /**
- * Decodes one message. Unknown fields are ignored; a message of an unknown type is returned with its name.
- * Values are not frozen; the engine freezes those that it stores.
+ * Decodes one message. Unknown fields are ignored; a message of an unknown type is returned with its name. Values are
+ * not frozen; the engine freezes the values that it stores.
  *
- * @throws {ConnectionClosed} with close code 4413 if the text is larger than `maxMessageBytes` (it is not
- * parsed then), and with 4400 if it is not a valid message; the error names the field and the rule.
+ * @throws {ConnectionClosed} with close code 4413 if the text is larger than `maxMessageBytes`; such a text is not
+ * parsed. With 4400 if the text is not a valid message; the error names the field and the rule.
  *
  * @example
  * ```ts

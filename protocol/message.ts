@@ -23,8 +23,8 @@ export const PROTOCOL_VERSION = 2;
 export const OLDEST_VERSION = 2;
 
 /**
- * The handshake. The dialer begins the first handshake; either side may begin a later one. The answer is a `hello` with
- * the same `id`.
+ * The handshake. The dialer begins the first handshake; either side may begin a later handshake. The answer is a
+ * `hello` with the same `id`.
  */
 export interface Hello {
   /** The message's type. */

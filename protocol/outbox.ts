@@ -19,8 +19,8 @@ export type DeferredMessage = () => Message | undefined;
 export type LaterMessages = (isOver: boolean) => UnknownMessage | undefined;
 
 /**
- * The unsent messages to one peer. All of its messages are sent before the stream errors, unlike those in a stream's
- * own queue. So a refusal arrives before the close code.
+ * The unsent messages to one peer. All messages are sent before the stream errors, unlike messages in a stream's own
+ * queue. So a refusal arrives before the close code.
  */
 export class Outbox {
   /** The messages, in order. After {@linkcode Outbox.end} the stream errors or closes behind the last message. */

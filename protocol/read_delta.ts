@@ -212,7 +212,8 @@ function readEntry(key: string, raw: unknown, place: JsonPath): SentEntry {
   const fields = readObject(raw, place);
   const number = wholeOf(fields.sequenceNumber, 1) ??
     fail(place.field("sequenceNumber"), `a whole number from 1 to ${MAX_NUMBER}`, fields.sequenceNumber);
-  // The timestamp is of the sender's clock. The receiver sets its own (R5.4), so this one is checked and dropped.
+  // The timestamp is of the sender's clock. The receiver sets its own (R5.4), so the sender's timestamp is checked and
+  // dropped.
   const stamp = fields.localTimestampUnixMilliseconds;
   if (stamp !== undefined && stamp !== null && !isInt64(stamp)) {
     fail(place.field("localTimestampUnixMilliseconds"), "a 64-bit integer", stamp);
@@ -262,7 +263,7 @@ function isInt64(value: unknown): boolean {
   return typeof value === "string" ? INT64.test(value) : Number.isInteger(value);
 }
 
-/** Reads the sender's versions that differ from the expected ones; empty if omitted. */
+/** Reads the sender's versions that differ from the expected versions; empty if omitted. */
 export function readHolds(raw: unknown): KnownVersions {
   const place = new JsonPath("holds");
   const holds = new Map<string, KnownVersion>();

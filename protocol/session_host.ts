@@ -11,7 +11,7 @@ import type { Examined } from "./examined.ts";
 import type { Gossip, Hello, Message, Push, Refusal, Reply, Suspect, UnknownMessage } from "./message.ts";
 import type { Session } from "./session.ts";
 
-/** The content of a gossip or reply, and the record of what it sends. */
+/** The content of a gossip or reply, and the record of its entries. */
 export interface GossipContent {
   readonly delta: Delta;
   readonly liveness: Liveness;

@@ -43,7 +43,7 @@ export function messageText(message: Message): string {
     case "error":
       return refusalText(message);
     case "hello":
-      // A `hello` has the same fields in memory and on the wire; undefined ones are omitted.
+      // A `hello` has the same fields in memory and on the wire; undefined fields are omitted.
       return JSON.stringify(message);
     case "unknown":
       return message.text ?? `{"type":${quote(message.name)}}`;

@@ -1,10 +1,11 @@
 /**
- * The agreement of the candidates on the set of candidates. Each member reports the set that it sees, under a number that
- * rises with each report. A set is agreed once all of its candidates have reported it under one number, the epoch.
+ * The agreement of the candidates on the set of candidates. Each member reports the set that it sees, under a number
+ * that rises with each report. A set is agreed once all of its candidates have reported it under the same number, the
+ * epoch.
  *
  * The promises of roles follow from two rules. First, a member reports a new set only after it gave up the keys that
- * this set gives to others, and the others wait for its report. Second, a member reports only one set under each
- * number. So two sets with a common candidate are never agreed under the same epoch.
+ * this set gives to others. The others wait for its report. Second, a member reports only one set under each number. So
+ * two sets with a common candidate are never agreed under the same epoch.
  *
  * @module
  */
@@ -78,7 +79,7 @@ export class Agreement {
   /** The reason why all answers are unknown, except for a standstill that was not noticed yet. */
   #trouble: UnknownReason | undefined = "few"; // mutant replace-value: the first look sets it.
   #isIsolated: boolean;
-  /** True if this member may have been cut off: too few candidates were heard of late. */
+  /** True if this member may be cut off: too few candidates were heard within `heardWithin`. */
   #isUnheard = false; // mutant replace-value: the first look sets it.
   #own: Report;
   /** True if the next report needs a new epoch, even if the set equals the last reported set. */
@@ -278,7 +279,7 @@ export class Agreement {
     this.#later = [];
   }
 
-  /** Reports the set, and agrees to it if all of its candidates have reported it. */
+  /** Reports the set, and agrees to the set if all of its candidates have reported it. */
   #settle(): void {
     if (this.#options.takesPart) this.#report();
     const { hash, candidates } = this.#seen;

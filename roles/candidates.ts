@@ -29,7 +29,7 @@ export interface Candidate extends Ranked {
 
 /** The value of a role's key: the set of candidates that its member reported last. */
 export interface Report {
-  /** The number of the report. Each later report of a member has a higher one. */
+  /** The number of the report. Each later report of a member has a higher number. */
   readonly epoch: number;
   /** The hash of the candidates; empty before the first report. */
   readonly view: string;

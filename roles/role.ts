@@ -102,7 +102,7 @@ export class Role {
     if (agreed === undefined) return { state: "unknown", reason: "unsettled" };
     const replicas = this.#replicas;
     let owners = ownersOf(key, agreed.candidates, { replicas });
-    // An owner of the agreed set that is no owner by a later set has given the key up, or will when it sees that set.
+    // If a later set takes the key from an owner, that owner has given the key up, or will when it sees the set.
     for (const { candidates } of later) {
       const still = ownersOf(key, candidates, { replicas });
       owners = owners.filter((id) => still.includes(id));

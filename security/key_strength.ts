@@ -9,7 +9,7 @@ import { ConfigurationError, type ConfigurationProblem } from "../options/config
 import type { ClusterKey } from "../contracts/authentication.ts";
 import { isKnownKey } from "./known_keys.ts";
 
-/** The minimum length of a key: that of the HMAC's hash. */
+/** The minimum length of a key, in bytes. 32: the length of the HMAC's hash. */
 export const MIN_KEY_BYTES = 32;
 /** The minimum number of different bytes. 32 random bytes have about 30 different bytes; a repeated phrase has few. */
 export const MIN_DISTINCT_BYTES = 16;

@@ -36,8 +36,8 @@ export class UsedTokens {
   readonly #countByAddress = new Map<string, number>();
 
   /**
-   * Records a token. Returns `"used"` if it was recorded before, and `"full"` if it cannot be recorded
-   * because the share of its id, the share of its address, or the total is used up.
+   * Records a token. Returns `"used"` if it was recorded before. Returns `"full"` if there is no room: the share of its
+   * id, the share of its address, or the total is used up.
    */
   use(jti: string, { nowMs, ...token }: TokenUse): "ok" | "used" | "full" {
     if (this.#byJti.has(jti)) return "used";

@@ -42,7 +42,7 @@ export interface MemoryTransport extends Transport {
   readonly address: string;
 }
 
-/** Counts of sent messages, including lost ones. */
+/** Counts of sent messages, including lost messages. */
 export interface TrafficCounts {
   /** The number of messages. */
   readonly messages: number;
@@ -120,8 +120,8 @@ export class MemoryNetwork implements AsyncDisposable {
   }
 
   /**
-   * Sets the faults of a direction and replaces earlier ones for it. Without `from` or `to`, the rule is for
-   * every sender or receiver. Only the most specific rule applies: the pair's, then the sender's, then the
+   * Sets the faults of a direction, in place of earlier faults of the same direction. Without `from` or `to`, the rule
+   * is for every sender or receiver. Only the most specific rule applies: the pair's, then the sender's, then the
    * receiver's, then the general one. Throws a `RangeError` if a fault is out of range.
    */
   setFaults(faults: LinkFaults, direction: Direction = {}): void {
@@ -141,8 +141,8 @@ export class MemoryNetwork implements AsyncDisposable {
   }
 
   /**
-   * Breaks every connection that was dialed at an address and refuses new ones until {@linkcode
-   * MemoryNetwork.restoreProxy}, like a proxy that restarts in front of a running member. Connections that
+   * Breaks every connection that was dialed at an address, and refuses new connections until
+   * {@linkcode MemoryNetwork.restoreProxy}, like a proxy that restarts in front of a running member. Connections that
    * the member dialed stay open.
    */
   stopProxy(address: string): void {

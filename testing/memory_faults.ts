@@ -23,7 +23,7 @@ export interface LinkFaults {
   readonly loss?: number;
   /** The probability that a message arrives twice, from 0 to 1. */
   readonly duplicate?: number;
-  /** The probability that a message is delayed and overtaken by later ones, from 0 to 1. */
+  /** The probability that a message is delayed and overtaken by later messages, from 0 to 1. */
   readonly reorder?: number;
   /** The delay of a message that is overtaken, in milliseconds; 50 by default. */
   readonly reorderMs?: number;

@@ -204,7 +204,7 @@ export class Machine implements Runtime {
     return this.#frozen !== undefined;
   }
 
-  /** Freezes, like a process after SIGSTOP: no timer fires; clocks go on. */
+  /** Freezes, like a process after SIGSTOP: no timer fires, but its clocks advance. */
   freeze(): void {
     this.#frozen ??= Promise.withResolvers();
   }

@@ -98,7 +98,7 @@ export interface ShareAwarenessOptions<A extends AwarenessLike> {
    * no awareness state. Called again only after a success in between. By default a line is logged.
    */
   readonly onError?: (error: unknown) => void;
-  /** Clock and timers; those of the machine by default. */
+  /** Clock and timers; the real ones by default. */
   readonly runtime?: Runtime;
 }
 

@@ -54,7 +54,7 @@ export interface KeyChange {
 
 /** A key as etcd has it. */
 export interface OwnedKey {
-  /** The revision at which the key was created: higher than that of every earlier key. */
+  /** The revision at which the key was created. Every later key has a higher revision. */
   readonly created: bigint;
   readonly value: string;
   /** The lease of the key; `0` without one. */

@@ -37,7 +37,7 @@ export type { Discovery, Member } from "../../contracts/cluster.ts";
 
 /** Options of {@linkcode remember}. */
 export interface MemoryOptions {
-  /** The cluster's name, as for `join`. A file of another cluster is neither used nor changed. */
+  /** The cluster's name, as for `join`. A file of another cluster is not used and not changed. */
   readonly cluster: string;
   /**
    * The most peers in the file, from 1 to 1,024; 64 by default. Lower: more likely, no peer of the file runs at the

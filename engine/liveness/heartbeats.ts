@@ -23,10 +23,10 @@ import {
   MAX_NUMBER,
 } from "../types.ts";
 
-/** A digit has 64 values; a difference of half of them or more is a step backwards. */
+/** A digit has 64 values. A difference of 32 or more is a step backwards. */
 const DIGIT_VALUES = 64;
 /**
- * The steps of a digit in one expiration. 12: a digit wraps after about five expirations, so a process that was
+ * The steps of a digit in one expiration. 12: a digit wraps after about five expirations. So a process that was
  * suspended for less than an expiration cannot send an old count as new. More: digits wrap sooner. Fewer: counts are
  * older when they are passed on.
  */

@@ -1,5 +1,5 @@
 /**
- * The blocked members, and the probes of those that may live (rule E10).
+ * The blocked members, and the probes of blocked members that may live (rule E10).
  *
  * @module
  */

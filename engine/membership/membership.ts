@@ -170,7 +170,7 @@ export class Membership {
    * Blocks a member until {@linkcode Membership.unblock}, as a topology does: no proof of life frees it. Returns false if it
    * was blocked by hand before.
    *
-   * @throws {RangeError} if `maxMembers` are blocked by hand. Nothing is changed then.
+   * @throws {RangeError} if `maxMembers` ids are blocked by hand already. Then nothing is changed.
    */
   blockByHand(id: string, now: Instant): boolean {
     if (this.#blockedByHand.has(id)) return false;
@@ -239,7 +239,7 @@ export class Membership {
     this.block(id, "left", now);
   }
 
-  /** Must be called once an interval: blocks silent members and members that left, and forgets departed ones. */
+  /** Must be called once an interval: blocks silent members and members that left, and forgets departed members. */
   tick(now: Instant): void {
     const { heartbeatExpiration, neverExpires } = this.#settings;
     for (const id of this.#detector.advance(now.monotonicMs, neverExpires ? Infinity : heartbeatExpiration)) {

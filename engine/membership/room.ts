@@ -1,6 +1,6 @@
 /**
- * Makes room for other members' state at its limits. State of members known only by hearsay goes first, and such a member
- * never replaces one that shook hands (rule E15).
+ * Makes room for other members' state at its limits. State of members known only by hearsay is dropped first, and such
+ * a member never replaces a member that shook hands (rule E15).
  *
  * @module
  */

@@ -326,7 +326,7 @@ export class MemberState implements Link<MemberState> {
    * The delta for a peer that has everything up to the position `after`; a reset if entries above it were dropped.
    * `undefined` if there is nothing to send. With `reset` the parts of a reset up to `after` arrived, and the next part
    * is returned. A delta larger than `maxBytes` is cut after an entry: the rest is a prefix too, or a part of a reset
-   * (rules E7, E8). A signed state and that of an unversioned member cannot be cut.
+   * (rules E7, E8). A signed state cannot be cut, nor the state of an unversioned member.
    */
   deltaAfter(
     after: number,

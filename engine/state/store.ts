@@ -284,7 +284,7 @@ export class Store {
     }
   }
 
-  /** All active members have a member up to a number: older tombstones need not be sent any more (rule E8). */
+  /** All active members have a member's state up to a number, so older tombstones need no more sending (rule E8). */
   recordAckedByAll(member: MemberState, number: number): void {
     const ackedByAll = Math.min(number, member.version);
     // mutant move-bound: with an equal number, the tombstone that was the latest entry before may be dropped a little sooner.
@@ -311,7 +311,7 @@ export class Store {
     const { key, number, type, value, json, expiresAfter } = entry;
     const serial = this.log.nextSerial();
     const before = member.get(key);
-    // Otherwise each deletion of a key that is set and deleted again and again would leave a tombstone.
+    // Otherwise a key that is set and deleted repeatedly would leave a tombstone for each deletion.
     if (before) this.#tombstones.delete(before);
     if (before instanceof ExpiringEntry) this.expiries.remove(before);
     const stored = {

@@ -1,6 +1,6 @@
 /**
- * The set of peers with a known state. Members send this set to each other (rule E12), so that a member knows the state
- * of others without an exchange with each of them.
+ * The set of peers with a known state. Members send this set to each other (rule E12). So a member needs no exchange
+ * with another member to know its state.
  *
  * @module
  */

@@ -67,7 +67,7 @@ class PendingUpdates {
     this.nowMs = nowMs;
   }
 
-  /** True if a member was left out because the peer refused more of it. */
+  /** True if a member was left out because the peer had refused its entries. */
   get isHeldBack(): boolean {
     return this.#isHeldBack;
   }
@@ -153,8 +153,8 @@ export class DeltaPlanner {
     const isCrowded = peer.lastMessageWasFull || count > this.#maxMembers;
     return {
       own,
-      // Pending members come first, because the peer certainly lacks entries of them. It may have other changes from
-      // elsewhere.
+      // Pending members come first, because the peer certainly lacks entries of them. The peer may have other changes
+      // from elsewhere.
       changed: [...pending, ...notPending],
       pulled: isCrowded ? this.#pulled(updates, asked) : [],
       notPending,

@@ -31,15 +31,14 @@ import {
 } from "../types.ts";
 
 /**
- * The multiple of the owner's limits that a copy of a state may reach. 1.5: the keys that the owner publishes about
- * itself do not count for the owner, and a copy may still have deletions that the owner has dropped.
+ * The multiple of the owner's limits that a copy of a state may reach. 1.5: the owner does not count the keys that it
+ * publishes about itself. A copy may also have deletions that the owner has dropped.
  */
 const MARGIN = 1.5;
 
 /**
  * The largest state, in estimated heap bytes, that any reset may rebuild. 64 KiB: such a reset costs no more than other
- * messages. Lower: a hostile peer that rebuilds a large state again and again keeps honest repairs of small ones
- * waiting.
+ * messages. Lower: a hostile peer that rebuilds a large state repeatedly delays honest repairs of small states.
  */
 const SMALL_REPAIR = 65_536;
 
@@ -111,8 +110,8 @@ export class Merge {
     if (held && held.incarnation > incarnation) return reportVersion(held, context);
     if (this.#membership.refuses(sent.id, { incarnation, number }, context.peerId)) {
       const remembered = this.#membership.departures.rememberedVersion(sent.id)!;
-      // A forgotten member has no version to report. But if the sender is the owner, it must learn of a later
-      // incarnation of its id (E1).
+      // A forgotten member has no version to report. But the owner of an id must learn of a later incarnation under it
+      // (E1).
       if (remembered.incarnation > incarnation) {
         context.versions.set(sent.id, { incarnation: remembered.incarnation, number: 0 });
       }
@@ -213,7 +212,7 @@ export class Merge {
     );
   }
 
-  /** Replaces a member's earlier incarnation after a handshake in a later one. */
+  /** Replaces a member's earlier incarnation after a handshake in a later incarnation. */
   beginIncarnation(id: string, incarnation: Incarnation, now: Instant): void {
     const member = this.#store.log.get(id);
     // A block may have outlasted the state of the earlier incarnation.
@@ -223,7 +222,7 @@ export class Merge {
     this.#membership.newerIncarnation(id, now);
   }
 
-  /** Drops a later incarnation after a signed handshake in an earlier one. */
+  /** Drops a later incarnation after a signed handshake in an earlier incarnation. */
   forgetIncarnation(id: string, incarnation: Incarnation, now: Instant): void {
     const member = this.#store.log.get(id);
     if (member) this.#store.replace(member, [], { incarnation, floor: 0, now });

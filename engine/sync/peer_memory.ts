@@ -229,7 +229,7 @@ export class PeerMemory {
     return this.#heartbeatTurn++ % peers;
   }
 
-  /** A memory of the same peer without its acknowledgements, for everything to be sent again. */
+  /** A memory of the same peer without its acknowledgements, so that all state is sent again. */
   withoutAcks(totals: PeerTotals): PeerMemory {
     const peer = new PeerMemory(this.id, totals);
     peer.#incarnation = this.#incarnation;
@@ -287,7 +287,7 @@ export class PeerMemories {
     this.#peers.delete(id);
   }
 
-  /** Forgets the acknowledgements of a peer, so that everything is sent to it again. */
+  /** Forgets the acknowledgements of a peer, so that all state is sent to it again. */
   forgetAcks(id: string): void {
     const peer = this.#peers.get(id);
     if (!peer) return;

@@ -179,7 +179,9 @@ export class PeerSync {
       this.#store.inactive.size === 0;
   }
 
-  /** The members to pull from a peer if not all find room in one message: active ones without stored state. */
+  /**
+   * The members to pull from a peer if not all members find room in one message: active members without stored state.
+   */
   membersToPull(peerId: string): KnownVersions {
     const { gossipMaxSend, maxMessageBytes } = this.#settings;
     const versions = new Map<string, KnownVersion>();

@@ -114,7 +114,7 @@ export class PendingMembers {
     this.#members = NONE;
   }
 
-  /** Drops the latest members beyond a number of them. */
+  /** Drops the latest members, so that at most `most` stay. */
   dropBeyond(most: number): void {
     for (const id of [...this.#members.keys()].slice(most)) this.delete(id);
     this.#wasDropped = true;
@@ -125,7 +125,7 @@ export class PendingMembers {
     this.#wasDropped = false;
   }
 
-  /** Counts no gap as a repair under way any more. */
+  /** From now on no gap counts as a repair under way. */
   endGaps(): void {
     for (const [id, pending] of this.#members) this.set(id, { ...pending, gap: false });
   }

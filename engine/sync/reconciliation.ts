@@ -71,7 +71,7 @@ export class Reconciliation {
     if (theirs === stateName) return this.recordMatch(peer);
     if (delta.partial || isLacking || delta.active !== activeHash) return;
     if (peer.comparison.isUnderWay) return;
-    // Different digests prove that the peer lacks something, whatever it acknowledged.
+    // Different digests prove that the states differ, in spite of any acknowledgement.
     this.#agreeing.record(peer.id, { acknowledged: undefined });
     if (peer.comparison.recordMismatch(`${stateName} ${theirs}`)) {
       this.#emit({ type: "ConflictDetected", memberId: peer.id, reason: "digest", peerId: peer.id });

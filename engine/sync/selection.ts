@@ -85,8 +85,8 @@ function inOrder({ own, changed, roundRobin, pulled }: Candidates, room: Message
 }
 
 /**
- * The elements of all lists in turns, `each` of a list in one turn. Each list gets its share of the message, whether
- * slots or bytes are the limit.
+ * The elements of all lists in turns, with `each` elements of a list per turn. So each list gets its share of the
+ * message, both of its slots and of its bytes.
  */
 function inTurns<T>(lists: readonly (readonly [list: readonly T[], each: number])[]): T[] {
   const turns = Math.max(...lists.map(([list, each]) => Math.ceil(list.length / each)));

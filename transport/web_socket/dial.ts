@@ -128,7 +128,7 @@ export function whenOpen<S extends Socket>(
   });
 }
 
-/** The subprotocols and headers of a dial. Either of them has the token. */
+/** The subprotocols and headers of a dial. The token is in a subprotocol or in a header. */
 export function offerOf(
   { headers, token, tokenIn, subprotocol = SUBPROTOCOL }: Pick<
     OpenOptions,

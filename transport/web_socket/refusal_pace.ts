@@ -66,8 +66,8 @@ export class RefusalPace {
   }
 
   /**
-   * Returns the response, at once or delayed. Only the first refusal of a connection is not delayed: requests that queue
-   * behind it cost Deno's server 30 times as much as a single one.
+   * Returns the response, at once or delayed. Only the first refusal of a connection is not delayed: requests that
+   * queue behind it cost Deno's server 30 times as much as a single request.
    */
   pass(response: Response, remote: ClientAddress | undefined): Response | Promise<Response> {
     const isFirst = this.#isFirst(remote);
