@@ -9,7 +9,7 @@ export const MAX_PRINTED = 1_000;
 
 /** Controls, bidirectional marks, lone surrogates, unassigned characters, invisible characters, line separators. */
 const NOT_PRINTABLE = /[\p{C}\p{DI}\p{Zl}\p{Zp}]/gu;
-/** The same characters, and the beginning of a tag. */
+/** The characters of {@linkcode NOT_PRINTABLE}, and the beginning of a tag. */
 const NOT_PRINTABLE_IN_JSON = /[\p{C}\p{DI}\p{Zl}\p{Zp}<]/gu;
 
 /**

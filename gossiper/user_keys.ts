@@ -48,7 +48,9 @@ export function hasPrefix({ key }: { readonly key: string }, prefix: string): bo
   return key.startsWith(prefix) && !isReservedKey(key);
 }
 
-/** The entries of users with this prefix, each with its member's id. Of all members, or only of the given members. */
+/**
+ * The entries of users with this prefix, each with its member's id; from all members, or only from the given members.
+ */
 export function entriesWith(
   prefix: string,
   view: EngineView,

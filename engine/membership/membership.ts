@@ -115,7 +115,7 @@ export class Membership {
     this.#topologyBlocked = new Set(topology.blocked);
     for (const id of before) {
       if (this.#topology.has(id)) continue;
-      // Of a forgotten member only the block was left. It ends when the member is no longer in the topology.
+      // A forgotten member had only its block left. The block ends when the member is no longer in the topology.
       if (this.departures.rememberedVersion(id) && !this.#isBlockedForGood(id)) this.blocks.free(id);
       this.#updateActive(id, now);
     }
