@@ -10,8 +10,7 @@ import { topologyOf } from "./member_list.ts";
 import { memberProblems } from "../options/member_rules.ts";
 
 /**
- * The members are the members in the list, and this member. A peer that is not in the list is refused with
- * `unknown_member`.
+ * The listed members and this member form the cluster. A peer that is not in the list is refused with `unknown_member`.
  *
  * @example
  * ```ts

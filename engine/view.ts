@@ -152,7 +152,7 @@ export class EngineView {
 
   /**
    * True if a peer and this member know that they have the same state, and this member knows the same of all peers.
-   * Then only a heartbeat must be sent.
+   * Then only a heartbeat needs to be sent.
    */
   isQuiet(peerId: string): boolean {
     return this.phase === "confirmed" && this.#parts.sync.isQuiet(peerId);

@@ -25,7 +25,7 @@ export interface PickOptions {
   readonly by?: "random" | "least load" | "round robin";
   /** The zone that the member must have; any by default. */
   readonly zone?: string;
-  /** The tags that the member must have: it must have all of them. By default it needs no tags. */
+  /** The tags that the member must have; it needs every tag of the list. By default it needs no tags. */
   readonly tags?: readonly string[];
   /** The ids to leave out, such as this member's own. */
   readonly exclude?: readonly string[];
