@@ -213,7 +213,7 @@ class OpenMembership {
     const signal = AbortSignal.any([this.#signal, seed.ending.signal]);
     signal.addEventListener("abort", () => seed.wake(), { once: true });
     const task = action(signal).finally(() => {
-      // Otherwise the signal of the member would keep the listener.
+      // Otherwise the member's signal would keep the listener.
       seed.ending.abort();
       this.#tasks.delete(task);
     });

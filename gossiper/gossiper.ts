@@ -351,8 +351,9 @@ export class Gossiper implements GossiperLike {
   }
 
   /**
-   * Blocks an id at this member until {@linkcode Gossiper.unblock}, with the reason `topology`; returns `false` if it was
-   * blocked so before. Throws for an id that is invalid or this member's own, and for more ids than `maxMembers`.
+   * Blocks an id at this member until {@linkcode Gossiper.unblock}, with the reason `topology`; returns `false` if it
+   * was blocked so before. Throws if the id is invalid or this member's own, or if `maxMembers` ids are blocked
+   * already.
    */
   block(id: string): boolean {
     this.#assertNotStopped();
@@ -389,7 +390,7 @@ export class Gossiper implements GossiperLike {
 
   /**
    * Explains the status of a member, by default of this member: heartbeats, suspicions, refusals, decisions, and its
-   * possible end. Plain data; its sentences are fit for a terminal, the ids are not: see {@linkcode printable}.
+   * possible end. Plain data. Its sentences are safe for a terminal, its ids are not: see {@linkcode printable}.
    */
   explain(memberId: string = this.id): Explanation {
     return this.#explanations.explain(memberId);

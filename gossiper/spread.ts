@@ -14,8 +14,8 @@ import type { Session } from "../protocol/session.ts";
 import type { Signatures } from "./signatures.ts";
 
 /**
- * Up to this number of active members, a member pushes its own changes to all of them: one hop, no duplicate. Above it,
- * the work of one member would grow with the cluster.
+ * Up to this number of active members, a member pushes its own changes to all of them: one hop, no duplicate. In a
+ * larger cluster it pushes to a few, because its work would otherwise grow with the cluster.
  */
 export const DIRECT_MEMBERS = 64;
 /**
@@ -100,7 +100,7 @@ export class Spread {
     else this.#pushSoon();
   }
 
-  /** Pushes after the present code, so that the sets of one turn cost one push. A timer would take two milliseconds. */
+  /** Pushes in a microtask, so that all sets of the present code cost one push. A timer would take two milliseconds. */
   #pushSoon(): void {
     let isCanceled = false;
     this.#cancelTimer = () => isCanceled = true;

@@ -49,8 +49,9 @@ export class NearFirst implements Routes {
   turn(ids: readonly string[]): readonly string[] {
     const [near, far] = this.#split(ids, (id) => id);
     if (near.length === 0 || this.#signs) return ids;
-    // Broken connections show crashes. If a member can be connected to all, its unconnected far peers come in every turn, so
-    // that all connections are made as fast as without `nearFirst`.
+    // Broken connections show crashes, so connections to far peers matter too. If a member can be connected to all
+    // others, every turn includes its unconnected far peers. All connections are then made as fast as without
+    // `nearFirst`.
     // mutant move-bound: with as many peers as connections, draws by lot make all connections as well.
     const isMesh = ids.length < this.#insight.config.maxConnections;
     const lot = isMesh ? far.filter((id) => this.#peers.session(id)) : far;

@@ -270,7 +270,8 @@ export class Agreement {
    */
   #remember(seen: CandidateSet): void {
     if (this.#agreed === undefined) return;
-    // By the owners that they give: a member that restarts again and again makes new sets, and would end every agreement.
+    // Sets with the same owners count once. Otherwise a member that restarts repeatedly would make new sets, and end
+    // every agreement.
     const ranks = ranksOf(seen);
     if (this.#later.some((each) => ranksOf(each) === ranks)) return;
     this.#later.push(seen);

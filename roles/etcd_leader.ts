@@ -42,8 +42,8 @@ export type EtcdLeaderAnswer =
     /** The type of the answer. */
     readonly state: "unknown";
     /**
-     * `starting`: etcd has not answered yet. `unreachable`: it does not answer in time, or refuses. `deleted`: the key of the leader is
-     * gone, and the next one is not known yet. `ended`: this candidate stopped.
+     * `starting`: etcd has not answered yet. `unreachable`: etcd does not answer in time, or refuses. `deleted`: the
+     * key of the leader is gone, and the next leader is not known yet. `ended`: this candidate stopped.
      */
     readonly reason: "starting" | "unreachable" | "deleted" | "ended";
     /** The last failure, with `unreachable`. */
@@ -246,12 +246,13 @@ class Candidacy implements EtcdLeader {
   }
 
   /**
-   * The leadership, and the knowledge of it, outlast a short failure. etcd may renew the lease and refuse the key, such as
-   * without a permission for it: without this the answer would stay for good, and no other candidate could lead.
+   * After a short failure the leader, and the known answer, stay. But etcd may renew the lease and still refuse the
+   * key, for example without a permission. Then the lease ends here: otherwise the answer would stay forever, and no
+   * other candidate could lead.
    */
   #onFailure(error: HearsayError, lease: Lease): void {
     const { current } = this;
-    // A watch lasts for up to the time to live, before the next question.
+    // Up to two times to live are normal, because a watch may last for one before the next request.
     if (this.#runtime.monotonicMs() - this.#answeredMs > 2 * this.#ttlMs) return lease.end(error);
     if (current.state === "known" || current.error?.message === error.message) return;
     this.#set({ state: "unknown", reason: "unreachable", error }, error);

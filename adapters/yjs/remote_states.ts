@@ -27,9 +27,9 @@ export class RemoteStates<A extends AwarenessLike> {
   readonly #unreadable = new Set<string>();
   /** The member of each client with a state. */
   readonly #owners = new Map<number, string>();
-  /** The clock of each client that was shown last, until Yjs forgets it. */
+  /** By client: the clock of the state that was shown last, until it is forgotten in Yjs. */
   readonly #clocks = new Map<number, number>();
-  /** The clients that were removed, and when by the monotonic clock. */
+  /** The clients that were removed, with the time by the monotonic clock. */
   readonly #removedMs = new Map<number, number>();
   #cancel: () => void = () => {};
   readonly #onChange = ({ removed }: AwarenessChange, origin: unknown) => {
@@ -104,9 +104,9 @@ export class RemoteStates<A extends AwarenessLike> {
     const owner = this.#owners.get(clientId) ?? memberId;
     if (owner !== memberId || clientId === awareness.clientID) return;
     this.#owners.set(clientId, memberId);
-    // Yjs keeps the clock of a removed state, and would refuse the same one if the member returns.
+    // Yjs keeps the clock of a removed state. It would refuse a state with the same clock when the member returns.
     const isBack = !awareness.states.has(clientId) && (awareness.meta.get(clientId)?.clock ?? 0) <= clock;
-    // A member's entries come in order: a lower clock is that of another process with the client's id.
+    // A member's entries come in order, so a lower clock comes from another process with the client's id.
     if (isBack || clock < (this.#clocks.get(clientId) ?? 0)) awareness.meta.delete(clientId);
     this.#clocks.set(clientId, clock);
     this.#removedMs.delete(clientId);
@@ -123,7 +123,7 @@ export class RemoteStates<A extends AwarenessLike> {
     const { awareness, protocol, onError } = this.#parts;
     for (const client of clients) {
       this.#owners.delete(client);
-      // In order of time.
+      // The entries are in order of time.
       this.#removedMs.delete(client);
       this.#removedMs.set(client, this.#parts.runtime.monotonicMs());
     }
@@ -152,8 +152,8 @@ export class RemoteStates<A extends AwarenessLike> {
   }
 
   /**
-   * Yjs keeps the clock of each client for good, so a member that names ever more clients would fill the memory. Not at
-   * once: a provider that sends the removal later reads the clock.
+   * Yjs itself never forgets a client's clock, so a member that names ever more clients would fill the memory. A clock
+   * is not forgotten at once, because a provider that sends the removal later reads it.
    */
   #forgetRemoved(): void {
     const { awareness, runtime } = this.#parts;

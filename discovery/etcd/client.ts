@@ -294,7 +294,10 @@ function httpClientOf(tls: NonNullable<EtcdOptions["tls"]>): Deno.HttpClient {
   return Deno.createHttpClient(tls as Deno.CreateHttpClientOptions & Deno.TlsCertifiedKeyPem);
 }
 
-/** A text can have the form of a PEM file and no valid certificate. The client is made later, where no caller awaits it. */
+/**
+ * Makes a client to find invalid certificates, because a text may have the form of PEM but no valid certificate. When
+ * the real client is made later, no caller would get the error.
+ */
 function tlsProblems(field: string, tls: NonNullable<EtcdOptions["tls"]>): ConfigurationProblem[] {
   if (!("Deno" in globalThis)) return [];
   try {

@@ -21,9 +21,12 @@ export type { Discovery } from "../../contracts/cluster.ts";
 export const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 /** The most pods in one page of a list. */
 const PAGE_SIZE = 100;
-/** The most pages of a list. 1,000: far above any cluster of pods of one service. */
+/** The most pages of a list. 1,000: far more than the pods of any service need. */
 const MAX_PAGES = 1_000;
-/** The most pods that a watch may add. 4,096: four times the addresses that are dialed. Higher: each change copies all. */
+/**
+ * The most pods that a watch may add. 4,096: four times the addresses that are dialed. Higher: a change costs more,
+ * because each change copies all addresses.
+ */
 const MAX_PODS = 4_096;
 /** The most bytes of a page, or of one event of a watch. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
@@ -150,7 +153,7 @@ class Pods {
     let next: string | undefined;
     let pages = 0;
     do {
-      // A server that names a next page for good would keep this member from its first watch, without an event.
+      // Without a limit, a server that always names a next page would silently keep this member from its first watch.
       if (++pages > MAX_PAGES) throw tooMany(`The list must have at most ${MAX_PAGES} pages.`);
       const query = { limit: String(PAGE_SIZE), ...(next && { continue: next }) };
       const page = await askJson(...await this.#request(query, client)) as List | null;

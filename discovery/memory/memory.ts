@@ -88,10 +88,10 @@ export interface Memory extends AsyncDisposable {
   /** The peers of the last run, the last active first. They may have stopped since. */
   readonly peers: readonly Member[];
   /**
-   * The reason for which the file is not used: it is damaged, too large, of another version or cluster, used by another
-   * process, a permission is missing, or the disk did not answer within five seconds. `undefined` if it is used, also if
-   * it did not exist. The member works without it, publishes the reason as `DiscoveryFailed`, and tries the file again
-   * once in a minute.
+   * The reason why the file is not used: it is damaged, too large, of another version or cluster, or used by another
+   * process; a permission is missing; or the disk did not answer within five seconds. `undefined` if the file is used,
+   * even if it did not exist before. The member works without the file, publishes the reason as `DiscoveryFailed`, and
+   * tries the file again once a minute.
    */
   readonly problem: Error | undefined;
   /**

@@ -23,7 +23,7 @@ const DIALED_MS = 600_000;
  * file server hangs takes part later.
  */
 const OPEN_MS = 5_000;
-/** How often, in each `maxAge`, the file is written without a change: it then shows active peers as recent. */
+/** The number of writes without a change in each `maxAge`, so that active peers stay recent in the file. */
 const WRITES_PER_AGE = 8;
 /** The longest time between two writes, in milliseconds: a timer takes at most 24 days. */
 const MAX_INTERVAL_MS = 86_400_000;
@@ -129,7 +129,10 @@ export class Recollection {
     found([]);
   }
 
-  /** Opens the file, but waits for it no longer than a bound. A hanging attempt goes on, so that there is never a second one. */
+  /**
+   * Opens the file, but waits at most {@linkcode OPEN_MS}. An attempt that hangs is kept, so that there is never a
+   * second attempt beside it.
+   */
   async #openInTime(): Promise<void> {
     using deadline = deadlineAfter(this.#options.runtime, OPEN_MS, `Opening ${this.#path}`);
     this.#opening ??= this.#open().finally(() => this.#opening = undefined);
@@ -157,7 +160,7 @@ export class Recollection {
   /** Notes the active peers. Writes the file if they changed, or if their times in it are old. */
   async #write(active: readonly Member[]): Promise<void> {
     if (this.#isClosed) return;
-    // A file that could not be used is an event now, and is tried again.
+    // The file could not be used before: try it again, and report a failure.
     if (this.#file === undefined) await this.#openInTime();
     const file = this.#file;
     if (file === undefined) return;
