@@ -75,6 +75,7 @@ export class NearFirst implements Routes {
     if (!report || runtime.monotonicMs() - report.monotonicMs > config.heartbeatExpiration / SILENT_DIVISOR) {
       return false;
     }
+    // mutant move-bound: a draw of exactly this share makes no difference.
     return !view.isSilent(id) || runtime.random() >= ASKED_SHARE;
   }
 

@@ -79,6 +79,8 @@ Deno.test("nearFirst: a change crosses to two members of each other zone, which 
     ["push", memoryAddress("a0", 1), "c"],
   ]);
   assertEquals(cluster.sentBy("a0", "push").length, 4 + 4);
+  // Each of the four bridges passes the change on to at most four others of its zone, and no other member does.
+  assertLess(cluster.sent.filter(({ type }) => type === "push").length, 8 + 4 * 4 + 1);
 });
 
 Deno.test("nearFirst: bridges are chosen by lot for each change (S4)", async () => {
@@ -306,6 +308,8 @@ Deno.test("nearFirst: in a large zone members pass changes on, and few pushes cr
     await cluster.advance(40);
     const pushes = cluster.sent.filter(({ text }) => text.includes("the value"));
     assertEquals(pushes.filter(isAcross).length, 2);
+    // `gossipFanOut` near peers and two bridges.
+    assertLess(pushes.filter(({ from }) => from === memoryAddress(owner, 1)).length, 3 + 2 + 1);
     assertLess(pushes.length, most);
     // The rest is for the rounds.
     assert(holders(cluster, owner) > 33, `${holders(cluster, owner)}`);
