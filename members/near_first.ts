@@ -85,6 +85,7 @@ export class NearFirst implements Routes {
     const [near, far] = this.#split(sessions, ({ peer }) => peer!.id);
     const [nearIds, farIds] = this.#split([...others], (id) => id);
     const nearActive = this.#split(view.activePeers(), (id) => id)[0].length;
+    // mutant move-bound: a zone of exactly so many members works either way.
     const isFew = nearActive < DIRECT_MEMBERS;
     const plan = new Plan();
     if (own) {
@@ -92,6 +93,7 @@ export class NearFirst implements Routes {
       plan.add(isFew ? near : this.#some(near, gossipFanOut), [view.id], relay);
       plan.add(this.#bridges(far), [view.id], true);
     }
+    // mutant move-bound: a push without members is not sent.
     if (farIds.length > 0) plan.add(isFew ? near : this.#some(near, RELAYS), farIds, !isFew);
     if (nearIds.length > 0) plan.add(this.#some(near, RELAYS), nearIds, true);
     for (const [session, { ids, relay }] of plan.pushes) pushTo(session, ids, { relay });

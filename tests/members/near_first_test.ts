@@ -79,6 +79,8 @@ Deno.test("nearFirst: a change crosses to two members of each other zone, which 
     ["push", memoryAddress("a0", 1), "c"],
   ]);
   assertEquals(cluster.sentBy("a0", "push").length, 4 + 4);
+  const toRelay = cluster.sentBy("a0", "push").filter(({ text }) => JSON.parse(text).relay === true);
+  assertEquals(toRelay.map(({ to }) => zoneAt(to)).sort(), ["b", "b", "c", "c"]);
   // Each of the four bridges passes the change on to at most four others of its zone, and no other member does.
   assertLess(cluster.sent.filter(({ type }) => type === "push").length, 8 + 4 * 4 + 1);
 });
@@ -208,6 +210,14 @@ Deno.test("nearFirst: lost connections between zones are opened again within ten
     to
   );
   assertEquals([...new Set(greeted)].sort(), idsOf("b", 6).map((id) => memoryAddress(id, 1)));
+});
+
+Deno.test("nearFirst: near peers pass a change on to a near peer without a connection to its owner (S4)", async () => {
+  await using cluster = await settled({ ids: idsOf("ab", 4), detectCrashes: false });
+  cluster.network.cut(memoryAddress("a0", 1), memoryAddress("a1", 1));
+  cluster.of("a0").gossiper.setState("k", 1);
+  await cluster.advance(TWO_HOPS_MS);
+  assertEquals(cluster.of("a1").value("a0", "k"), 1);
 });
 
 Deno.test("nearFirst: with fewer connections than peers, far peers without a connection get rounds too (S4)", async () => {
