@@ -129,6 +129,7 @@ export class NearFirst implements Routes {
   /** The zone of a member with `nearFirst`. */
   #zoneOf(id: string): string | undefined {
     const { host: { view }, topology } = this.#insight;
+    // mutant drop-fallback: `described` reads kinds only without a description, and the topology has each member here.
     const { zone, nearFirst } = described(topology.get(id)?.kinds ?? [], view.get(id, DESCRIPTION_KEY));
     return nearFirst ? zone : undefined;
   }
