@@ -347,7 +347,7 @@ export class Engine {
     const { nowMs } = transactions;
     const message = readers.disseminate(name, { asked, nowMs, silent: identity.isFenced });
     const room = settings.maxMessageBytes - ENVELOPE_BYTES - message.sent.bytes;
-    return { ...message, liveness: heartbeats.livenessForReader(own.state, { room, hasVector }) };
+    return { ...message, liveness: heartbeats.livenessForReader(own.state, { room, hasVector, nowMs }) };
   }
 
   /** The changes of these members for a reader, to send at once. */

@@ -29,6 +29,8 @@ export interface PeerHello {
   readonly digest: string;
   readonly active: string;
   readonly count?: number;
+  /** True if it answers a `hello` of this member, so that its count proves that the peer is heard. */
+  readonly isAnswer?: boolean;
   readonly maxMessageBytes?: number;
 }
 
@@ -114,7 +116,9 @@ export class Handshakes {
     suspicions.remove(peer.id);
     membership.met(peer.id, now);
     this.#blockedBy.delete(peer.id);
-    heartbeats.applyOwnCount(peer.id, peer.count ?? 0, now);
+    const { count = 0, isAnswer = true } = peer;
+    heartbeats.applyOwnCount(peer.id, isAnswer ? count : 0, now);
+    heartbeats.recordHelloCount(peer.id, count);
     sync.recordHello(peer, now.monotonicMs);
   }
 

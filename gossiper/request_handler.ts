@@ -126,7 +126,7 @@ export class RequestHandler implements SessionHost {
   }
 
   #judge(hello: Hello, { answering }: { readonly answering: boolean }): Refusal | "self" | undefined {
-    const { member, incarnation, count } = hello;
+    const { member, incarnation } = hello;
     const { view } = this.#engineHost;
     const misfit = this.#misfit(hello) ?? this.#forged(hello);
     if (misfit) return misfit;
@@ -149,10 +149,10 @@ export class RequestHandler implements SessionHost {
         {
           ...hello,
           id: member.id,
-          // The count of a request is ignored; the peer's next message brings it. A peer that receives no answers
+          // The count of a request is no proof; the peer's next message brings it. A peer that receives no answers
           // repeats its handshake, and must not count as heard. Otherwise the leader of a role would keep leading
           // beside the next leader.
-          count: answering ? count : 0,
+          isAnswer: answering,
           maxMessageBytes: hello.settings?.maxMessageBytes ?? this.#options.settings.maxMessageBytes,
         },
         now,

@@ -45,18 +45,17 @@ export class NearFirst implements Routes {
     this.#peers = peers;
   }
 
-  /** All near peers, and one random far peer for each eight near peers. */
+  /** All near peers, the far peers that are due, and by lot one far peer for each eight near ones. */
   turn(ids: readonly string[]): readonly string[] {
     const [near, far] = this.#split(ids, (id) => id);
     if (near.length === 0 || this.#signs) return ids;
-    // Broken connections show crashes, so connections to far peers matter too. If a member can be connected to all
-    // others, every turn includes its unconnected far peers. All connections are then made as fast as without
-    // `nearFirst`.
+    // Broken connections show crashes. If a member can be connected to all, its unconnected far peers come in every turn, so
+    // that all connections are made as fast as without `nearFirst`.
     // mutant move-bound: with as many peers as connections, draws by lot make all connections as well.
     const isMesh = ids.length < this.#insight.config.maxConnections;
-    const lot = isMesh ? far.filter((id) => this.#peers.session(id)) : far;
-    const unconnected = isMesh ? far.filter((id) => !this.#peers.session(id)) : [];
-    return [...near, ...unconnected, ...this.#some(lot, Math.ceil(near.length / NEAR_PER_FAR))];
+    const isDue = (id: string) => isMesh && !this.#peers.session(id) || !this.#isHeard(id);
+    const lot = far.filter((id) => !isDue(id));
+    return [...near, ...far.filter(isDue), ...this.#some(lot, Math.ceil(near.length / NEAR_PER_FAR))];
   }
 
   /** True for a member of another zone, if both have `nearFirst`. */
@@ -68,13 +67,8 @@ export class NearFirst implements Routes {
 
   /** True while all members are known to agree, and newer heartbeats of the peer arrive, from itself or by relays. */
   isAtRest(id: string): boolean {
-    const { host: { runtime, view }, config } = this.#insight;
-    if (view.phase !== "confirmed" || this.#signs || !this.isFar(id)) return false;
-    const report = view.heartbeatReport(id);
-    // mutant move-bound: one moment later is as good.
-    if (!report || runtime.monotonicMs() - report.monotonicMs > config.heartbeatExpiration / SILENT_DIVISOR) {
-      return false;
-    }
+    const { runtime, view } = this.#insight.host;
+    if (view.phase !== "confirmed" || this.#signs || !this.isFar(id) || !this.#isHeard(id)) return false;
     // mutant move-bound: a draw of exactly this share makes no difference.
     return !view.isSilent(id) || runtime.random() >= ASKED_SHARE;
   }
@@ -97,6 +91,15 @@ export class NearFirst implements Routes {
     if (farIds.length > 0) plan.add(isFew ? near : this.#some(near, RELAYS), farIds, !isFew);
     if (nearIds.length > 0) plan.add(this.#some(near, RELAYS), nearIds, true);
     for (const [session, { ids, relay }] of plan.pushes) pushTo(session, ids, { relay });
+  }
+
+  /** True if a heartbeat of a peer arrived within a quarter of the expiration, from itself or by relays. */
+  #isHeard(id: string): boolean {
+    const { host: { runtime, view }, config: { heartbeatExpiration } } = this.#insight;
+    const report = view.heartbeatReport(id);
+    if (!report) return false;
+    // mutant move-bound: a moment later is as good.
+    return runtime.monotonicMs() - report.monotonicMs <= heartbeatExpiration / SILENT_DIVISOR;
   }
 
   /** Up to two random sessions with each other zone. */

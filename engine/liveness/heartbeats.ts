@@ -37,6 +37,12 @@ const STEPS_PER_EXPIRATION = 12;
  * More: each vector costs a digit for each member.
  */
 const VECTORS_PER_EXPIRATION = 70;
+/**
+ * The share of an expiration for which an arrived count is passed on. 1/2: a peer that is up to date takes a digit as newer
+ * if the count is older than half of the digit's values, which is 1.6 expirations at the least. Higher: a count that took
+ * long to arrive may reach that age. Lower: a member that few members hear expires sooner.
+ */
+const PASSED_ON_WITHIN = 1 / 2;
 const UNKNOWN = ".";
 const TAG_DIGITS = 4;
 /** The digits of one tagged count. */
@@ -161,6 +167,15 @@ export class Heartbeats {
   }
 
   /**
+   * Stores the count of a handshake, without a proof that the member is heard. Digits then have a meaning again, if the
+   * member was away for long.
+   */
+  recordHelloCount(id: string, count: number): void {
+    const state = this.#store.log.get(id);
+    if (state && !state.isUnversioned && count > state.heartbeatCount) state.heartbeatCount = count;
+  }
+
+  /**
    * Applies a count of a member that a peer reported, if it is higher. A count above the greatest number in a message
    * is false. If this member passed it on, peers would close their connections.
    */
@@ -184,20 +199,21 @@ export class Heartbeats {
       return { count };
     }
     this.#lastVectorMs = nowMs;
-    return { count, vector: this.#vector(peerIncarnations, room) };
+    return { count, vector: this.#vector(peerIncarnations, { room, nowMs }) };
   }
 
   /** The counts to send to a reader. This does not change the time or the content of the next vector to a peer. */
-  livenessForReader(own: MemberState, { room, hasVector }: {
+  livenessForReader(own: MemberState, { room, hasVector, nowMs }: {
     /** The bytes left in the message. */
     readonly room: number;
+    readonly nowMs: number;
     /** True if a vector is due for this reader. */
     readonly hasVector: boolean;
   }): Liveness {
     const { heartbeatCount: count } = own;
     if (!this.#trustsVectors || !hasVector) return { count };
     const cursor = this.#cursor;
-    const vector = this.#vector(undefined, room);
+    const vector = this.#vector(undefined, { room, nowMs });
     this.#cursor = cursor;
     return { count, vector };
   }
@@ -233,7 +249,10 @@ export class Heartbeats {
     if (ahead > 0 && ahead < DIGIT_VALUES / 2) this.applyCount(state, (mine + ahead) * stride, now, peerId);
   }
 
-  #vector(peerIncarnations: string | undefined, left: number): LivenessVector {
+  #vector(
+    peerIncarnations: string | undefined,
+    { room: left, nowMs }: { readonly room: number; readonly nowMs: number },
+  ): LivenessVector {
     const { sorted } = this.#store;
     const { states } = sorted;
     const { incarnationsHash } = this.#store;
@@ -242,14 +261,14 @@ export class Heartbeats {
       return {
         incarnationsHash,
         stride: this.#stride,
-        counts: states.map((state) => this.#digit(state)).join(""),
+        counts: states.map((state) => this.#digit(state, nowMs)).join(""),
       };
     }
     let counts = "";
     const most = Math.min(states.length, Math.floor(room / TAGGED_DIGITS));
     for (let looked = 0; looked < most; looked++) {
       const state = states[(this.#cursor + looked) % states.length];
-      const digit = this.#digit(state);
+      const digit = this.#digit(state, nowMs);
       // Two members may share a tag. A receiver that knows only the first would apply the count of the second to the
       // first.
       const isNamed = state !== undefined && sorted.withTag(state.tag) === state;
@@ -259,10 +278,14 @@ export class Heartbeats {
     return { stride: this.#stride, counts };
   }
 
-  #digit(state: MemberState | undefined): string {
+  #digit(state: MemberState | undefined, nowMs: number): string {
     if (!state) return UNKNOWN;
-    const { heartbeatCount: count, heartbeatMonotonicMs: monotonicMs } = state;
-    const isFresh = count > 0 && (state.id === this.#selfId || monotonicMs > this.#distrustedUpToMs);
+    const { heartbeatCount: count, heartbeatMonotonicMs: arrivedMs } = state;
+    const sinceMs = Math.max(
+      this.#distrustedUpToMs,
+      nowMs - PASSED_ON_WITHIN * this.#settings.heartbeatExpiration,
+    );
+    const isFresh = count > 0 && (state.id === this.#selfId || arrivedMs > sinceMs);
     return isFresh ? DIGITS[Math.floor(count / this.#stride) % DIGIT_VALUES]! : UNKNOWN;
   }
 

@@ -175,6 +175,16 @@ Deno.test("nearFirst: a far member whose count no member has heard for a quarter
   assert(types.length > 2 && !types.includes("heartbeat"), `${types}`);
 });
 
+Deno.test("nearFirst: each near member asks a far member that was not heard for a quarter of the expiration in its next turn (L3)", async () => {
+  await using cluster = await settled({ ids: idsOf("ab", 4), expiration: 120_000 });
+  cluster.network.setFaults({ loss: 1 }, { from: memoryAddress("b0", 1) });
+  await cluster.advance(31 * INTERVAL_MS);
+  cluster.sent.length = 0;
+  await cluster.advance(8 * INTERVAL_MS);
+  const asked = idsOf("a", 4).filter((id) => cluster.sentBy(id, "gossip", { to: "b0" }).length > 0);
+  assertEquals(asked, idsOf("a", 4));
+});
+
 Deno.test("nearFirst: connections between zones that died are found and replaced before any member expires (L3)", async () => {
   const ids = idsOf("ab", 6);
   await using cluster = await settled({ ids, expiration: 20_000 });

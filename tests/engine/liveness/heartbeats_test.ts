@@ -173,6 +173,7 @@ Deno.test("Heartbeats.takeLiveness: sends no count from before a suspension, exc
   setup.heartbeats.applyCount(setup.of("b"), 2, setup.now);
   setup.heartbeats.tick(setup.now);
   setup.nowMs = 2_400;
+  setup.heartbeats.applyCount(setup.of("b"), 3, setup.now);
   setup.heartbeats.tick(setup.now);
   // Exactly an expiration: received counts may be passed on.
   assertEquals(setup.send().vector!.counts, "B.A");
@@ -182,6 +183,30 @@ Deno.test("Heartbeats.takeLiveness: sends no count from before a suspension, exc
   setup.nowMs += 100;
   setup.heartbeats.applyCount(setup.of("b"), 4, setup.now);
   assertEquals(setup.send().vector!.counts, "C.A");
+});
+
+Deno.test("Heartbeats.takeLiveness: sends a count for half an expiration after its arrival: a digit of an older count would seem new (L1, L2)", () => {
+  const setup = new Setup(["b", "c"]);
+  setup.nowMs = 100;
+  setup.heartbeats.applyCount(setup.of("b"), 2, setup.now);
+  setup.nowMs = 1_299;
+  assertEquals(setup.send().vector!.counts, "B.A");
+  setup.nowMs = 1_334;
+  assertEquals(setup.send().vector!.counts, "..A");
+});
+
+Deno.test("Heartbeats.recordHelloCount: gives digits a meaning again after a long absence, and is no heartbeat (L1)", () => {
+  const setup = new Setup(["b", "c"]);
+  setup.heartbeats.applyCount(setup.of("b"), 2 * STRIDE, setup.now);
+  setup.nowMs = 9_000;
+  const away = 50 * STRIDE;
+  setup.apply(`${DIGITS[51]}..`);
+  assertEquals(setup.countOf("b"), 2 * STRIDE);
+  setup.heartbeats.recordHelloCount("b", away);
+  setup.heartbeats.recordHelloCount("b", away - 1);
+  assertEquals([setup.countOf("b"), setup.of("b").heartbeatMonotonicMs, setup.alive], [away, 0, ["b"]]);
+  setup.apply(`${DIGITS[51]}..`);
+  assertEquals([setup.countOf("b"), setup.alive], [51 * STRIDE, ["b", "b"]]);
 });
 
 Deno.test("Heartbeats.tick: notices by the wall clock that the machine slept (L3)", () => {

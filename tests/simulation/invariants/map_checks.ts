@@ -31,6 +31,8 @@ class OwnMaps {
   /** The present entries, by composed key; also those that may have expired. */
   readonly present = new Map<string, string>();
   readonly #spans = new Map<string, Span>();
+  /** By composed key: the changes of its owner before the last set. */
+  readonly #lastSets = new Map<string, number>();
   #changes = 0;
 
   set({ composed, json }: Written): void {
@@ -38,6 +40,7 @@ class OwnMaps {
     this.delete(composed);
     this.present.set(composed, json);
     this.#spans.set(`${composed} ${json}`, { from: this.#changes, to: Infinity });
+    this.#lastSets.set(composed, this.#changes);
   }
 
   delete(composed: string): void {
@@ -47,14 +50,18 @@ class OwnMaps {
     this.present.delete(composed);
   }
 
-  /** True if these entries were all there at one moment. */
+  /**
+   * True if these entries were all there at one moment. An entry that was set again does not count: the first part of a
+   * state lacks such an entry, and leaves a reader its former value (E7).
+   */
   hasHad(entries: Iterable<readonly [composed: string, json: string]>): boolean {
     let [from, to] = [0, Infinity];
     for (const [composed, json] of entries) {
       const span = this.#spans.get(`${composed} ${json}`);
       if (!span) return false;
       from = Math.max(from, span.from);
-      to = Math.min(to, span.to);
+      const isSetAgain = this.#lastSets.get(composed)! >= span.to;
+      if (!isSetAgain) to = Math.min(to, span.to);
     }
     return from < to;
   }
