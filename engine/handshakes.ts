@@ -29,8 +29,8 @@ export interface PeerHello {
   readonly digest: string;
   readonly active: string;
   readonly count?: number;
-  /** True if it answers a `hello` of this member, so that its count proves that the peer is heard. */
-  readonly isAnswer?: boolean;
+  /** True if it begins a handshake, so that its count does not prove that the peer is heard. */
+  readonly isRequest?: boolean;
   readonly maxMessageBytes?: number;
 }
 
@@ -116,9 +116,9 @@ export class Handshakes {
     suspicions.remove(peer.id);
     membership.met(peer.id, now);
     this.#blockedBy.delete(peer.id);
-    const { count = 0, isAnswer = true } = peer;
-    heartbeats.applyOwnCount(peer.id, isAnswer ? count : 0, now);
-    heartbeats.recordHelloCount(peer.id, count);
+    const { id, count = 0, isRequest } = peer;
+    heartbeats.applyOwnCount(id, isRequest ? 0 : count, now);
+    heartbeats.recordHelloCount(id, count);
     sync.recordHello(peer, now.monotonicMs);
   }
 

@@ -152,7 +152,7 @@ export class RequestHandler implements SessionHost {
           // The count of a request is no proof; the peer's next message brings it. A peer that receives no answers
           // repeats its handshake, and must not count as heard. Otherwise the leader of a role would keep leading
           // beside the next leader.
-          isAnswer: answering,
+          isRequest: !answering,
           maxMessageBytes: hello.settings?.maxMessageBytes ?? this.#options.settings.maxMessageBytes,
         },
         now,

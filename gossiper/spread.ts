@@ -88,6 +88,7 @@ export class Spread {
   async end(): Promise<void> {
     this.#isOver = true;
     this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
     await this.#signing;
   }
 
@@ -97,16 +98,11 @@ export class Spread {
     const { runtime } = engineHost;
     const waitMs = this.#pushedMs + this.#gapMs - runtime.monotonicMs();
     if (waitMs > 0) this.#cancelTimer = runtime.setTimer(waitMs, () => this.flush());
-    else this.#pushSoon();
-  }
-
-  /** Pushes in a microtask, so that all sets of the present code cost one push. A timer would take two milliseconds. */
-  #pushSoon(): void {
-    let isCanceled = false;
-    this.#cancelTimer = () => isCanceled = true;
-    queueMicrotask(() => {
-      if (!isCanceled) this.flush();
-    });
+    else {
+      // After the present code, so that the sets of one turn cost one push. A timer would take two milliseconds.
+      this.#cancelTimer = () => {};
+      queueMicrotask(() => this.flush());
+    }
   }
 
   #push(): void {

@@ -8,7 +8,7 @@
 
 import { build, type Plugin, stop, transform } from "../deps/esbuild.ts";
 import { minify } from "../deps/terser.ts";
-import { zopfli } from "../deps/zopfli.ts";
+import { compress } from "./bundle/compress.ts";
 import { internalNames } from "./bundle/internal_names.ts";
 
 const ROOT = new URL("..", import.meta.url);
@@ -88,7 +88,7 @@ if (import.meta.main) {
   else {
     await Deno.mkdir(new URL("dist", ROOT), { recursive: true });
     const bytes = new TextEncoder().encode(text);
-    const compressed = await zopfli(bytes, {});
+    const compressed = await compress(text);
     await Deno.writeFile(new URL(OUTPUT, ROOT), bytes);
     await Deno.writeFile(new URL(`${OUTPUT}.gz`, ROOT), compressed);
     console.log(`${OUTPUT}: ${bytes.length} bytes. ${OUTPUT}.gz: ${compressed.length} bytes.`);

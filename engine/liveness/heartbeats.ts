@@ -199,7 +199,7 @@ export class Heartbeats {
       return { count };
     }
     this.#lastVectorMs = nowMs;
-    return { count, vector: this.#vector(peerIncarnations, { room, nowMs }) };
+    return { count, vector: this.#vector(peerIncarnations, room, nowMs) };
   }
 
   /** The counts to send to a reader. This does not change the time or the content of the next vector to a peer. */
@@ -213,7 +213,7 @@ export class Heartbeats {
     const { heartbeatCount: count } = own;
     if (!this.#trustsVectors || !hasVector) return { count };
     const cursor = this.#cursor;
-    const vector = this.#vector(undefined, { room, nowMs });
+    const vector = this.#vector(undefined, room, nowMs);
     this.#cursor = cursor;
     return { count, vector };
   }
@@ -249,10 +249,7 @@ export class Heartbeats {
     if (ahead > 0 && ahead < DIGIT_VALUES / 2) this.applyCount(state, (mine + ahead) * stride, now, peerId);
   }
 
-  #vector(
-    peerIncarnations: string | undefined,
-    { room: left, nowMs }: { readonly room: number; readonly nowMs: number },
-  ): LivenessVector {
+  #vector(peerIncarnations: string | undefined, left: number, nowMs: number): LivenessVector {
     const { sorted } = this.#store;
     const { states } = sorted;
     const { incarnationsHash } = this.#store;

@@ -51,7 +51,7 @@ export class Explanations implements Record<keyof FullExplanations, unknown> {
   readonly decisions = { onRefusal(): void {}, onSuspect(): void {} };
 
   explain(): never {
-    throw new TypeError("A page explains nothing. Call `explain` of a process, or run `hearsay explain`.");
+    throw new TypeError("A page explains nothing. Call `explain` of a process.");
   }
 
   seenBy(): never {

@@ -148,8 +148,8 @@ export class DialOnlyTransport implements Transport {
 function unreachable({ href }: URL): HearsayError {
   const text =
     `${href} could not be reached, or refused this page. A browser does not say which. Check that a ` +
-    "member listens there, that its `allowedOrigins` has the origin of this page, and that it has keys if this page " +
-    "has a token. Its event `ClientRefused` has the reason.";
+    "member listens there, with the origin of this page in `allowedOrigins`, and with keys for its token. Its event " +
+    "`ClientRefused` has the reason.";
   return new HearsayError("connection", text);
 }
 

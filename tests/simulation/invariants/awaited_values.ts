@@ -59,7 +59,7 @@ export class AwaitedValues {
       const peer = this.#context.activePeer(process, member);
       if (peer === undefined || holders.has(peer)) continue;
       // It became active at this moment, after the promise resolved; or the next process of its id became known.
-      if (observation.wasJustUnblocked(member.id)) continue;
+      if (observation.hasJustBecomeActive(member.id)) continue;
       if (holderIds.has(member.id) && observation.wasJustUpdated(member.id)) continue;
       this.#context.fail(process, `awaited ${value} must be at all members, and ${member.id} lacks it`);
     }

@@ -29,7 +29,7 @@ export class Observation {
   readonly #forgotten = new Set<string>();
   readonly #signsOfLife = new Map<string, ActiveMoment>();
   readonly #blockedAtMs = new Map<string, number>();
-  readonly #unblockedAtMs = new Map<string, number>();
+  readonly #activeSinceMs = new Map<string, number>();
   readonly #updatedAtMs = new Map<string, number>();
   readonly #keptSinceMs = new Map<string, number>();
 
@@ -96,9 +96,9 @@ export class Observation {
     return activeMs - (this.#blockedAtMs.get(id) ?? activeMs);
   }
 
-  /** True if a member was unblocked at this moment. */
-  wasJustUnblocked(id: string): boolean {
-    return this.#unblockedAtMs.get(id) === this.#nowMs();
+  /** True if a member joined, or was unblocked, at this moment. */
+  hasJustBecomeActive(id: string): boolean {
+    return this.#activeSinceMs.get(id) === this.#nowMs();
   }
 
   /** True if it received state of a member at this moment. */
@@ -162,9 +162,11 @@ export class Observation {
         this.#failedId = undefined;
         this.#blockedAtMs.set(event.memberId, this.#process.activeMs);
         return;
+      case "MemberJoined":
+        return void this.#activeSinceMs.set(event.memberId, this.#nowMs());
       case "MemberUnblocked":
         this.stopKeeping(event.memberId);
-        this.#unblockedAtMs.set(event.memberId, this.#nowMs());
+        this.#activeSinceMs.set(event.memberId, this.#nowMs());
         return this.recordHeartbeat(event.memberId);
       case "MemberForgotten":
         this.stopKeeping(event.memberId);
