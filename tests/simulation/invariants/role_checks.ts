@@ -231,18 +231,21 @@ export class RoleChecks {
 
   /**
    * The candidates of the later holder have not counted the earlier one among them for `settle`, so that they send nothing to
-   * it. Without them it hears fewer than `atLeast`, and gives up `heardWithin` after the last message on the way.
+   * it. Without them it hears fewer than `atLeast`, and gives up `heardWithin` after the last message on the way. Members that
+   * are cut off with it pass on the counts that they heard last, for half of an expiration (L2).
    */
   #checkOverlap({ key, early, late, earlyMs, lateMs, names }: Overlap): void {
-    const { roles, underWayMs, processes } = this.#context.options;
+    const { roles, underWayMs, processes, heartbeatExpiration } = this.#context.options;
     const { atLeast, settle, heardWithin } = roles!;
     const ms = Math.min(early.activeMs - earlyMs, late.activeMs - lateMs);
     const others = [...candidatesOf(early, LEADER_KEY).names].filter((name) => !names.has(name));
     if (others.length >= atLeast) return;
     // A suspended process delays messages too.
     const suspendedMs = processes.alive.reduce((sum, { frozenMs }) => sum + frozenMs, 0);
+    const relayedMs = others.length > 1 ? heartbeatExpiration / 2 : 0;
     const driftMs = MAX_DRIFT * (heardWithin + settle);
-    const mostMs = Math.max(0, heardWithin + LOOK_MS + underWayMs + suspendedMs - settle) + driftMs +
+    const mostMs = Math.max(0, heardWithin + LOOK_MS + underWayMs + relayedMs + suspendedMs - settle) +
+      driftMs +
       SLACK_MS;
     this.#longestMs = Math.max(this.#longestMs, ms);
     this.#longestShare = Math.max(this.#longestShare, ms / mostMs);
