@@ -39,7 +39,7 @@ const STEPS_PER_EXPIRATION = 12;
 const VECTORS_PER_EXPIRATION = 70;
 /**
  * The share of an expiration for which an arrived count is passed on. 1/2: a peer that is up to date takes a digit as newer
- * if the count is older than half of the digit's values, which is 1.6 expirations at the least. Higher: a count that took
+ * if the count is older than half of the digit's values, which is 1.3 expirations at the least. Higher: a count that took
  * long to arrive may reach that age. Lower: a member that few members hear expires sooner.
  */
 const PASSED_ON_WITHIN = 1 / 2;
