@@ -12,7 +12,7 @@ import type { Membership } from "./membership/membership.ts";
 import type { Store } from "./state/store.ts";
 import type { Merge } from "./sync/merge.ts";
 import type { PeerMemories } from "./sync/peer_memory.ts";
-import type { PeerSync, Sent } from "./sync/peer_sync.ts";
+import { NO_VERSION, type PeerSync, type Sent } from "./sync/peer_sync.ts";
 import {
   type Delta,
   type Incarnation,
@@ -84,18 +84,24 @@ export class Incoming {
   /** Records an acknowledgement: the peer has all that was sent, except where it reports another version (rule E5). */
   applyAck(sent: Sent, versions: KnownVersions, now: Instant): void {
     const { selfId, signs, store, sync, merge, identity } = this.#parts;
-    const credible = new Map(
-      [...versions].filter(([, version]) => !isFarAhead(version.incarnation, now.wallMs)),
+    // Where this member's clock is years late, a true incarnation seems false. The peer has not taken the sent state then
+    // either, so it does not agree.
+    const reported = new Map(
+      [...versions].map(([id, version]) =>
+        [id, isFarAhead(version.incarnation, now.wallMs) ? NO_VERSION : version] as const
+      ),
     );
-    sync.acknowledge(sent, credible, now.monotonicMs);
-    // An incarnation without entries is in no delta. Only this report shows that the known incarnation has ended.
-    for (const [id, { incarnation }] of credible) {
-      // With signing on, a peer's claim cannot end the incarnation of another member.
-      if (signs && id !== sent.peerId) continue;
-      if (id !== selfId && store.log.get(id)) merge.beginIncarnation(id, incarnation, now);
+    sync.acknowledge(sent, reported, now.monotonicMs);
+    for (const [id, version] of reported) {
+      const { incarnation } = version;
+      if (id === selfId) {
+        if (identity.isAhead(version)) identity.beginIncarnationAbove(incarnation, { now });
+        // An incarnation without entries is in no delta. Only this report shows that the known incarnation has ended. With
+        // signing on, a peer's claim cannot end the incarnation of another member.
+      } else if ((!signs || id === sent.peerId) && store.log.get(id)) {
+        merge.beginIncarnation(id, incarnation, now);
+      }
     }
-    const own = credible.get(selfId);
-    if (own && identity.isAhead(own)) identity.beginIncarnationAbove(own.incarnation, { now });
   }
 
   /** Applies a peer's own heartbeat count and its vector. */

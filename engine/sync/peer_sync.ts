@@ -24,7 +24,7 @@ import { type SentSpan, spanOf } from "./span.ts";
 /** Pulls take at most `maxMessageBytes` divided by this. 8: the rest is for deltas. */
 const PULL_DIVISOR = 8;
 /** The version of an unknown member: each incarnation is later. */
-const NO_VERSION: KnownVersion = { incarnation: NO_INCARNATION, number: 0 };
+export const NO_VERSION: KnownVersion = { incarnation: NO_INCARNATION, number: 0 };
 
 /** A delta on its way, kept by its sender until it is acknowledged. Opaque. */
 export interface Sent {

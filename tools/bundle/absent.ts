@@ -55,7 +55,7 @@ export class Explanations implements Record<keyof FullExplanations, unknown> {
   }
 
   seenBy(): never {
-    throw new TypeError("A page does not follow acknowledgements. Call `seenBy` of a process.");
+    throw new TypeError("A page follows no acknowledgements. Call `seenBy` of a process.");
   }
 }
 

@@ -146,8 +146,7 @@ export class DialOnlyTransport implements Transport {
 }
 
 function unreachable({ href }: URL): HearsayError {
-  const text =
-    `${href} could not be reached, or refused this page. A browser does not say which. Check that a ` +
+  const text = `${href} could not be reached, or refused this page. Check that a ` +
     "member listens there, with the origin of this page in `allowedOrigins`, and with keys for its token. Its event " +
     "`ClientRefused` has the reason.";
   return new HearsayError("connection", text);

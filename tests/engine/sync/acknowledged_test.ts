@@ -6,6 +6,7 @@ import {
   entry,
   exchange,
   handshake,
+  incarnationAt,
   makeCluster,
   makeEngine,
   makePair,
@@ -369,4 +370,29 @@ Deno.test("acknowledgement: a merged part of a state acknowledges no value that 
   assertEquals([a.view.acknowledgedBy(waited), a.view.isAcknowledgedBy("b", waited)], [0, false]);
   exchange(a, b, { clock });
   assertEquals([valueOf(b, "a", "waited"), a.view.acknowledgedBy(waited)], [2, 1]);
+});
+
+Deno.test("acknowledgement: a peer with a later incarnation of this member acknowledges nothing, even if this member cannot begin a later one (E2, E5)", () => {
+  const clock = new TestClock();
+  const [a] = makePair(clock);
+  const number = set(a, "k", 1, clock);
+  // This member's clock is years late, so it takes the incarnation for a false one.
+  const later = incarnationAt(clock, 2 * 366 * 86_400_000);
+  for (let round = 0; round < 3; round++) {
+    const { sent } = note(a, a.prepareGossip("b"));
+    note(a, a.handleAck(sent, new Map([["a", { incarnation: later, number: 3 }]]), clock.now));
+    assertEquals([a.view.isAcknowledgedBy("b", number), a.view.phase], [false, "diffusing"]);
+    clock.advance(300);
+  }
+});
+
+Deno.test("acknowledgement: a peer with another member's later incarnation does not agree, even if that incarnation seems false (E2, E12)", () => {
+  const clock = new TestClock();
+  const [a, b] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine];
+  handshake(a, b, clock);
+  deliver(a, "c", memberDelta("c", incarnationAt(clock), [entry("k", 1, 1)]), clock);
+  const { sent } = note(a, a.prepareGossip("b"));
+  const later = incarnationAt(clock, 2 * 366 * 86_400_000);
+  note(a, a.handleAck(sent, new Map([["c", { incarnation: later, number: 3 }]]), clock.now));
+  assertEquals(a.view.isAcknowledgedBy("b", 1), false);
 });
