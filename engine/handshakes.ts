@@ -94,7 +94,10 @@ export class Handshakes {
     for (const id of this.#blockedBy) if (!this.#parts.membership.isMember(id)) this.#blockedBy.delete(id);
   }
 
-  /** Returns false if a later incarnation of the peer is known, so that the peer must begin an incarnation above it. */
+  /**
+   * Returns false if a later incarnation of the peer is known: the peer must begin an incarnation above it. With signing on,
+   * this member must also be able to prove the later incarnation, because the peer accepts only a proof.
+   */
   #applyIncarnation(peer: PeerHello, now: Instant): boolean {
     const { signs, identity, membership, merge } = this.#parts;
     if ((membership.latestIncarnation(peer.id) ?? "") > peer.incarnation) {

@@ -23,7 +23,7 @@ export type Incarnation = string;
 export interface Instant {
   /** Milliseconds of a clock that never goes back, for all ages. */
   readonly monotonicMs: number;
-  /** Milliseconds since the Unix epoch, for timestamps and for people. */
+  /** Milliseconds since the Unix epoch, for incarnations and timestamps, and to notice that the machine slept. */
   readonly wallMs: number;
 }
 

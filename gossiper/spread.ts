@@ -75,13 +75,15 @@ export class Spread {
     this.#newcomers.delete(id);
   }
 
-  /** Pushes the changes so far without a wait, because a browser page that goes away runs no timers. */
+  /** Pushes the changes so far, if there are any. A browser page that goes away calls it, because it runs no timers. */
   flush(): void {
     if (!this.#cancelTimer) return;
     this.#cancelTimer();
     this.#cancelTimer = undefined;
-    this.#pushedMs = this.#options.engineHost.runtime.monotonicMs();
-    this.#push();
+    const { engineHost, signatures, onFatal } = this.#options;
+    this.#pushedMs = engineHost.runtime.monotonicMs();
+    if (!signatures) return this.#pushChanges();
+    this.#signing = signatures.signPending().then(() => this.#pushChanges()).catch(onFatal);
   }
 
   /** Stops the pushes; resolves once no signature is under way. */
@@ -103,12 +105,6 @@ export class Spread {
       this.#cancelTimer = () => {};
       queueMicrotask(() => this.flush());
     }
-  }
-
-  #push(): void {
-    const { signatures, onFatal } = this.#options;
-    if (!signatures) return this.#pushChanges();
-    this.#signing = signatures.signPending().then(() => this.#pushChanges()).catch(onFatal);
   }
 
   #pushChanges(): void {

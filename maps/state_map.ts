@@ -38,9 +38,9 @@ const VIEW: Rules<ViewOptions> = {
 };
 
 /**
- * A map under one key: each member sets its own entries, and reads the entries of all members. Each entry is one entry
- * of the state, under the key `<key>␟<mapKey>`: it is set, deleted, expired, merged and sent alone, and counts as a key
- * (`maxKeysPerMember`).
+ * A map under one key: each member sets its own entries, and reads the entries of all members. The state has an
+ * entry for each entry of the map, under the key `<key>␟<mapKey>`. So each is set, deleted, expired, merged and sent
+ * separately, and counts as a key (`maxKeysPerMember`).
  */
 export class StateMap<V = JsonValue> {
   /** The key of the map. */

@@ -97,8 +97,8 @@ export function actorCountOf(view: EngineView, id: string, kind: string): number
 }
 
 /**
- * The actor counts in a member's heartbeat, by kind. They need no check here: `protocol/any_value.ts` checks the counts
- * of other members, and `gossiper/actor_counts.ts` the counts of this member.
+ * The actor counts in a member's heartbeat, by kind. They need no check here: `protocol/any_value.ts` checks those
+ * that peers send, and `gossiper/actor_counts.ts` checks those that this member sends.
  */
 function countsOf(view: EngineView, id: string): Readonly<Record<string, number>> {
   const value = view.get(id, HEARTBEAT_KEY)?.value as { readonly [field: string]: JsonValue } | undefined;

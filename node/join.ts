@@ -23,8 +23,7 @@ import { TIMEOUTS_PER_DIAL } from "../gossiper/dials.ts";
 import type { FlushResult } from "../gossiper/departure.ts";
 import { Gossiper } from "../gossiper/gossiper.ts";
 import { realRuntime } from "../common/runtime.ts";
-import { warn } from "../common/log.ts";
-import { authenticationOf, isOpenToAll, openToAll, ownHosts, signingOf } from "./join_security.ts";
+import { authenticationOf, openToAll, ownHosts, signingOf } from "./join_security.ts";
 import { endpointOf } from "./place_options.ts";
 import { checkedConfig, type JoinOptions } from "./join_options.ts";
 import { logEvents } from "./logged_events.ts";
@@ -132,8 +131,6 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
       aliases: options.authentication?.aliases,
       hosts: ownHosts(options, platform),
     });
-    const open = isOpenToAll(options) ? openToAll(transport.addressOf(self)) : undefined;
-    if (open !== undefined && log) warn(open);
     const node = new Node(config, {
       self,
       name: cluster,
@@ -147,7 +144,8 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
       ...(signing && { signing }),
     });
     const logged = { cluster, id, heartbeatExpiration, path: pathOf(config.gossipActorName), runtime };
-    void logEvents(eventStream, logged, { prints: log, openToAll: log ? undefined : open });
+    const open = openToAll(options, transport.addressOf(self));
+    void logEvents(eventStream, logged, { prints: log, openToAll: open });
     await node.start(signal ? { signal } : {});
     door?.observe(node);
     return node;

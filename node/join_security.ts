@@ -107,13 +107,14 @@ export function securityProblems(options: Checked): ConfigurationProblem[] {
   ];
 }
 
-/** True if this member accepts clients from other machines without keys. */
-export function isOpenToAll({ authentication, insecure, ...where }: Checked): boolean {
-  return authentication === undefined && insecure === true && otherMachines(where) !== undefined;
-}
-
-/** The warning about a member that accepts clients from other machines without keys. */
-export function openToAll(address: string): string {
+/** The warning about a member that accepts clients from other machines without keys; `undefined` for another member. */
+export function openToAll(
+  { authentication, insecure, ...where }: Checked,
+  address: string,
+): string | undefined {
+  if (authentication !== undefined || insecure !== true || otherMachines(where) === undefined) {
+    return undefined;
+  }
   return `Hearsay: ${address} accepts every client that can reach it, because \`insecure\` is set and no keys are. ` +
     "Such a client can read and change this cluster's state.";
 }

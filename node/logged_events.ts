@@ -32,7 +32,7 @@ const ALL_CLEAR = ["MemberJoined", "Rejoined"] as const;
 export interface OwnLogOptions {
   /** False if nothing is printed, and the events wait for {@linkcode OwnLog.takeOver}. */
   readonly prints?: boolean;
-  /** The warning that the member is open to all, if it was not printed. */
+  /** The warning about a member that is open to all. */
   readonly openToAll?: string | undefined;
 }
 
@@ -54,7 +54,9 @@ export async function logEvents(
 ): Promise<void> {
   const log = new OwnLog(member, options);
   OWN_LOGS.set(eventStream, log);
-  if (options.prints ?? true) {
+  const { prints = true, openToAll } = options;
+  if (prints) {
+    if (openToAll !== undefined) warn(openToAll);
     for await (const event of eventStream.subscribe([...WARNINGS, ...ALL_CLEAR])) await log.handle(event);
   } else {
     for await (const event of eventStream.subscribe(WARNINGS, { capacity: MAX_WAITING })) {
@@ -81,8 +83,8 @@ export class OwnLog {
 
   constructor(member: LoggedMember, { prints = true, openToAll }: OwnLogOptions) {
     this.member = member;
-    this.openToAll = openToAll;
     this.#prints = prints;
+    this.openToAll = prints ? undefined : openToAll;
   }
 
   /** Passes the events to `take` instead of printing them, until the result is disposed of. `take` must not throw. */

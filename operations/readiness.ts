@@ -4,6 +4,7 @@
  * @module
  */
 
+import { withoutDot } from "../node/warnings.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 import { errorText } from "../common/error_text.ts";
 import { printable } from "../common/printable.ts";
@@ -168,7 +169,7 @@ export class Readiness {
     }
     const failed = seeds.find(({ outcome }) => outcome === "failed");
     const why = failed ? `, and the seed ${failed.address} failed: ${failed.reason}` : "";
-    return { condition: "alone", reason: `No other member is alive${why.replace(/\.$/, "")}.` };
+    return { condition: "alone", reason: `No other member is alive${withoutDot(why)}.` };
   }
 
   /** The conditions that hold at any time. */

@@ -243,9 +243,14 @@ export function noKey(keeps: Rule): Rule {
     problem: "must not be a key, because it is sent to others and shown",
     allowed: "a name; keys belong in `authentication: { keys: [...] }`",
   });
+  return inTurn(keeps, isNoKey);
+}
+
+/** A rule of two: the second one judges a value that keeps the first one. */
+export function inTurn(first: Rule, second: Rule): Rule {
   return (field, given) => {
-    const problems = keeps(field, given);
-    return problems.length > 0 ? problems : isNoKey(field, given);
+    const problems = first(field, given);
+    return problems.length > 0 ? problems : second(field, given);
   };
 }
 

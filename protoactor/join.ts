@@ -31,8 +31,7 @@ import { CLUSTER_NAME, KINDS } from "../options/member_rules.ts";
 import { newId } from "../common/new_id.ts";
 import { mapsOf } from "./maps.ts";
 import { openEvents } from "./events.ts";
-import { insecureProblems, isOpenToAll, openToAll } from "../node/join_security.ts";
-import { warn } from "../common/log.ts";
+import { insecureProblems, openToAll } from "../node/join_security.ts";
 import { ProtoactorTransport } from "./transport/transport.ts";
 import type { Decoder, Decoders } from "./transport/values.ts";
 
@@ -148,8 +147,6 @@ export async function joinProtoactor(options: JoinProtoactorOptions): Promise<Pr
     onListenFailed: (failure) => eventStream.publish({ type: "ListenFailed", ...failure }),
     runtime,
   });
-  const open = isOpenToAll(options) ? openToAll(transport.addressOf(transport.self)) : undefined;
-  if (open !== undefined && log) warn(open);
   try {
     const cluster: Cluster = {
       self: transport.self,
@@ -166,7 +163,8 @@ export async function joinProtoactor(options: JoinProtoactorOptions): Promise<Pr
     openEvents(node, { transport, decoders: decoders ?? {} });
     const { heartbeatExpiration } = paced(config);
     const logged = { cluster: name, id: node.id, heartbeatExpiration, path: "/", runtime };
-    void logEvents(eventStream, logged, { prints: log, openToAll: log ? undefined : open });
+    const open = openToAll(options, transport.addressOf(transport.self));
+    void logEvents(eventStream, logged, { prints: log, openToAll: open });
     await node.start(signal ? { signal } : {});
     return node;
   } catch (error) {

@@ -71,8 +71,8 @@ export class Agreement {
   #seen: CandidateSet = { hash: "", candidates: [] }; // mutant replace-value: no set has this or that hash.
   /** The time of the last change of the set, or of the end of the last trouble. */
   #changedMs: number;
-  /** The sets seen since the last agreement, without the agreed one. */
-  #later: CandidateSet[] = [];
+  /** The sets seen since the last agreement, without the agreed set, by the text of {@linkcode ranksOf}. */
+  readonly #later = new Map<string, CandidateSet>();
   #agreed: AgreedSet | undefined;
   /** The last agreed set, also after trouble. */
   #latest = { epoch: 0, hash: "" }; // mutant replace-value 2: no set has this hash.
@@ -127,7 +127,7 @@ export class Agreement {
   /** The sets seen since the last agreement. */
   get later(): readonly CandidateSet[] {
     this.#refresh();
-    return this.#later;
+    return [...this.#later.values()];
   }
 
   /** The ids of the candidates under suspicion. */
@@ -228,7 +228,7 @@ export class Agreement {
 
   /** An answer costs time in proportion to the candidates, so answers are computed only after a change. */
   #notify(): void {
-    const later = this.#later.map(({ hash }) => hash);
+    const later = [...this.#later.values()].map(({ hash }) => hash);
     const notified = JSON.stringify([this.#trouble, this.#agreed?.epoch, later, [...this.#suspected()]]);
     if (notified === this.#notified) return;
     this.#notified = notified;
@@ -260,7 +260,7 @@ export class Agreement {
   #giveUp(trouble: UnknownReason): void {
     this.#trouble = trouble;
     this.#agreed = undefined;
-    this.#later = [];
+    this.#later.clear();
     this.#cancelSettled();
   }
 
@@ -273,11 +273,11 @@ export class Agreement {
     // Sets with the same owners count once. Otherwise a member that restarts repeatedly would make new sets, and end
     // every agreement.
     const ranks = ranksOf(seen);
-    if (this.#later.some((each) => ranksOf(each) === ranks)) return;
-    this.#later.push(seen);
-    if (this.#later.length <= MAX_LATER) return;
+    if (this.#later.has(ranks)) return;
+    this.#later.set(ranks, seen);
+    if (this.#later.size <= MAX_LATER) return;
     this.#agreed = undefined;
-    this.#later = [];
+    this.#later.clear();
   }
 
   /** Reports the set, and agrees to the set if all of its candidates have reported it. */
@@ -294,7 +294,7 @@ export class Agreement {
     if (epoch < latest || (epoch === latest && hash !== latestHash)) return;
     this.#latest = { epoch, hash };
     this.#agreed = { ...this.#seen, epoch };
-    this.#later = [];
+    this.#later.clear();
   }
 
   #report(): void {

@@ -10,8 +10,9 @@ import { assertNone, integer, optionsOf, rule, type Rules, RUNTIME, SIGNAL } fro
 /** Options of {@linkcode leader} and {@linkcode owners}. All members of a role must give the same options. */
 export interface RoleOptions {
   /**
-   * The fewest candidates that must be alive, from 1 to 10,000. With fewer, the answer is unknown. Give more than half
-   * of all candidates: then only one side of a partition has a leader, and no epoch repeats while any candidate runs.
+   * The fewest candidates that must be alive, from 1 to 10,000. With fewer, the answer is unknown. The number
+   * should be more than half of the candidates. Then only one side of a partition has a leader, and no epoch repeats while
+   * any candidate runs.
    * Lower: both sides may have a leader. Higher: fewer candidates may fail before there is no leader.
    */
   readonly atLeast: number;

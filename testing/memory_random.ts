@@ -5,8 +5,8 @@
  */
 
 /**
- * Returns a generator of numbers of at least 0 and less than 1: xoshiro128**, seeded by splitmix32. The same seed gives
- * the same numbers. For simulations, never for secrets.
+ * Returns a generator of numbers of at least 0 and less than 1: xoshiro128**, seeded by splitmix32. Equal seeds give
+ * equal numbers. The numbers can be predicted, so use them in simulations, and never for secrets.
  */
 export function seededRandom(seed: number): () => number {
   let state = Math.trunc(seed) | 0;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { withoutDot } from "../../node/warnings.ts";
 import { printable } from "../../common/printable.ts";
 import type { SeedStatus } from "../../contracts/cluster.ts";
 import type { Decision, Explanation, Lacking } from "../../contracts/explanation.ts";
@@ -51,7 +52,7 @@ export const explain: Run = async ({ terminal, screen }, [id], flags) => {
     screen.line(`It is ${isConnected ? "" : "not "}connected, and ${lacking} of ${printable(self, 200)}.`);
   }
   for (const { address, outcome, reason, memberId: seedId } of explanation.seeds ?? []) {
-    const rest = reason === null ? "" : ` (${printable(reason).replace(/\.$/, "")})`;
+    const rest = reason === null ? "" : ` (${withoutDot(printable(reason))})`;
     screen.paragraph(`Seed ${printable(address, 200)}: ${outcomeText(outcome, seedId)}${rest}.`);
   }
   if (decisions.length > 0) screen.lines(["", ...screen.table(decisions, DECISIONS)]);

@@ -31,28 +31,30 @@ const HEAD_LINES = 12;
 /** A peer with its last exchange, and the entries that it lacks. */
 type Peer = Counts["peers"][number] & { readonly lacks: number | null };
 
-const columnsOf = (peers: readonly Peer[]): readonly Column<Peer>[] => [
-  { title: "SLOWEST PEERS", text: ({ peerId }) => peerId, mayShrink: true },
-  { title: "LAST", text: ({ lastMs }) => duration(lastMs), align: "right" },
-  {
-    title: "",
-    // A least number, because exchanges within one machine take less than a millisecond.
-    text: ({ lastMs }) =>
-      bar(lastMs / Math.max(Number.MIN_VALUE, ...peers.map((peer) => peer.lastMs)), BAR).padEnd(BAR),
-    from: 70,
-  },
-  {
-    title: "LACKS",
-    text: ({ lacks }) => lacks === null ? "-" : String(lacks),
-    tone: ({ lacks }) => lacks ? "warn" : "plain",
-    align: "right",
-  },
-  {
-    title: "OUTCOME",
-    text: ({ outcome }) => outcome,
-    tone: ({ outcome }) => outcome === "done" ? "good" : "bad",
-  },
-];
+function columnsOf(peers: readonly Peer[]): readonly Column<Peer>[] {
+  // A least number, because exchanges within one machine take less than a millisecond.
+  const longestMs = Math.max(Number.MIN_VALUE, ...peers.map(({ lastMs }) => lastMs));
+  return [
+    { title: "SLOWEST PEERS", text: ({ peerId }) => peerId, mayShrink: true },
+    { title: "LAST", text: ({ lastMs }) => duration(lastMs), align: "right" },
+    {
+      title: "",
+      text: ({ lastMs }) => bar(lastMs / longestMs, BAR).padEnd(BAR),
+      from: 70,
+    },
+    {
+      title: "LACKS",
+      text: ({ lacks }) => lacks === null ? "-" : String(lacks),
+      tone: ({ lacks }) => lacks ? "warn" : "plain",
+      align: "right",
+    },
+    {
+      title: "OUTCOME",
+      text: ({ outcome }) => outcome,
+      tone: ({ outcome }) => outcome === "done" ? "good" : "bad",
+    },
+  ];
+}
 
 /** Shows rounds, traffic, lag and the slowest peers. */
 export const top: Run<TopFlags> = async ({ terminal, screen }, _, flags) => {

@@ -8,7 +8,7 @@ import { messageOf } from "../../common/error_text.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { printable } from "../../common/printable.ts";
 import type { ConfigurationProblem } from "../../options/configuration_error.ts";
-import { listOf, optionsOf, PEM, rule, type Rules, SECRET, TEXT } from "../../options/rules.ts";
+import { inTurn, listOf, optionsOf, PEM, rule, type Rules, SECRET, TEXT } from "../../options/rules.ts";
 import type { Runtime } from "../../common/runtime.ts";
 import { duration } from "../checks.ts";
 import { askJson, askLines, type AskOptions, HttpRefusal, withoutSecrets } from "../http.ts";
@@ -76,12 +76,6 @@ export class Compacted extends HearsayError {
   }
 }
 
-const TLS = optionsOf<NonNullable<EtcdOptions["tls"]>>({
-  caCerts: listOf(PEM, "a list of texts from PEM files"),
-  cert: PEM,
-  key: PEM,
-});
-
 /** Rules of {@linkcode EtcdOptions}. */
 export const ETCD_RULES: Rules<EtcdOptions> = {
   endpoints: listOf(
@@ -97,10 +91,14 @@ export const ETCD_RULES: Rules<EtcdOptions> = {
   ),
   username: TEXT,
   password: SECRET,
-  tls: (field, given) => {
-    const problems = TLS(field, given);
-    return problems.length > 0 ? problems : tlsProblems(field, given as NonNullable<EtcdOptions["tls"]>);
-  },
+  tls: inTurn(
+    optionsOf<NonNullable<EtcdOptions["tls"]>>({
+      caCerts: listOf(PEM, "a list of texts from PEM files"),
+      cert: PEM,
+      key: PEM,
+    }),
+    tlsProblems,
+  ),
   requestTimeout: duration(),
 };
 
@@ -298,10 +296,10 @@ function httpClientOf(tls: NonNullable<EtcdOptions["tls"]>): Deno.HttpClient {
  * Makes a client to find invalid certificates, because a text may have the form of PEM but no valid certificate. When
  * the real client is made later, no caller would get the error.
  */
-function tlsProblems(field: string, tls: NonNullable<EtcdOptions["tls"]>): ConfigurationProblem[] {
+function tlsProblems(field: string, tls: unknown): ConfigurationProblem[] {
   if (!("Deno" in globalThis)) return [];
   try {
-    httpClientOf(tls).close();
+    httpClientOf(tls as NonNullable<EtcdOptions["tls"]>).close();
     return [];
   } catch (error) {
     const problem = `cannot be used: ${printable(messageOf(error), 200)}`;

@@ -254,18 +254,20 @@ export class Heartbeats {
     const { states } = sorted;
     const { incarnationsHash } = this.#store;
     const room = Math.max(0, Math.min(left, this.#settings.maxMessageBytes / VECTOR_DIVISOR));
+    const passedOnMs = PASSED_ON_WITHIN * this.#settings.heartbeatExpiration;
+    const sinceMs = Math.max(this.#distrustedUpToMs, nowMs - passedOnMs);
     if (peerIncarnations === incarnationsHash && states.length <= room) {
       return {
         incarnationsHash,
         stride: this.#stride,
-        counts: states.map((state) => this.#digit(state, nowMs)).join(""),
+        counts: states.map((state) => this.#digit(state, sinceMs)).join(""),
       };
     }
     let counts = "";
     const most = Math.min(states.length, Math.floor(room / TAGGED_DIGITS));
     for (let looked = 0; looked < most; looked++) {
       const state = states[(this.#cursor + looked) % states.length];
-      const digit = this.#digit(state, nowMs);
+      const digit = this.#digit(state, sinceMs);
       // Two members may share a tag. A receiver that knows only the first would apply the count of the second to the
       // first.
       const isNamed = state !== undefined && sorted.withTag(state.tag) === state;
@@ -275,13 +277,9 @@ export class Heartbeats {
     return { stride: this.#stride, counts };
   }
 
-  #digit(state: MemberState | undefined, nowMs: number): string {
+  #digit(state: MemberState | undefined, sinceMs: number): string {
     if (!state) return UNKNOWN;
     const { heartbeatCount: count, heartbeatMonotonicMs: arrivedMs } = state;
-    const sinceMs = Math.max(
-      this.#distrustedUpToMs,
-      nowMs - PASSED_ON_WITHIN * this.#settings.heartbeatExpiration,
-    );
     const isFresh = count > 0 && (state.id === this.#selfId || arrivedMs > sinceMs);
     return isFresh ? DIGITS[Math.floor(count / this.#stride) % DIGIT_VALUES]! : UNKNOWN;
   }

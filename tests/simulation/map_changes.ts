@@ -31,7 +31,7 @@ export class MapChanges {
   constructor(run: Run, checker: InvariantChecker) {
     this.#run = run;
     this.#checker = checker;
-    this.#changeLater();
+    this.#changeRepeatedly();
   }
 
   /** True if the members of this run have maps. */
@@ -69,13 +69,10 @@ export class MapChanges {
     await recovery.untilRecovered("change of an entry");
   }
 
-  #changeLater(): void {
+  #changeRepeatedly(): void {
     const { scenario, timeline, random: { maps: random } } = this.#run;
     if (!this.#isOn) return;
-    timeline.laterInFaultPhase(random.wait(scenario.mapChangeEveryMs), () => {
-      this.#change();
-      this.#changeLater();
-    });
+    timeline.repeatInFaultPhase(() => random.wait(scenario.mapChangeEveryMs), () => this.#change());
   }
 
   #change(): void {

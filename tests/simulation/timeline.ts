@@ -54,6 +54,14 @@ export class Timeline {
     });
   }
 
+  /** Repeats an action until the fault phase ends. The wait before each time is drawn after the time before. */
+  repeatInFaultPhase(drawWaitMs: () => number, action: () => void): void {
+    this.laterInFaultPhase(drawWaitMs(), () => {
+      action();
+      this.repeatInFaultPhase(drawWaitMs, action);
+    });
+  }
+
   /** Ends the fault phase. */
   endFaultPhase(): void {
     this.#isFaultPhase = false;

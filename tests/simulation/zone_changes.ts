@@ -20,7 +20,7 @@ export class ZoneChanges {
 
   constructor(run: Run) {
     this.#run = run;
-    this.#changeLater();
+    this.#changeRepeatedly();
   }
 
   /** Gives a process that has started its zone. */
@@ -28,13 +28,12 @@ export class ZoneChanges {
     if (this.#run.scenario.zones > 0) this.#describe(process);
   }
 
-  #changeLater(): void {
+  #changeRepeatedly(): void {
     const { scenario: { zones, config }, timeline, processes, random: { zones: random } } = this.#run;
     if (zones === 0) return;
-    timeline.laterInFaultPhase(random.wait(ROUNDS_PER_CHANGE * config.gossipInterval), () => {
+    timeline.repeatInFaultPhase(() => random.wait(ROUNDS_PER_CHANGE * config.gossipInterval), () => {
       const process = processes.draw(random, ({ isRunning, machine }) => isRunning && !machine.isFrozen);
       if (process) this.#describe(process);
-      this.#changeLater();
     });
   }
 
