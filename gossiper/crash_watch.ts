@@ -33,8 +33,8 @@ const INFORMED_PEERS = 8;
 /** The dials per second for suspicions of peers. Without a limit a hostile peer could make this member dial at will. */
 const MAX_HEARSAY_PER_SECOND = 32;
 
-/** The most broken connections that are remembered. Members of other connections are left to `heartbeatExpiration`. */
-const MAX_BROKEN = 1_024;
+/** The most members whose evidence is remembered. Other members are left to `heartbeatExpiration`. */
+const MAX_REMEMBERED = 1_024;
 
 /** The dependencies of a {@linkcode CrashWatch}. */
 export interface CrashWatchOptions {
@@ -48,8 +48,11 @@ export interface CrashWatchOptions {
 export class CrashWatch {
   readonly #options: CrashWatchOptions;
   readonly #watched = new Map<string, Promise<void>>();
-  /** By member id: the time at which the last connection broke, or an expected answer did not arrive. */
-  readonly #brokenMs = new BoundedMap<string, number>(MAX_BROKEN);
+  /**
+   * By member id: the time of the last evidence. Its connection broke, an expected answer did not arrive, or a peer
+   * suspected it.
+   */
+  readonly #evidenceMs = new BoundedMap<string, number>(MAX_REMEMBERED);
   readonly #ending = new AbortController();
   readonly #hearsay: TokenBucket;
   readonly #waitMs: number;
@@ -63,24 +66,24 @@ export class CrashWatch {
 
   /** Dials a member whose last connection broke. */
   onConnectionBroken(id: string): void {
-    this.#brokenMs.set(id, this.#options.engineHost.runtime.monotonicMs());
+    this.#evidenceMs.set(id, this.#options.engineHost.runtime.monotonicMs());
     this.#watch(id, { isHearsay: false });
   }
 
   /**
-   * Dials a member again after it refused a dial of a round. Conditions: its last connection broke or its last answer
-   * did not arrive, and no heartbeat has come since. The first dials may have ended in another way, because the next
-   * process at its address answers slowly while it starts. A process that hung before it was killed has already lost
-   * its connections.
+   * Dials a member again after it refused a dial of a round, if there is evidence and no heartbeat has come since. The
+   * first dials may have ended in another way, because the next process at its address answers slowly while it starts.
+   * A process that hung before it was killed has already lost its connections. And the address may have been in its
+   * backoff when a peer suspected the member.
    */
   onFailure(id: string, error: unknown): void {
     const nowMs = this.#options.engineHost.runtime.monotonicMs();
-    if (error instanceof HearsayError && error.code === "timeout") this.#brokenMs.set(id, nowMs);
-    const brokenMs = this.#brokenMs.get(id);
-    if (brokenMs === undefined || !isRefusal(error)) return;
+    if (error instanceof HearsayError && error.code === "timeout") this.#evidenceMs.set(id, nowMs);
+    const evidenceMs = this.#evidenceMs.get(id);
+    if (evidenceMs === undefined || !isRefusal(error)) return;
     const heardMs = this.#options.engineHost.view.heartbeatReport(id)?.monotonicMs ?? -Infinity;
-    // A heartbeat that was under way may arrive after the break.
-    if (heardMs <= brokenMs + this.#waitMs) this.#watch(id, { isHearsay: false });
+    // A heartbeat that was under way may arrive after the evidence.
+    if (heardMs <= evidenceMs + this.#waitMs) this.#watch(id, { isHearsay: false });
   }
 
   /** Handles a peer's suspicion, or its reply that it has heard from the suspect. */
@@ -99,7 +102,9 @@ export class CrashWatch {
     if (isAlive) return;
     const known = view.heartbeatOf(memberId)?.number ?? 0;
     if (known > count) session.suspect({ memberId, incarnation, count: known, isAlive: true });
-    if (!peers.session(memberId) && this.#hearsay.take(1)) this.#watch(memberId, { isHearsay: true });
+    if (peers.session(memberId) || !this.#hearsay.take(1)) return;
+    this.#evidenceMs.set(memberId, engineHost.runtime.monotonicMs());
+    this.#watch(memberId, { isHearsay: true });
   }
 
   /** Dials no more; resolves once no dial is under way. */

@@ -158,3 +158,23 @@ Deno.test("CrashWatch: a false count of a hostile peer is corrected by the membe
   assertLessOrEqual(countOf(cluster.of("a"), "b"), countOf(cluster.of("b"), "b"));
   assertEquals(eventsAbout(cluster.of("a"), "b"), []);
 });
+
+Deno.test("CrashWatch: a suspicion during the backoff of an address starts dials after the next refused dial (C2)", async () => {
+  const cluster = new TestCluster(["a", "P", "b"]);
+  await using _cluster = cluster;
+  await using peer = new ScriptedPeer(cluster, "P");
+  await cluster.make("a").gossiper.start();
+  await cluster.runUntil(() => peer.last("gossip") !== undefined);
+  const { incarnation } = peer;
+  const dials = dialsOf(cluster, "a", "b");
+  await peer.say("a", {
+    type: "push",
+    delta: deltaOf([memberDelta("b", incarnation, [entry("k", 1, 1)])]),
+    relay: false,
+  });
+  await cluster.runUntil(() => dials.length === 1);
+  await peer.say("a", suspectOf("b", { incarnation, count: 0 }));
+  assertEquals([dials.length, eventsAbout(cluster.of("a"), "b")], [1, []]);
+  await cluster.advance(2 * FOUND_WITHIN_MS);
+  assertEquals(cluster.of("a").blocked, { b: "crashed" });
+});
