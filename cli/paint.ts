@@ -28,7 +28,7 @@ export class Painter {
     this.#isOn = isOn;
   }
 
-  /** A printable text in a tone. */
+  /** A text in a tone. The text must be printable: the caller replaces control characters from peers first. */
   paint(text: string, tone: Tone): string {
     return this.#isOn && tone !== "plain" && text !== "" ? `\u001b[${CODES[tone]}m${text}\u001b[0m` : text;
   }

@@ -73,7 +73,7 @@ export interface RequestHandlerOptions {
   readonly onExchanged?: (() => void) | undefined;
 }
 
-/** Answers each message of every session from the engine. */
+/** Applies the messages of all sessions to the engine, and makes the replies. */
 export class RequestHandler implements SessionHost {
   readonly #options: RequestHandlerOptions;
   readonly #engineHost: EngineHost;

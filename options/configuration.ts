@@ -138,7 +138,8 @@ export interface GossiperConfig {
    * The approximate memory for the states of all other members, in bytes of the heap. It counts their texts and their
    * parsed values; a parsed value may take 28 times as much as its text. 1 MiB to 1 TiB; default 268,435,456 (256 MiB),
    * a quarter of Deno's default heap on a machine with 4 GiB. Above the limit states are dropped (`StateDropped`):
-   * first those of members that never shook hands with this member, the largest before the others.
+   * first those of members that never shook hands with this member, the largest before the others. A state that still
+   * does not fit is stored in part (`ConflictDetected`).
    *
    * Lower: fewer large states fit, and members do not converge until all do. Higher: a hostile peer can fill more
    * memory; a process out of heap ends.

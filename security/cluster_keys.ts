@@ -72,7 +72,7 @@ export interface ClusterKeysOptions {
   readonly id: string;
   /** The largest difference between the members' clocks, in milliseconds; 5,000 by default. */
   readonly clockTolerance?: number;
-  /** Signs every handshake, to prove that this member owns its public key. */
+  /** Signs this member's handshakes, and verifies those of its peers: each proves that it owns its public key. */
   readonly signing?: Signing;
   /** Clock, timers and random numbers; the real ones by default. */
   readonly runtime?: Runtime;
@@ -129,7 +129,7 @@ class KnownKey {
   }
 }
 
-/** One end of a connection, as in signatures. */
+/** A connection and one of its two ends: the end whose `hello` is signed. */
 interface End {
   /** The connection's token; its {@linkcode tokenHash} is signed. */
   readonly token: string;

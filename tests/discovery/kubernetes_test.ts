@@ -22,7 +22,7 @@ function untilGreeted(context: TestContext, ...ips: readonly string[]): Promise<
   return context.untilGreeted(...ips.map((ip) => `ws://${ip}:7001`));
 }
 
-Deno.test("Kubernetes stand-in: dials all pods of all pages, also added, changed and removed pods", async () => {
+Deno.test("kubernetes: dials all pods of all pages, also added, changed and removed pods", async () => {
   await using standIn = await KubernetesStandIn.start();
   for (const at of [1, 2, 3, 4, 5]) standIn.set(`pod-${at}`, { ip: `10.0.0.${at}` });
   await using context = asking(standIn);
@@ -39,7 +39,7 @@ Deno.test("Kubernetes stand-in: dials all pods of all pages, also added, changed
   assertEquals(context.failures, []);
 });
 
-Deno.test("Kubernetes stand-in: dials a pod that is not ready, and no pod that has ended or has no address", async () => {
+Deno.test("kubernetes: dials a pod that is not ready, and no pod that has ended or has no address", async () => {
   await using standIn = await KubernetesStandIn.start();
   standIn.set("ended", { ip: "10.0.0.1", phase: "Succeeded" });
   standIn.set("nowhere", {});
@@ -49,7 +49,7 @@ Deno.test("Kubernetes stand-in: dials a pod that is not ready, and no pod that h
   await untilGreeted(context, "[fd00::7]");
 });
 
-Deno.test("Kubernetes stand-in: the port may be the name of a container's port", async () => {
+Deno.test("kubernetes: the port may be the name of a container's port", async () => {
   await using standIn = await KubernetesStandIn.start();
   standIn.set("a", { ip: "10.0.0.1", port: 7007 });
   await using context = asking(standIn, { port: "gossip", secure: true });
@@ -59,7 +59,7 @@ Deno.test("Kubernetes stand-in: the port may be the name of a container's port",
   assertEquals(none.greetings, []);
 });
 
-Deno.test("Kubernetes stand-in: a watch that closes continues at the last bookmark, without a new list", async () => {
+Deno.test("kubernetes: a watch that closes continues at the last bookmark, without a new list", async () => {
   await using standIn = await KubernetesStandIn.start();
   standIn.set("a", { ip: "10.0.0.1" });
   await using context = asking(standIn);
@@ -75,7 +75,7 @@ Deno.test("Kubernetes stand-in: a watch that closes continues at the last bookma
   assertEquals(context.failures, []);
 });
 
-Deno.test("Kubernetes stand-in: a 410 in an event, a status or an answer causes a new list", async () => {
+Deno.test("kubernetes: a 410 in an event, a status or an answer causes a new list", async () => {
   await using standIn = await KubernetesStandIn.start();
   standIn.set("a", { ip: "10.0.0.1" });
   await using context = asking(standIn);
@@ -101,7 +101,7 @@ Deno.test("Kubernetes stand-in: a 410 in an event, a status or an answer causes 
   assertEquals(context.failures, []);
 });
 
-Deno.test("Kubernetes stand-in: reads the token again after it was replaced", async () => {
+Deno.test("kubernetes: reads the token again after it was replaced", async () => {
   await using standIn = await KubernetesStandIn.start();
   await using context = asking(standIn);
   await context.until(() => standIn.watches === 1);
@@ -112,7 +112,7 @@ Deno.test("Kubernetes stand-in: reads the token again after it was replaced", as
   await untilGreeted(context, "10.0.0.1");
 });
 
-Deno.test("Kubernetes stand-in: a refusal emits an event with its text, and the known pods are kept", async () => {
+Deno.test("kubernetes: a refusal emits an event with its text, and the known pods are kept", async () => {
   await using standIn = await KubernetesStandIn.start();
   standIn.set("a", { ip: "10.0.0.1" });
   await using context = asking(standIn);
@@ -126,7 +126,7 @@ Deno.test("Kubernetes stand-in: a refusal emits an event with its text, and the 
   await untilGreeted(context, "10.0.0.1");
 });
 
-Deno.test("Kubernetes stand-in: an invalid answer emits an event and causes a new list", async () => {
+Deno.test("kubernetes: an invalid answer emits an event and causes a new list", async () => {
   for (
     const line of ["{", "null", "7", '{"type":"ADDED"}', '{"type":"ADDED","object":{}}', '{"type":"ERROR"}']
   ) {
@@ -141,7 +141,7 @@ Deno.test("Kubernetes stand-in: an invalid answer emits an event and causes a ne
   }
 });
 
-Deno.test("Kubernetes stand-in: an endless list emits an event, and so does a watch that names ever more pods", async () => {
+Deno.test("kubernetes: an endless list emits an event, and so does a watch that names ever more pods", async () => {
   await using standIn = await KubernetesStandIn.start();
   let pages = 0;
   standIn.failure = () => Response.json({ items: [], metadata: { continue: `${++pages}` } });
@@ -174,7 +174,7 @@ Deno.test("Kubernetes: a folder without a token emits an event, and an invalid s
 });
 
 Deno.test({
-  name: `Kubernetes stand-in: trusts only the authority in the service account's folder${
+  name: `kubernetes: trusts only the authority in the service account's folder${
     withoutOpenssl === undefined ? "" : ` (skipped: ${withoutOpenssl})`
   }`,
   ignore: withoutOpenssl !== undefined,

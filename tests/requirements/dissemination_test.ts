@@ -131,7 +131,7 @@ Deno.test("applyIncoming: merges gossip and answers it (R3.3)", async () => {
   assert(reply!.delta.members.some(({ id }) => id === "a"));
 });
 
-Deno.test("applyIncoming: merges a reply too, and reports a gap in it (R3.3)", async () => {
+Deno.test("applyIncoming: merges a reply too; after a gap in it the acknowledgement names the last number before the gap (R3.3)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await using peer = new ScriptedPeer(cluster, "b");
   let deltaOfB = memberDelta("b", peer.incarnation, [entry("k", 1, "first")]);

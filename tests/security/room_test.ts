@@ -132,7 +132,7 @@ Deno.test("room: an insider that sends large states under 74 ids, which honest m
   assertEquals(blocked.filter((id) => honest.has(id)), []);
 });
 
-Deno.test("room: an insider that invents maxMembers members keeps no newcomer out, and displaces no member (E15)", async () => {
+Deno.test("room: an insider that invents more than maxMembers members keeps no newcomer out, and displaces no member (E15)", async () => {
   await using cluster = await Cluster.of(3, { maxMembers: 20 });
   const [first] = cluster.nodes;
   await using insider = await Insider.withHandshake(first!.address, { key: cluster.key, signs: false });

@@ -359,7 +359,7 @@ function pairBeforeLongReset(clock: TestClock): [a: Engine, b: Engine] {
   return [a, b];
 }
 
-Deno.test("reset: continues with its next part if only deletions from before its start are dropped meanwhile (E8)", () => {
+Deno.test("reset: continues with its next part if only deletions made before its first part are dropped meanwhile (E8)", () => {
   const clock = new TestClock();
   const [a, b] = pairBeforeLongReset(clock);
   remove(a, "many 0", clock);
@@ -378,7 +378,7 @@ Deno.test("reset: continues with its next part if only deletions from before its
   ]);
 });
 
-Deno.test("reset: begins again, and completes, if a deletion from after its start is dropped meanwhile (E8)", () => {
+Deno.test("reset: begins again, and completes, if a deletion made after its first part is dropped meanwhile (E8)", () => {
   const clock = new TestClock();
   const [a, b] = pairBeforeLongReset(clock);
   set(a, "last", 1, clock);
