@@ -120,7 +120,7 @@ export class PendingMembers {
     this.#wasDropped = true;
   }
 
-  /** The peer's state is known again, in spite of dropped members. */
+  /** Records that an empty list proves again that the peer is up to date, although members were dropped before. */
   recordComplete(): void {
     this.#wasDropped = false;
   }

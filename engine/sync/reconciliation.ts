@@ -139,7 +139,6 @@ export class Reconciliation {
     const peer = this.#memories.peek(peerId);
     if (!peer?.comparison.isUnderWay) return;
     peer.comparison.abandon();
-    this.#recordComplete(peer);
   }
 
   /**
