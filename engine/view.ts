@@ -23,10 +23,17 @@ import {
 } from "./types.ts";
 
 /**
- * A peer is silent, and must be asked for an answer, after `heartbeatExpiration` divided by this. 4: the peer has time to
- * answer before it expires.
+ * A peer is silent, and must be asked for an answer, after `heartbeatExpiration` divided by this; later if this member is
+ * idle. 4: the peer has time to answer before it expires.
  */
 export const SILENT_DIVISOR = 4;
+/**
+ * While this member is idle, a peer is silent after this number of its turns. An idle member sends one heartbeat in an
+ * interval, to each peer in turn, in a new order each time. 2: the longest time between two heartbeats of a peer.
+ */
+const TURNS = 2;
+/** A peer is silent after `heartbeatExpiration` divided by this, if its turns take longer. 2: it has time to answer. */
+const LATEST_SILENT_DIVISOR = 2;
 
 /** The amounts that an engine keeps; `docs/ALGORITHM.md` has the limit of each. */
 export interface Footprint {
@@ -160,12 +167,14 @@ export class EngineView {
 
   /**
    * True if a peer was not heard for so long that this member must ask for an answer, because the connection may be
-   * dead.
+   * dead. While this member is idle, a peer has time for {@linkcode TURNS} of its turns.
    */
   isSilent(peerId: string): boolean {
-    const { memories, settings, transactions } = this.#parts;
+    const { memories, settings: { gossipInterval, heartbeatExpiration }, transactions } = this.#parts;
     const silentMs = transactions.nowMs - (memories.peek(peerId)?.heardMs ?? -Infinity);
-    return silentMs > settings.heartbeatExpiration / SILENT_DIVISOR;
+    const turnsMs = this.isIdle ? TURNS * gossipInterval * this.activePeers().length : 0;
+    const leastMs = heartbeatExpiration / SILENT_DIVISOR;
+    return silentMs > Math.min(Math.max(leastMs, turnsMs), heartbeatExpiration / LATEST_SILENT_DIVISOR);
   }
 
   /**

@@ -61,7 +61,7 @@ export class DialLimits {
     const authority = authorityIn(address);
     const atOnce = this.#underWay.get(authority) ?? 0;
     if (atOnce >= MAX_DIALS_AT_ONCE) {
-      const text = `${address} has ${atOnce} dials under way; it was not dialed for ${memberId}.`;
+      const text = `${address} has ${atOnce} dials under way; nothing was sent to ${memberId}.`;
       throw new HearsayError("busy", text);
     }
     this.#underWay.set(authority, atOnce + 1);

@@ -21,7 +21,7 @@ export const TIMEOUTS_PER_DIAL = 4;
 /** Another member has the dialed address as its own, so the former member is no longer there. */
 export class Replaced extends HearsayError {
   constructor(memberId: string, address: string) {
-    super("unknown_member", `Another member is at ${address}, in place of ${memberId}; nothing was sent.`);
+    super("unknown_member", `Another member than ${memberId} is at ${address}; nothing was sent.`);
   }
 }
 
@@ -88,7 +88,7 @@ export class Dials {
     if (this.#underWay.has(address) || this.#limits.isFree(dialed)) return;
     throw new HearsayError(
       "busy",
-      `Dials to ${address} failed for other members; it was not dialed again yet.`,
+      `Dials to ${address} failed; nothing was sent yet.`,
     );
   }
 

@@ -273,7 +273,7 @@ export class Rounds {
     if (!isDialable(member)) {
       throw new HearsayError(
         "connection",
-        `${id} has no address to dial and no connection; nothing was sent.`,
+        `${id} has no address and no connection; nothing was sent.`,
       );
     }
     return await peers.reach(member, { signal, fresh });

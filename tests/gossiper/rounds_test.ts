@@ -288,7 +288,7 @@ Deno.test("rounds: a handshake with a member that lost its connection and has no
   const { peerId, error } = await failed.promise;
   assertEquals([peerId, (error as Error).message], [
     "x",
-    "x has no address to dial and no connection; nothing was sent.",
+    "x has no address and no connection; nothing was sent.",
   ]);
   await rounds.end();
 });

@@ -66,7 +66,7 @@ Deno.test("isQuiet: is false while the peer lacks state of an inactive member (E
   assertEquals([a.view.phase, a.view.isQuiet("b")], ["confirmed", false]);
 });
 
-Deno.test("isSilent: is true for a peer that was not heard for a quarter of the expiration (L3)", () => {
+Deno.test("isSilent: is true for a peer that was not heard for a quarter of the expiration, in a small cluster (L3)", () => {
   const clock = new TestClock();
   const [a, b] = agreeing(clock);
   live(a, clock, 3_000);
@@ -75,6 +75,32 @@ Deno.test("isSilent: is true for a peer that was not heard for a quarter of the 
   assertEquals([a.view.isSilent("b"), a.view.isQuiet("b")], [true, true]);
   sendLiveness(b, a, clock);
   assertEquals(a.view.isSilent("b"), false);
+});
+
+Deno.test("isSilent: while a member is idle, a peer has time for two turns, at most half of the expiration (L3)", () => {
+  // Two turns among 8 members take 4.2 s, among 24 members 13.8 s. Half of the expiration is 6 s.
+  for (const { members, afterMs } of [{ members: 8, afterMs: 4_200 }, { members: 24, afterMs: 6_000 }]) {
+    const clock = new TestClock();
+    const ids = Array.from({ length: members }, (_, index) => `m${index}`);
+    const cluster = makeCluster(ids, clock, { settings: SETTINGS });
+    handshakeAll(cluster, clock);
+    for (const engine of cluster) note(engine, engine.countHeartbeat(undefined, clock.now));
+    settle(cluster, { clock });
+    const [a, , relay] = cluster;
+    const passIdly = (ms: number) => {
+      live(a, clock, ms);
+      for (const engine of cluster.slice(1)) {
+        note(engine, engine.countHeartbeat(undefined, clock.now));
+        note(engine, engine.tick(clock.now));
+        if (engine !== relay) sendLiveness(engine, relay!, clock);
+      }
+      sendLiveness(relay!, a, clock);
+    };
+    for (let passed = 0; passed < afterMs; passed += 600) passIdly(600);
+    assertEquals([a.view.isIdle, a.view.isSilent("m1")], [true, false]);
+    passIdly(1);
+    assertEquals([a.view.isIdle, a.view.isSilent("m1")], [true, true]);
+  }
 });
 
 Deno.test("isIdle: is false if a member was silent for a third of the expiration, or if members sign (L4)", () => {
