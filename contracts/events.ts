@@ -171,8 +171,8 @@ export interface SignatureRefused {
   /** The peer that sent them. */
   readonly peerId: string;
   /**
-   * `signature`: the entries were changed or forged. `key`: they are signed with another key than the key bound to the
-   * id. `unsigned`: the signature or the key is missing.
+   * `signature`: the signature does not match the entries. `key`: the entries name another key than the key bound to the
+   * id, or no room is left to bind their key. `unsigned`: the signature or the key is missing.
    */
   readonly reason: "key" | "signature" | "unsigned";
 }

@@ -53,8 +53,8 @@ export function signedText(cluster: string, claim: SignedState): string {
 }
 
 /**
- * The SHA-256 of a connection's token as sent, in base64url. The token names both members, so a signature over this
- * hash is valid for no other pair. The random part of a token alone would not be enough, because another token can
+ * The SHA-256 of a connection's token as sent, in base64url. The token names the dialer's id and the acceptor's
+ * address, so a signature over this hash is valid for no other dialer and at no other address. The random part of a token alone would not be enough, because another token can
  * repeat it.
  */
 export async function tokenHash(token: string): Promise<string> {

@@ -16,7 +16,10 @@ export interface GossipUpdate<T = JsonValue> {
   readonly key: string;
   /** The new value; `undefined` with `deleted`. */
   readonly value: T | undefined;
-  /** The member's number of this set or delete. */
+  /**
+   * The member's number of this set or delete. If the value expired or was dropped and no delete arrived, the number of
+   * its last set.
+   */
   readonly sequenceNumber: number;
   /** True if the key was deleted. */
   readonly deleted: boolean;

@@ -81,7 +81,7 @@ export class MemberWatches {
     return stream.readable;
   }
 
-  /** Resolves with the alive members once there are `count`, unchanged for `stableFor` milliseconds. */
+  /** Resolves with the alive members once there are at least `count`, unchanged for `stableFor` milliseconds. */
   async when(count: number, options: MembersOptions): Promise<readonly MemberView[]> {
     assertNone(COUNT("count", count));
     assertOptions(options, WHEN_MEMBERS);

@@ -71,7 +71,7 @@ export class SpreadLag {
     this.#open.push({ number, sinceMs: nowMs, reached: 0 });
   }
 
-  /** Reports the shares that were reached since the last call. */
+  /** Reports the time to each share that was reached since the last call. */
   check(): void {
     if (this.#open.length === 0) return;
     const { meters, monotonicMs, peers, acknowledgedBy } = this.#options;

@@ -33,7 +33,7 @@ const SHARED = [
   "maxStateBytes",
 ] as const satisfies readonly (keyof SharedSettings)[];
 
-/** Adds the settings of a member that is checked before its start, against those of a running peer. */
+/** Adds a step that compares the settings of a member before its start with those of a running peer. */
 export function judgeSettings(diagnosis: Diagnosis, own: SharedSettings, facts: Facts): void {
   const theirs = Object.fromEntries(
     SHARED.map((name) => [name, facts.settings[name]]),

@@ -78,8 +78,8 @@ export class Membership {
     this.#emit = context.emit;
     this.blocks = new BlockList(settings.blockedProbeInterval);
     this.departures = new Departures(settings.departedRetention, settings.maxMembers);
-    // The next round begins after an interval, or after a slow request. A longer gap means that this process stood
-    // still.
+    // The next round begins after an interval, or at the end of a slower request. A longer gap counts as a standstill of
+    // this process. A comparison in parts may take longer too; then less silence is counted.
     const longestGap = settings.gossipInterval + settings.gossipRequestTimeout;
     this.#detector = new FailureDetector(longestGap, context.now.monotonicMs);
     this.#store.activate(this.#selfId);

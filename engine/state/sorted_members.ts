@@ -101,8 +101,8 @@ export class SortedMembers {
   }
 
   /**
-   * The ids of a set that a peer encoded; no ids if the set is for another number of members. Ids whose bits are set in
-   * `before` are left out. The bits of the returned ids are set in `before`.
+   * The ids of a set that a peer encoded for the same members. A set of another length has no ids. Ids whose bits are
+   * set in `before` are left out, and the bits of the set are added to `before`.
    */
   *decode(set: MemberSet, before: number[] = []): Iterable<string> {
     if (set.length !== Math.ceil(this.ids.length / 6)) return;

@@ -70,7 +70,7 @@ export function selectInOrder(
   return [...deltas.values()];
 }
 
-/** The most bytes of a member's delta in a message. */
+/** An upper bound for the bytes of a delta in a message. */
 export function deltaBytes(delta: MemberDelta): number {
   let bytes = memberBytes(delta.id) +
     (delta.signature === undefined ? 0 : signatureBytes(delta.id, delta.signature));

@@ -190,7 +190,7 @@ export class ProtoactorTransport implements Transport {
     return `${scheme}://${hostPort(member)}`;
   }
 
-  /** False for a Go member: it passes entries on in a form that Hearsay members cannot merge. */
+  /** False for a Go member: it passes entries of Hearsay members on without versions, so no member can merge them. */
   relays(member: Member): boolean {
     return member.kinds.includes(HEARSAY_KIND);
   }

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "../../deps/std_assert.ts";
+import { assertEquals, assertMatch, assertRejects, assertThrows } from "../../deps/std_assert.ts";
 import { join as joinFromPage } from "../../browser/join.ts";
 import { HearsayError, join, type Node } from "../../mod.ts";
 import { newClusterKey, type PageTokenOptions, tokenFor } from "../../security/cluster_keys.ts";
@@ -101,7 +101,7 @@ Deno.test("tokenFor: for a reader, members that it reaches through another membe
   assertEquals(statusOfBen(), "alive");
 });
 
-Deno.test("tokenFor: a reader cannot set: its calls throw, and say that nothing was changed", async () => {
+Deno.test("tokenFor: a reader cannot set, delete or add a check: each call fails, and says why", async () => {
   await using ada = await member("ada");
   await using reader = await page(ada, { access: "read" });
   await reader.whenMembers(2, { signal: AbortSignal.timeout(5_000) });
@@ -338,32 +338,23 @@ Deno.test("reader token: a reader with the id of a member neither replaces nor d
   assertEquals(ada.members.map(({ id, status }) => `${id} ${status}`), ["ada alive", "ben alive"]);
 });
 
-Deno.test("reader token: state that was sent is sent again only after a report, at most once a second", async () => {
+Deno.test("reader token: of a reader's many reports of missing state in a second, one alone makes a member send it again", async () => {
   await using ada = await member("ada");
-  ada.setState("k", "x".repeat(10_000));
+  ada.setState("k", 1);
   const { wire } = await hostileReader(ada);
   await using _ = wire;
-  let id = 2;
-  let bytes = 0;
-  for (let count = 0; count < 20; count++) {
-    const number = id++;
-    wire.say({
-      type: "gossip",
-      id: `d${number}`,
-      memberId: "mallory",
-      delta: deltaOf([]),
-      liveness: { count: 1 },
-    });
-    const { delta } = await answerTo(wire, `d${number}`);
-    bytes += delta.members.flatMap(({ entries }) => entries).reduce((sum, { json }) => sum + json.length, 0);
+  for (let count = 2; count < 22; count++) {
+    const id = `d${count}`;
+    wire.say({ type: "gossip", id, memberId: "mallory", delta: deltaOf([]), liveness: { count: 1 } });
+    await answerTo(wire, id);
     const { incarnation } = ada.members[0]!;
-    wire.say({
-      type: "ack",
-      id: `d${number}`,
-      holds: new Map([["ada", { incarnation: incarnation!, number: 0 }]]),
-    });
+    wire.say({ type: "ack", id, holds: new Map([["ada", { incarnation: incarnation!, number: 0 }]]) });
   }
-  assert(bytes > 10_000 && bytes < 35_000, `${bytes}`);
+  const carrying = wire.received.filter((message) =>
+    "delta" in message &&
+    message.delta.members.some(({ entries }) => entries.some(({ key }) => key === "k"))
+  );
+  assertEquals(carrying.length, 2);
 });
 
 Deno.test("reader token: at most `maxConnections` readers, and they take no place of a member", async () => {

@@ -12,7 +12,7 @@ import { type Reason, reasonsIn } from "./reasons.ts";
 export interface Mutant extends Edit {
   /** The file, the enclosing class and function, the operator, and its place among these of that function. */
   readonly name: string;
-  /** The file's path from the root of the tree. */
+  /** The file's path from the root of the repository. */
   readonly file: string;
   readonly operator: string;
   /** The line, from 1, for a comment with a reason. */

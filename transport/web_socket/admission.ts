@@ -107,7 +107,8 @@ export class Admission {
         return admitted;
       }
       this.#refusals.forget(remote);
-      // Members with a key do not count for their address; the connection pool limits them.
+      // A client with a valid token does not count for its address. The connection pool limits members and readers;
+      // observers have a limit of their own.
       if (admitted) place.stopCounting();
       return { ...place, admitted };
     };

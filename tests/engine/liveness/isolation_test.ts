@@ -146,7 +146,7 @@ Deno.test("isolation: the time in which this process stood still does not count 
   assertEquals(isolationEvents(a), ["Isolated"]);
 });
 
-Deno.test("isolation: a message between a suspension and the next tick does not delay isolation (L5)", () => {
+Deno.test("isolation: the silence counts from a message that arrives between a standstill of the process and the next tick (L5)", () => {
   const clock = new TestClock();
   const [a, b] = confirmedPair(clock);
   clock.advance(3_600_000);

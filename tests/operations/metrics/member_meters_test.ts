@@ -11,7 +11,7 @@ Deno.test("meters: at most 32 kinds of messages are counted separately", () => {
   assertEquals(meters.receivedTraffic.get("other"), { messages: 79, bytes: 790 });
 });
 
-Deno.test("meters: a block is false only within the given time, and only if the member lived", () => {
+Deno.test("meters: a block counts as false only if it ended within `falseBlockWithin` and the member was alive all the time", () => {
   const meters = new MemberMeters({ falseBlockWithin: 1_000 });
   const end = (durationMs: number, wasAlive: boolean) =>
     meters.unblocked({ reason: "expired", durationMs, wasAlive });
