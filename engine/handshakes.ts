@@ -29,7 +29,7 @@ export interface PeerHello {
   readonly digest: string;
   readonly active: string;
   readonly count?: number;
-  /** True if it begins a handshake, so that its count does not prove that the peer is heard. */
+  /** True if it begins a handshake: the peer lives, but the age of its heartbeat is not renewed. */
   readonly isRequest?: boolean;
   readonly maxMessageBytes?: number;
 }

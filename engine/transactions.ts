@@ -72,8 +72,8 @@ export class Transactions {
   }
 
   /**
-   * Runs an action, evaluates consensus and phase, and returns all events. With `passOn: false` the changes are not
-   * pushed; only the rounds spread them.
+   * Runs an action, evaluates consensus and phase, and returns all events. With `passOn: false` the changes cause no
+   * push. They go with the next round, or with a later push of the same member.
    */
   run<T>(
     now: Instant | undefined,

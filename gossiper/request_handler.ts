@@ -149,9 +149,9 @@ export class RequestHandler implements SessionHost {
         {
           ...hello,
           id: member.id,
-          // The count of a request is no proof; the peer's next message brings it. A peer that receives no answers
-          // repeats its handshake, and must not count as heard. Otherwise the leader of a role would keep leading
-          // beside the next leader.
+          // A request proves that the peer lives. But its count does not renew the age of the peer's heartbeat; the
+          // peer's next message does. A peer that receives no answers repeats its handshake. If that renewed the age,
+          // the leader of a role would keep leading beside the next leader.
           isRequest: !answering,
           maxMessageBytes: hello.settings?.maxMessageBytes ?? this.#options.settings.maxMessageBytes,
         },

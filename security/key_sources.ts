@@ -18,11 +18,11 @@ import type { ClusterKey } from "../contracts/authentication.ts";
 import { keyProblems, MAX_KEYS } from "./key_strength.ts";
 
 /**
- * Reads the keys in a file, one per line. The first signs. Empty lines and lines that begin with `#` are
+ * Reads the keys in a file, one per line. The first signs; all are accepted. Empty lines and lines that begin with `#` are
  * skipped. Needs the permission to read the file.
  *
  * @throws {Deno.errors.NotFound} if the file does not exist.
- * @throws {ConfigurationError} if the file has no key, or a weak key.
+ * @throws {ConfigurationError} if the file has no key, too many keys or a weak key, or if `file` is itself a key.
  */
 export async function keysFromFile(
   file: string | URL,

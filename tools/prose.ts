@@ -28,7 +28,7 @@ const BRITISH_SPELLING =
   /\b(\w*(?:dialled|dialling|dialler|behaviour|cancelled|cancelling|neighbour|colour|favour|honour|labelled(?!by)|signalled|modelled|travelled|recognis|organis|authoris|initialis|serialis|normalis|analyse|licence|defence|centre)\w*)/gi;
 /** A sentence begins with its subject. */
 const REFUSED_OPENINGS = /(?:^|[.!:]\s+)((?:What|Whether|Whom|Of)\b[^.?!]*[.?!]?)/g;
-/** A relative pronoun begins one more clause for the reader to keep in mind. */
+/** A relative pronoun begins one more clause for the reader to keep in mind. Each use of these words counts. */
 const PRONOUNS = /\b(who|whom|whose|what|which|where|that)\b/gi;
 /** The most relative pronouns in 1,000 words of doc comments. 25: well-written libraries have 11 to 24. */
 const MAX_PRONOUNS = 25;

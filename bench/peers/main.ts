@@ -12,7 +12,7 @@ import { type Load, type Measurement, measureSystem } from "./measure_system.ts"
 import { type Program, SYSTEMS } from "./systems.ts";
 
 const DOCUMENT = new URL("../../docs/BENCHMARKS.md", import.meta.url);
-/** The default of all systems. chitchat has no setting for it. */
+/** The peers with which a member gossips in a round. 3: the default of all systems. chitchat has no setting for it. */
 const FAN_OUT = 3;
 
 const USAGE = `

@@ -22,7 +22,7 @@ export const LATE_INTERVALS = 10;
 /** The subject of the diagnosis of the other members. */
 export const OTHERS = "The other members";
 
-/** Faults of the path from this process. They do not count against a member that its peers hear. */
+/** Faults of the path from this process. They do not count against a member that its peers heard lately. */
 const FROM_HERE: readonly FaultCode[] = ["name", "notListening", "unreachable", "tls", "proxy"];
 /** Faults that keep this command from asking a member, but keep no peer from gossiping with it. */
 const OF_ASKING: readonly FaultCode[] = ["address", "observers", "permission", "version"];

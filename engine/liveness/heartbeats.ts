@@ -81,7 +81,7 @@ export class Heartbeats {
   readonly #trustsVectors: boolean;
   #isObserved = false;
   #lastVectorMs = -Infinity;
-  /** The index of the first member in the next vector, if a vector has no room for all members. */
+  /** The turn of the first member in the next vector with tags, modulo the number of members. */
   #cursor = 0;
   /** Counts received up to this time may be older than they seem, and are not passed on. */
   #distrustedUpToMs = -Infinity;

@@ -11,8 +11,8 @@
  */
 const MAX_RENEWALS = 2;
 /**
- * The id counts as used twice after this number of claims, or of handshakes with this id, in `heartbeatExpiration`. 3: a
- * restart with a clock that was set back causes one or two.
+ * The id counts as used twice after this number of claims, or of handshakes, in a later incarnation, within
+ * `heartbeatExpiration`. 3: a restart with a clock that was set back causes one or two.
  */
 const CONFLICT_TIMES = 3;
 

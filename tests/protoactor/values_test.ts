@@ -75,7 +75,7 @@ Deno.test("protoactor values: every JSON value converts to google.protobuf.Value
   }
 });
 
-Deno.test("protoactor values: a protobuf value of another type is { typeUrl, bytes }, and is passed on byte for byte", () => {
+Deno.test("protoactor values: a protobuf value of a type without a decoder is { typeUrl, bytes }, and is passed on byte for byte", () => {
   const read = readBinaryAny(textAny(), {});
   assertEquals(read.value, TEXT);
   assertEquals(anyOf({ key: "k", number: 1, ...read }), textAny());

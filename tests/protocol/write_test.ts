@@ -91,7 +91,7 @@ Deno.test("encode: writes an ack, a comparison, a refusal, a ping and a pong as 
   assertEquals(encode({ type: "pong" }), '{"type":"pong"}');
 });
 
-Deno.test("encode: writes an entry with its holder's stamp as a string (P3)", () => {
+Deno.test("encode: writes the sender's time of an entry as a string of whole milliseconds (P3)", () => {
   const stamped = { ...entry("k", 1, true), timestampMs: 1_700_000_000_000.5 };
   assertStringIncludes(
     encode(gossip([memberDelta("a", [stamped])])),

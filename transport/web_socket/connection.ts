@@ -20,7 +20,7 @@ import { Inbox, MAX_UNREAD_LARGEST, MAX_UNREAD_MESSAGES, tooMany } from "./inbox
 import { fitsBytes } from "../../protocol/check.ts";
 import { decode, encode, PING_TEXT, PONG_TEXT } from "../../protocol/codec.ts";
 
-/** From this size on, in bytes, Deno's client delays a message until the peer's acknowledgement (rule P5). */
+/** Above this size, in bytes, Deno's client delays a message until the peer's acknowledgement (rule P5). */
 export const PING_ABOVE_BYTES = 1024;
 /** Messages of this size and more are not delayed. */
 export const PING_BELOW_BYTES: number = 64 * 1024;
@@ -351,7 +351,7 @@ export class SocketConnection implements Connection {
 }
 
 function waitsForAck(text: string): boolean {
-  // An unnecessary ping is harmless, so the upper limit is in characters instead of bytes.
+  // An unnecessary ping is harmless, so the upper limit is in UTF-16 units instead of bytes.
   return text.length < PING_BELOW_BYTES && !fitsBytes(text, PING_ABOVE_BYTES);
 }
 

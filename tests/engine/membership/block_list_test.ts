@@ -13,7 +13,7 @@ Deno.test("block list: a block has the member, the reason and the wall-clock tim
   assertEquals(list.ids(), ["a", "b"]);
 });
 
-Deno.test("block list: a graver reason replaces a lesser reason, and no member is blocked twice (R10.4, E10)", () => {
+Deno.test("block list: a second block keeps the time of the first, and the graver of both reasons (R10.4, E10)", () => {
   const reasons: BlockReason[] = ["expired", "left", "topology"];
   for (const [first, before] of reasons.entries()) {
     for (const [second, reason] of reasons.entries()) {

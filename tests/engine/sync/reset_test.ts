@@ -97,10 +97,13 @@ Deno.test("reset: a tombstone in a reset deletes a stored key, with one event (E
   assertEquals(eventsOf(a).of("GossipUpdate").map(({ key, deleted }) => [key, deleted]), [["x", true]]);
 });
 
-Deno.test("reset: is merged where a delta would have a gap (E8)", () => {
+Deno.test("reset: is merged where a delta has a gap, because it begins at 0 (E8)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b", "c"], clock);
   const incarnation = incarnationAt(clock);
+  const delta = memberDelta("b", incarnation, [entry("x", 7, 1)], { after: 6 });
+  assertEquals([...deliver(a, "c", delta, clock).keys()], ["b"]);
+  assertEquals(valueOf(a, "b", "x"), undefined);
   assertEquals(
     deliver(a, "c", memberDelta("b", incarnation, [entry("x", 7, 1)], { reset: true }), clock),
     new Map(),
