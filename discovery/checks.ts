@@ -34,7 +34,7 @@ export const ADDRESSES: Rule = listOf(
   }, {
     problem: "must be a member's address",
     allowed:
-      'an address to dial such as "ws://127.0.0.1:7001" (not port 0, not 0.0.0.0), without a user, a query and a fragment',
+      'an address to dial such as "ws://127.0.0.1:7001" (not port 0, not 0.0.0.0), without credentials, query or fragment',
   }),
   'a list of addresses such as "ws://127.0.0.1:7001"',
 );

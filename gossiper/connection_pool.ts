@@ -268,7 +268,7 @@ export class ConnectionPool {
     this.#dials.recordHandshake(session.peer!, { hasDialed: session.role === "acceptor" });
     const other = this.#open.get(id);
     if (other && !this.#replaces(session, other)) {
-      return session.end(CLOSE.secondConnection, "The other connection between the two members stays.");
+      return session.end(CLOSE.secondConnection, "The other connection of both members stays.");
     }
     this.#open.set(id, session);
     other?.end(CLOSE.secondConnection, "A newer connection replaces this one.");

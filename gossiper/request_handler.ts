@@ -141,7 +141,7 @@ export class RequestHandler implements SessionHost {
     // member, and report agreement.
     const isStranger = !view.isMember(member.id) && !view.blockedMember(member.id);
     if (isStranger && !this.#options.makePlace()) {
-      return refuse("busy", "The cluster has as many members as `maxMembers` allows.");
+      return refuse("busy", "The cluster has `maxMembers` members.");
     }
     const dismiss = isStranger ? this.#options.onStranger(member) : undefined;
     const { refusal } = this.#engineHost.do((engine, now) =>
@@ -163,7 +163,7 @@ export class RequestHandler implements SessionHost {
     if (refusal === "invalid") {
       return refuse(
         "invalid",
-        `${member.id} began more than a year ahead of ${view.id}'s clock: one of the two clocks is wrong.`,
+        `${member.id} began more than a year ahead of ${view.id}'s clock: one clock is wrong.`,
       );
     }
     if (refusal) return this.#conflict(member.id, hello.settings?.maxMessageBytes);
@@ -304,7 +304,7 @@ export class RequestHandler implements SessionHost {
     const count = (this.#forgeries.get(session) ?? 0) + examined.forged;
     this.#forgeries.set(session, count);
     if (count < MAX_FORGERIES) return undefined;
-    return refuse("invalid", `Too many entries with invalid signatures (limit ${MAX_FORGERIES}).`);
+    return refuse("invalid", `Too many invalid signatures (limit ${MAX_FORGERIES}).`);
   }
 
   /**

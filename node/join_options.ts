@@ -223,7 +223,7 @@ function seedProblems({ seeds, members }: JoinOptions): ConfigurationProblem[] {
     if (isRight && isPlainAddress(seed as string)) return [];
     const field = `seeds[${index}]`;
     const example =
-      'an address to dial such as "ws://127.0.0.1:7001" (not port 0, not 0.0.0.0), without a user, a query and a fragment';
+      'an address to dial such as "ws://127.0.0.1:7001" (not port 0, not 0.0.0.0), without credentials, query or fragment';
     return [{ field, problem: "must be a member's address", given: describe(seed), allowed: example }];
   });
 }

@@ -176,7 +176,7 @@ function authenticationProblems(given: unknown, id: unknown): ConfigurationProbl
   const problems = [...unknownNames(field, given, { known: AUTHENTICATION }), ...keyProblems(keys)];
   if (!isListOf(aliases, (alias) => isPlainAddress(alias) && authorityOf(alias) !== undefined)) {
     const allowed =
-      'a list of addresses such as "wss://gossip.example:443", without a user, a query and a fragment';
+      'a list of addresses such as "wss://gossip.example:443", without credentials, query or fragment';
     problems.push({
       field: `${field}.aliases`,
       problem: "must be a list of addresses",

@@ -69,7 +69,7 @@ function urlProblems(given: string): ConfigurationProblem[] {
     utf8Length(given) <= MAX_URL_BYTES;
   if (isRight) return [];
   const allowed = '`{ host, port }`, or a URL such as "wss://orders.example/members/a", of at most ' +
-    `${MAX_URL_BYTES} bytes, without a user, a query and a fragment`;
+    `${MAX_URL_BYTES} bytes, without credentials, query or fragment`;
   return [{ field: "advertise", problem: `must be ${allowed}`, given: describe(given), allowed }];
 }
 

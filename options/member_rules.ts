@@ -44,13 +44,13 @@ export const CLUSTER_NAME: Rule = noKey(NAME);
 
 /** The rule of a member's kinds. Peers refuse the handshake of a member with invalid kinds. */
 export const KINDS: Rule = rule(areKinds, {
-  allowed: `a list, which may be empty, of at most ${MAX_KINDS} texts of 1 to ${MAX_NAME_BYTES} bytes, ` +
+  allowed: `a list of at most ${MAX_KINDS} texts of 1 to ${MAX_NAME_BYTES} bytes, ` +
     `together at most ${MAX_KINDS_BYTES} bytes`,
 });
 
 /** The rule of a member's URL. The value is not shown, because it may contain a password. */
 export const MEMBER_URL: Rule = rule(isMemberUrl, {
-  allowed: 'a URL without credentials, query and fragment, such as "wss://proxy.example/orders/a"',
+  allowed: 'a URL without credentials, query or fragment, such as "wss://proxy.example/orders/a"',
   show: () => "something else",
 });
 

@@ -403,7 +403,7 @@ export class Session {
    */
   #isNewRequest(id: string): boolean {
     if (this.#requests.isOfPeer(id)) return this.#requests.acceptOfPeer(id);
-    this.#invalid("The id must begin with d from the dialer, and with a from the acceptor.");
+    this.#invalid("The id must begin with d (dialer) or a (acceptor).");
     return false;
   }
 

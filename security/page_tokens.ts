@@ -51,7 +51,7 @@ const OPTIONS = optionsOf<PageTokenOptions>({
     (given) => typeof given === "string" && isPlainAddress(given) && authorityOf(given) !== undefined,
     {
       allowed:
-        'the address of a member such as "wss://gossip.example", without a user, a query and a fragment',
+        'the address of a member such as "wss://gossip.example", without credentials, query or fragment',
     },
   ),
   access: rule((given) => given === "read" || given === "full", { allowed: '"read" or "full"' }),

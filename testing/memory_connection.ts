@@ -155,7 +155,7 @@ export class MemoryEnd implements Connection {
       const reason = `The ${message.type} must have at most ${this.#maxMessageBytes} bytes; got ${bytes}.`;
       // After a failed write the stream is unusable, so the connection ends too.
       this.#end({ info: { code: CLOSE.tooLarge, reason }, tell: true, byWriter: true });
-      throw new HearsayError("too_large", `${reason} It was not sent, and the connection was closed.`);
+      throw new HearsayError("too_large", `${reason} Nothing was sent; the connection was closed.`);
     }
     this.#outgoing.send(text, bytes);
     await this.#outgoing.room();

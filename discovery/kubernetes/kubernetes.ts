@@ -67,7 +67,7 @@ const OPTIONS = optionsOf<KubernetesOptions>({
       typeof given === "string" && /^https?:\/\//.test(given) && isPlainAddress(given) && URL.canParse(given),
     {
       problem: "must be a URL",
-      allowed: 'one such as "https://kubernetes.default.svc", without a user, a query and a fragment',
+      allowed: 'one such as "https://kubernetes.default.svc", without credentials, query or fragment',
     },
   ),
   serviceAccount: TEXT,

@@ -174,7 +174,7 @@ export class HearsayConnection implements Connection {
     if (!fitsBytes(text, maxMessageBytes)) {
       const reason = `The ${message.type} must have at most ${maxMessageBytes} bytes.`;
       void this.close(CLOSE.tooLarge, reason);
-      throw new HearsayError("too_large", `${reason} It was not sent, and the connection was closed.`);
+      throw new HearsayError("too_large", `${reason} Nothing was sent; the connection was closed.`);
     }
     const written = this.#open.writer.write(frameBytes({ kind: "message", text }, address));
     await Promise.race([written.catch(() => {}), this.#stopped.promise]);

@@ -12,7 +12,7 @@ Deno.test("host: is a name or an address, and no other part of a URL", () => {
   for (const host of HOSTILE_HOSTS) assert(!isHost(host), host);
 });
 
-Deno.test("member URL: is a ws: or wss: URL without credentials, query and fragment", () => {
+Deno.test("member URL: is a ws: or wss: URL without credentials, query or fragment", () => {
   for (const url of ["ws://10.0.0.5:1", "wss://host.example/orders/a", "ws://[::1]:7001/gossip"]) {
     assert(isMemberUrl(url), url);
   }

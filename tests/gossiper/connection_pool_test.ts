@@ -82,7 +82,7 @@ Deno.test("session: a connection of a later incarnation, or a later connection o
   assertEquals(reasons.slice(0, 3), [
     "A newer connection replaces this one.",
     "A newer connection replaces this one.",
-    "The other connection between the two members stays.",
+    "The other connection of both members stays.",
   ]);
   await end(cluster, peer);
 });

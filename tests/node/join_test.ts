@@ -238,7 +238,7 @@ Deno.test("join: shows an invalid URL to advertise, but no password in it (R12.3
   };
   const allowed =
     '  `advertise` must be `{ host, port }`, or a URL such as "wss://orders.example/members/a", ' +
-    "of at most 2048 bytes, without a user, a query and a fragment";
+    "of at most 2048 bytes, without credentials, query or fragment";
   assertEquals(await lineOf("example.com:80"), `${allowed}; got "example.com:80".`);
   assertEquals(await lineOf("http://[::1]/\u001b"), `${allowed}; got "http://[::1]/\\u001b".`);
   for (const secret of ["ws://u:pa55@[::1]/b", "ws://[::1]/b?token=pa55"]) {

@@ -69,7 +69,7 @@ function connected({ dialed }: { readonly dialed: boolean }) {
   return { clock, sent, closes, receive };
 }
 
-const REASON = "No message came to an end for long, and no answer to a ping.";
+const REASON = "No message ended for long, and no ping was answered.";
 
 Deno.test("SocketConnection: a peer whose message does not end gets a ping, and its connection is closed if no answer comes", () => {
   for (const dialed of [true, false]) {

@@ -182,7 +182,7 @@ export class SocketConnection implements Connection {
     if (mayAsk && socket.readyState === WebSocket.OPEN) this.#send("ping", PING_TEXT);
     this.#watchSilence(PONG_WITHIN_MS, () => {
       if (this.#usedMs >= askedMs) return this.#onSilence();
-      void this.close(CLOSE.goingAway, "No message came to an end for long, and no answer to a ping.");
+      void this.close(CLOSE.goingAway, "No message ended for long, and no ping was answered.");
     });
   }
 
@@ -291,7 +291,7 @@ export class SocketConnection implements Connection {
     if (!fitsBytes(text, limits.maxMessageBytes)) {
       const reason = `The ${message.type} must have at most ${limits.maxMessageBytes} bytes.`;
       void this.close(CLOSE.tooLarge, reason);
-      throw new HearsayError("too_large", `${reason} It was not sent, and the connection was closed.`);
+      throw new HearsayError("too_large", `${reason} Nothing was sent; the connection was closed.`);
     }
     if (socket.readyState !== WebSocket.OPEN) {
       // If Deno's answer to the peer's close is lost, Deno may never report the close.

@@ -38,7 +38,7 @@ export function dialUrl(address: string, path: string): URL {
   if (!isRight) {
     throw new HearsayError(
       "connection",
-      `An address must be a ws: or wss: URL without a user and a fragment, was ${describe(address)}; ` +
+      `An address must be a ws: or wss: URL without credentials or fragment; got ${describe(address)}; ` +
         "nothing was dialed.",
     );
   }

@@ -47,7 +47,7 @@ Deno.test("connection: a message too large to send is not sent, and closes with 
   const error = await assertRejects(
     () => writing,
     HearsayError,
-    "must have at most 65536 bytes. It was not sent",
+    "must have at most 65536 bytes. Nothing was sent",
   );
   assertEquals(error.code, "too_large");
   assertEquals(socket.sent, []);
