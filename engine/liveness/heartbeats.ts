@@ -167,12 +167,13 @@ export class Heartbeats {
   }
 
   /**
-   * Stores the count of a handshake, without a proof that the member is heard. Digits then have a meaning again, if the
-   * member was away for long.
+   * Stores the count of a handshake. Digits then have a meaning again, if the member was away for long. The count is not
+   * passed on, because it does not show that the member hears this one. Without this rule, members that are cut off
+   * with the leader of a role would keep it in office by the dials of the others.
    */
   recordHelloCount(id: string, count: number): void {
     const state = this.#store.log.get(id);
-    if (state && !state.isUnversioned && count > state.heartbeatCount) state.heartbeatCount = count;
+    if (state) state.helloCount = Math.max(state.helloCount, count);
   }
 
   /**
@@ -243,8 +244,9 @@ export class Heartbeats {
     { stride, now, peerId }: Report & { readonly stride: number },
   ): void {
     // A digit has no meaning without a former count. The first count comes with the member's state.
-    if (digit < 0 || state.heartbeatCount === 0) return;
-    const mine = Math.floor(state.heartbeatCount / stride);
+    const known = Math.max(state.heartbeatCount, state.helloCount);
+    if (digit < 0 || known === 0) return;
+    const mine = Math.floor(known / stride);
     const ahead = (digit - mine % DIGIT_VALUES + DIGIT_VALUES) % DIGIT_VALUES;
     if (ahead > 0 && ahead < DIGIT_VALUES / 2) this.applyCount(state, (mine + ahead) * stride, now, peerId);
   }

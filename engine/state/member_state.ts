@@ -60,6 +60,8 @@ export class MemberState implements Link<MemberState> {
   highestNumber = 0;
   /** The latest known heartbeat count in this incarnation (rule L1). */
   heartbeatCount = 0;
+  /** The highest count in a handshake that the member began. It is no heartbeat, and is not passed on (rule L1). */
+  helloCount = 0;
   /** The time of the count's arrival, by this member's wall clock. */
   heartbeatWallMs = 0;
   /** The time of the count's arrival, by the monotonic clock; `-Infinity` before the first count. */

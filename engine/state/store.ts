@@ -233,6 +233,7 @@ export class Store {
     member.raiseFloor({ number: floor, serial: this.log.serial });
     if (incarnation === before.incarnation) {
       member.heartbeatCount = before.heartbeatCount;
+      member.helloCount = before.helloCount;
       member.heartbeatWallMs = before.heartbeatWallMs;
       member.heartbeatMonotonicMs = before.heartbeatMonotonicMs;
       member.ackedByAll = before.ackedByAll;

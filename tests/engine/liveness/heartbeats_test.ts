@@ -204,9 +204,20 @@ Deno.test("Heartbeats.recordHelloCount: gives digits a meaning again after a lon
   assertEquals(setup.countOf("b"), 2 * STRIDE);
   setup.heartbeats.recordHelloCount("b", away);
   setup.heartbeats.recordHelloCount("b", away - 1);
-  assertEquals([setup.countOf("b"), setup.of("b").heartbeatMonotonicMs, setup.alive], [away, 0, ["b"]]);
+  assertEquals([setup.countOf("b"), setup.of("b").heartbeatMonotonicMs, setup.alive], [2 * STRIDE, 0, ["b"]]);
   setup.apply(`${DIGITS[51]}..`);
   assertEquals([setup.countOf("b"), setup.alive], [51 * STRIDE, ["b", "b"]]);
+});
+
+Deno.test("Heartbeats.recordHelloCount: the count of a handshake is not passed on, because the member may not hear this one (L1)", () => {
+  const setup = new Setup(["b", "c"]);
+  setup.heartbeats.applyCount(setup.of("b"), 2 * STRIDE, setup.now);
+  setup.nowMs = 500;
+  setup.heartbeats.recordHelloCount("b", 5 * STRIDE);
+  assertEquals(setup.send().vector!.counts, `${DIGITS[2]}.A`);
+  // A count that was heard before the handshake is newer than the last one heard.
+  setup.heartbeats.applyCount(setup.of("b"), 3 * STRIDE, setup.now);
+  assertEquals([setup.countOf("b"), setup.alive], [3 * STRIDE, ["b", "b"]]);
 });
 
 Deno.test("Heartbeats.tick: notices by the wall clock that the machine slept (L3)", () => {
