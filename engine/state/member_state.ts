@@ -70,6 +70,10 @@ export class MemberState implements Link<MemberState> {
   heartbeatPeerId: string | undefined = undefined;
   /** The member's own signature over its state up to `version`, if it signs. */
   receivedSignature: string | undefined;
+  /** The end of the state from which the last merged part of a reset was taken. */
+  partEnd = 0;
+  /** The monotonic time at which that part arrived. */
+  partMs: number = -Infinity;
   /** All active members are known to have this state up to this number (rule E8). */
   ackedByAll = 0;
   /** The serial of the last change, 0 before the first, and the neighbors in the order of changes: see `ChangeList`. */

@@ -63,6 +63,7 @@ export interface MergeSettings {
   readonly maxStateBytes: number;
   readonly maxMessageBytes: number;
   readonly maxHeldBytes: number;
+  readonly heartbeatExpiration: number;
 }
 
 /** Merges deltas of other members. */
@@ -124,12 +125,12 @@ export class Merge {
     if (mine && !this.#signs) this.#store.recordAckedByAll(mine, sent.ackedByAll ?? 0);
     // A gap: the entries between are unknown, so the entries after them cannot be merged (E4).
     if ((mine?.version ?? 0) < sent.after) {
-      return void context.versions.set(sent.id, { incarnation, number: mine?.version ?? 0 });
+      return reportVersion(mine ?? { ...sent, version: 0 }, context);
     }
     const { monotonicMs } = context.now;
     const delta = withValues(sent, mine, (length) => this.#renewals.take(length, monotonicMs));
     // This member lacks a value that a renewal names. Version 0 makes the peer send all entries with their values.
-    if (!delta) return void context.versions.set(sent.id, { incarnation, number: 0 });
+    if (!delta) return reportVersion({ ...sent, version: 0 }, context);
     const isCut = spanOf(delta).last < number && (mine?.version ?? 0) < number;
     this.#mergeVersioned(delta, { held, mine, context });
     // The report makes the member pending at the peer, so that the peer sends the other entries with their values.
@@ -151,9 +152,8 @@ export class Merge {
     }
     // A signature covers a whole state, so a part of a reset cannot be verified.
     if (this.#signs && delta.reset && delta.after > 0) return this.refuse(delta, context);
-    // A reset that ends below the stored version is older than the stored state.
     const end = delta.reset && !this.#signs ? delta.end ?? number : number;
-    if (mine && delta.reset && end < mine.version) return reportVersion(mine, context);
+    if (mine && delta.reset && this.#isOlder(mine, end, context)) return reportVersion(mine, context);
     const { taken, forgotten } = this.#signs
       ? withoutIdleDeletions(delta, mine)
       : { taken: delta, forgotten: 0 };
@@ -164,11 +164,25 @@ export class Merge {
     const isNews = number > (mine?.version ?? 0);
     const after = this.#mergeEntries(fitting, { held, repaired, context });
     if (fitting !== taken) reportVersion(after, context);
+    if (number < end) {
+      after.partEnd = end;
+      after.partMs = context.now.monotonicMs;
+    }
     // Older entries were not verified.
     if (isNews) after.raiseFloor({ number: forgotten, serial: after.changedSerial });
     this.#applyCounts(after, delta, context);
     // The sender reports a lower version of its own state than it once sent.
     if (delta.id === context.peerId && end < after.version) reportVersion(after, context);
+  }
+
+  /**
+   * True if a reset of a state up to `end` is older than the stored state, or than a part of a reset that was merged
+   * lately. The peer that sent the part counts on it, and sends the next part. The older reset could bring a key back
+   * whose deletion is in neither part. The owner's reset is not older than a part.
+   */
+  #isOlder(mine: MemberState, end: number, { now, peerId }: MergeContext): boolean {
+    const isUnderWay = now.monotonicMs - mine.partMs < this.#settings.heartbeatExpiration;
+    return end < mine.version || isUnderWay && end < mine.partEnd && mine.id !== peerId;
   }
 
   /** Merges the counts beside a member's entries. With signing on, no member speaks for another (rule L4). */
@@ -204,12 +218,8 @@ export class Merge {
   }
 
   /** Refuses a delta, and reports the stored version instead. */
-  refuse({ id, incarnation }: MemberDelta, { versions }: Pick<MergeContext, "versions">): void {
-    const held = this.#store.log.get(id);
-    versions.set(
-      id,
-      held ? { incarnation: held.incarnation, number: held.version } : { incarnation, number: 0 },
-    );
+  refuse({ id, incarnation }: MemberDelta, context: Pick<MergeContext, "versions">): void {
+    reportVersion(this.#store.log.get(id) ?? { id, incarnation, version: 0 }, context);
   }
 
   /** Replaces a member's earlier incarnation after a handshake in a later incarnation. */
@@ -391,6 +401,9 @@ function withoutIdleDeletions(
   return { taken: { ...delta, entries: delta.entries.filter((entry) => !isIdle(entry)) }, forgotten };
 }
 
-function reportVersion(held: MemberState, context: MergeContext): void {
-  context.versions.set(held.id, { incarnation: held.incarnation, number: held.version });
+function reportVersion(
+  { id, incarnation, version: number }: Pick<MemberState, "id" | "incarnation" | "version">,
+  { versions }: Pick<MergeContext, "versions">,
+): void {
+  versions.set(id, { incarnation, number });
 }
