@@ -235,7 +235,7 @@ function tlsFault(url: URL, text: string): Fault {
         "Name the authority's certificate: --ca <file>, `tls.caCerts` of a member, or `caFile` in its YAML.",
     };
   }
-  if (/NotValidForName/i.test(text)) {
+  if (/NotValidForName|not valid for name/i.test(text)) {
     return {
       code: "tls",
       seen: `The certificate of ${url.host} is for another name (${why}).`,

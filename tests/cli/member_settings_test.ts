@@ -2,6 +2,8 @@ import { assertEquals, assertMatch, assertRejects } from "../../deps/std_assert.
 import { CommandFailure } from "../../cli/failure.ts";
 import { joinOptionsOf, type MemberFlags, memberSettingsOf } from "../../cli/member_settings.ts";
 import { ConfigurationError } from "../../mod.ts";
+import { newClusterKey } from "../../security/cluster_keys.ts";
+import { signingKeyFromFile } from "../../security/key_sources.ts";
 import { FakeTerminal } from "./terminal.ts";
 
 async function settingsIn(text: string, flags: MemberFlags = {}) {
@@ -52,4 +54,45 @@ Deno.test("member settings: errors say what must be, and what was given", async 
   }
   await assertRejects(() => settingsIn("cluster: orders\nkeys: [secret]\n"), ConfigurationError);
   await assertRejects(() => settingsIn("cluster: orders\ngossipIntervall: 5\n"), ConfigurationError);
+});
+
+Deno.test("member settings: names of files become keys, certificates and a signing key", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const file = async (name: string, text: string) => {
+      await Deno.writeTextFile(`${folder}/${name}`, text, { mode: 0o600 });
+      return `${folder}/${name}`;
+    };
+    const key = await newClusterKey();
+    const settings = await memberSettingsOf({
+      config: await file(
+        "member.yaml",
+        JSON.stringify({
+          cluster: "orders",
+          clockTolerance: 7_000,
+          aliases: ["wss://orders.example"],
+          keysFile: await file("keys", key),
+          // It is made if there is none.
+          signingKeyFile: `${folder}/signing`,
+          tlsCertFile: await file("cert.pem", "cert"),
+          tlsKeyFile: await file("key.pem", "key"),
+          caFile: await file("ca.pem", "ca"),
+        }),
+      ),
+    });
+    const { authentication, tls } = await joinOptionsOf(settings, new FakeTerminal());
+    const { signingKey, ...rest } = authentication!;
+    assertEquals(rest, {
+      keys: [key],
+      aliases: ["wss://orders.example"],
+      clockTolerance: 7_000,
+      sign: true,
+    });
+    const made = await signingKeyFromFile(`${folder}/signing`);
+    const raw = (key: CryptoKey) => crypto.subtle.exportKey("raw", key);
+    assertEquals(await raw(signingKey!.publicKey), await raw(made.publicKey));
+    assertEquals(tls, { cert: "cert", key: "key", caCerts: ["ca"] });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

@@ -102,6 +102,47 @@ Deno.test("watch: prints the present value, and changes as JSON lines", async ()
   assertEquals([first.value, second.value, second.memberId], [1, 2, "ada"]);
 });
 
+Deno.test("watch: prints a line for each change, with its member and number, and says that a value was deleted", async () => {
+  await using node = await member({ id: "ada" });
+  node.setState("k", "one");
+  const terminal = new FakeTerminal();
+  const running = main(["watch", "k", "--at", node.address], terminal);
+  await terminal.until(/^\d\d:\d\d:\d\d {2}ada {2}\d+ {2}"one"$/m);
+  node.deleteState("k");
+  await terminal.until(/^\d\d:\d\d:\d\d {2}ada {2}\d+ {2}deleted$/m);
+  terminal.interruption.abort();
+  assertEquals(await running, 0);
+});
+
+Deno.test("events all --json: prints all events but heartbeats as JSON lines", async () => {
+  await using one = await member({ id: "ada" });
+  const terminal = new FakeTerminal();
+  const running = main(["events", "all", "--json", "--at", one.address], terminal);
+  for (let n = 0; !terminal.output.includes('"GossipUpdate"'); n++) {
+    one.setState("k", n);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  terminal.interruption.abort();
+  assertEquals(await running, 0);
+  const events = terminal.lines.filter((line) => line !== "").map((line) => JSON.parse(line));
+  assert(events.every(({ key, type }) => type !== "GossipUpdate" || key === "k"), terminal.output);
+});
+
+Deno.test("explain and seen: --json has all that a member knows, and of itself its seeds", async () => {
+  await using one = await member({ id: "ada" });
+  await using two = await member({ id: "ben", seeds: [one.address, "ws://127.0.0.1:1"] });
+  await two.whenMembers(2);
+  await two.setStateRequest("k", 1, { acknowledgedBy: 1 });
+  const json = async (...args: string[]) =>
+    JSON.parse((await run([...args, "--json", "--at", two.address])).output);
+  const explained = await json("explain", "ada");
+  assertEquals([explained.askedOf, explained.memberId, explained.status], ["ben", "ada", "alive"]);
+  assertEquals((await json("seen", "k")).have, 2);
+  const { output } = await run(["explain", "--at", two.address]);
+  assertMatch(output, /^Seed ws:\/\/127\.0\.0\.1:\d+\/?: \w+ ada\.$/m);
+  assertMatch(output, /^Seed ws:\/\/127\.0\.0\.1:1\/?: failed \(/m);
+});
+
 Deno.test("events: prints a sentence for each; an unknown type is an error that names it", async () => {
   await using one = await member({ id: "ada" });
   const terminal = new FakeTerminal();

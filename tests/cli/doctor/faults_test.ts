@@ -147,6 +147,35 @@ Deno.test("doctor: finds ws: in place of wss:, and the reverse", async () => {
   ]);
 });
 
+Deno.test("doctor: finds a certificate for another name", async () => {
+  const authority = await Authority.make();
+  const { cert, key } = await authority.sign({ names: [{ type: "dns", value: "other.example" }] });
+  await using node = await member({ tls: { cert, key } });
+  await using files = await folder({ "ca.pem": authority.cert });
+  await assertFault(/^Fault: TLS not trusted\. The certificate of .* is for another name/, [
+    "--at",
+    node.address,
+    "--ca",
+    `${files.path}/ca.pem`,
+  ]);
+});
+
+Deno.test("doctor: finds a server of another version behind the subprotocol", async () => {
+  await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
+    const protocol = request.headers.get("sec-websocket-protocol")!.split(",")[0]!.trim();
+    const { socket, response } = Deno.upgradeWebSocket(request, { protocol });
+    socket.onmessage = ({ data }) => {
+      const { id } = JSON.parse(data);
+      socket.send(JSON.stringify({ id, answer: { name: "hearsay", version: 9 } }));
+    };
+    return response;
+  });
+  await assertFault(/^Fault: version differs\. .* did not answer as a member of this version/, [
+    "--at",
+    `ws://127.0.0.1:${server.addr.port}`,
+  ]);
+});
+
 // ---- key, cluster, version, clock
 
 Deno.test("doctor: finds a wrong key, a missing one, and a needless one", async () => {
