@@ -68,7 +68,8 @@ ${formatTable(rows)}
   } s, so that the runtimes have compiled their hot code.
   Members that have just started are slower and cost more: \`--warm-up 0\`.
 - Set → seen by all: from a set until the last member has the value, on the machine's clock; ${load.sets} sets in a
-  run, one at a time, at random moments.
+  run, one at a time, at random moments. The measuring process sleeps for 50 ms after each set, so that it takes no
+  processor time from the members.
 - Wire bytes: ${bytesNote(rows)}
 - CPU: user and system time of the processes in the same ${idleSeconds} s.
 - SIGKILL → known to all: until the last member has reported the loss${
@@ -126,7 +127,7 @@ function joinNote(rows: readonly Row[], cores: number): string {
   );
   return `In that time the processes used this much processor time together: ${texts.join(", ")}. ${
     cores > 1 ? `On ${cores} cores a start takes at least 1/${cores} of it` : "A start takes at least as long"
-  }; a runtime that compiles its code on first use pays most of it there.`;
+  }.`;
 }
 
 function falseNote(rows: readonly Row[]): string {

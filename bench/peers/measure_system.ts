@@ -42,6 +42,8 @@ export interface Measurement {
 /** Generous: all processes share the processors while they start. */
 const START_BOUND_MS = 180_000;
 const SPREAD_BOUND_MS = 60_000;
+/** The time after a set in which this process reads no events: it would take processor time from the members. */
+const QUIET_MS = 50;
 /** Six times the slowest default expiration. */
 const KILL_BOUND_MS = 120_000;
 
@@ -117,6 +119,7 @@ async function timesOfSpread(cluster: ProcessCluster, { sets, gossipIntervalMs }
     const others = members.filter((member) => member !== setter);
     const value = `value-${set}`;
     await setter.set(value);
+    blockThread(QUIET_MS);
     await cluster.until({
       what: `all members have ${value} of ${setter.id}`,
       withinMs: SPREAD_BOUND_MS,
@@ -161,4 +164,9 @@ async function timeOfKill(cluster: ProcessCluster): Promise<number> {
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Blocks the thread, so that no event is handled meanwhile. */
+function blockThread(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)), 0, 0, ms);
 }
