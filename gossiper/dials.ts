@@ -88,7 +88,7 @@ export class Dials {
     if (this.#underWay.has(address) || this.#limits.isFree(dialed)) return;
     throw new HearsayError(
       "busy",
-      `Dials to ${address} failed; nothing was sent yet.`,
+      `Dials to ${address} failed; nothing was sent.`,
     );
   }
 

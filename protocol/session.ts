@@ -234,8 +234,8 @@ export class Session {
     if (!this.#requests.expire(request)) return;
     if (!(reason instanceof HearsayError && reason.code === "timeout")) return;
     this.#timeouts++;
-    if (!this.peer) this.end(CLOSE.noHello, "The handshake had no answer in time.");
-    else if (this.#timeouts >= 2) this.leave("Two requests in a row had no answer in time.");
+    if (!this.peer) this.end(CLOSE.noHello, "The handshake took too long.");
+    else if (this.#timeouts >= 2) this.leave("Two requests in a row had no answer.");
   }
 
   #receive(message: Message, examined: Examined | undefined): void {

@@ -9,12 +9,13 @@ import type { ConvergenceTracker } from "../convergence.ts";
 import type { SortedMembers } from "../state/sorted_members.ts";
 import { nameOfState, type Store } from "../state/store.ts";
 import type { Delta, MemberSet } from "../types.ts";
-import type { PeerMemory } from "./peer_memory.ts";
+import type { PeerMemories, PeerMemory } from "./peer_memory.ts";
 
 /** Records the states of peers, and encodes and merges the set of peers with this member's state. */
 export class AgreeingPeers {
   readonly #selfId: string;
   readonly #store: Store;
+  readonly #memories: PeerMemories;
   readonly #signs: boolean;
   /**
    * The set as it was last sent, with the changes since. To encode it again would cost time in proportion to the
@@ -30,10 +31,16 @@ export class AgreeingPeers {
   } = { digits: [] };
 
   constructor(
-    context: { readonly selfId: string; readonly store: Store; readonly signs: boolean },
+    context: {
+      readonly selfId: string;
+      readonly store: Store;
+      readonly memories: PeerMemories;
+      readonly signs: boolean;
+    },
   ) {
     this.#selfId = context.selfId;
     this.#store = context.store;
+    this.#memories = context.memories;
     this.#signs = context.signs;
   }
 
@@ -73,7 +80,9 @@ export class AgreeingPeers {
       this.#received = { sorted, stateName, retractions, digits: [] };
     }
     for (const id of sorted.decode(agreeing, this.#received.digits)) {
-      if (id !== this.#selfId) this.record(id, { reported: stateName });
+      this.record(id, { reported: stateName });
+      // The peer has got the entries from another member since.
+      this.#memories.peek(id)?.pending.endGaps(this.#store.active);
     }
   }
 }

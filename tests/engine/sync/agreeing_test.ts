@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { NO_INCARNATION } from "../../../engine/incarnation.ts";
-import type { Delta } from "../../../engine/types.ts";
+import type { Delta, KnownVersions } from "../../../engine/types.ts";
 import {
   deliver,
   entry,
@@ -118,6 +118,21 @@ Deno.test("agreeing: counts each member whose bit is set, and no other (E12)", (
   assertEquals([agreed(), a.view.phase], [[true, false, true, false], "diffusing"]);
   note(a, a.applyIncoming("b", agreeingOf(a, "K"), clock.now));
   assertEquals([agreed(), a.view.phase], [[true, true, true, true], "confirmed"]);
+});
+
+Deno.test("agreeing: a gap ends once another member reports that the peer has the same state (E12, R3.5)", () => {
+  const clock = new TestClock();
+  const a = makeUnconfirmed(clock);
+  const acknowledge = (versions: KnownVersions) =>
+    note(a, a.handleAck(a.disseminate("c").sent, versions, clock.now));
+  acknowledge(new Map());
+  acknowledge(new Map([["d", { incarnation: EARLIER, number: 0 }]]));
+  assertEquals(a.view.phase, "reconciling");
+  // First the bits of d and e, then those of c and e.
+  note(a, a.applyIncoming("b", agreeingOf(a, "G"), clock.now));
+  assertEquals(a.view.phase, "reconciling");
+  note(a, a.applyIncoming("b", agreeingOf(a, "K"), clock.now));
+  assertEquals(a.view.phase, "confirmed");
 });
 
 Deno.test("agreeing: ignores a set about another state (E12)", () => {

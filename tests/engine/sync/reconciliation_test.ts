@@ -14,7 +14,7 @@ function comparingAfterDrop() {
   const store = new Store("self", () => {});
   store.activate("p");
   const memories = new PeerMemories(1);
-  const agreeing = new AgreeingPeers({ selfId: "self", store, signs: false });
+  const agreeing = new AgreeingPeers({ selfId: "self", store, memories, signs: false });
   const reconciliation = new Reconciliation({ gossipInterval: 300, maxMessageBytes: 65_536 }, {
     selfId: "self",
     store,
