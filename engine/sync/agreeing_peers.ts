@@ -81,8 +81,8 @@ export class AgreeingPeers {
     }
     for (const id of sorted.decode(agreeing, this.#received.digits)) {
       this.record(id, { reported: stateName });
-      // The peer has got the entries from another member since.
-      this.#memories.peek(id)?.pending.endGaps(this.#store.active);
+      // The peer has got the entries from another member since, or the member has departed.
+      this.#memories.peek(id)?.pending.endGaps();
     }
   }
 }

@@ -125,10 +125,8 @@ export class PendingMembers {
     this.#wasDropped = false;
   }
 
-  /** From now on no gap counts as a repair under way, or only no gap in the state of the given members. */
-  endGaps(of?: ReadonlySet<string>): void {
-    for (const [id, pending] of this.#members) {
-      if (!of || of.has(id)) this.set(id, { ...pending, gap: false });
-    }
+  /** From now on no gap counts as a repair under way. */
+  endGaps(): void {
+    for (const [id, pending] of this.#members) this.set(id, { ...pending, gap: false });
   }
 }

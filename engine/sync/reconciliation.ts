@@ -90,6 +90,7 @@ export class Reconciliation {
     for (const id of peer.pending.ids()) {
       if (!log.get(id) || active.has(id)) peer.pending.delete(id);
     }
+    peer.pending.endGaps();
   }
 
   /** Begins a due comparison with a peer, and returns its parts. The list is empty if no comparison is due. */

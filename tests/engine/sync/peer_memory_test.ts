@@ -73,17 +73,6 @@ Deno.test("PeerMemory: a pending member keeps its position when it changes again
   assertEquals(memories.pendingCount, 3);
 });
 
-Deno.test("PeerMemory: where gaps end for given members, the others stay open (R3.5)", () => {
-  const memories = new PeerMemories(100);
-  const peer = memories.touch("p");
-  for (const id of ["a", "b"]) memories.addPending(peer, id, { ...WAITS, gap: true });
-  peer.pending.endGaps(new Set(["a"]));
-  assertEquals(["a", "b"].map((id) => peer.pending.get(id)?.gap), [false, true]);
-  assertEquals(memories.inRepair, true);
-  peer.pending.endGaps();
-  assertEquals(memories.inRepair, false);
-});
-
 Deno.test("PeerMemory: a repair is under way while some peer has a gap or a comparison (R3.5)", () => {
   const memories = new PeerMemories(100);
   const [p, q] = [memories.touch("p"), memories.touch("q")];

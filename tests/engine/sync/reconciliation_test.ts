@@ -44,3 +44,23 @@ Deno.test("Reconciliation: without an answer, the dropped members of a peer stay
   reconciliation.abandon("p");
   assertEquals(peer.pending.wasDropped, true);
 });
+
+Deno.test("Reconciliation: equal digests end the gap of a member that has departed (E12, R3.5)", () => {
+  const store = new Store("self", () => {});
+  store.activate("p");
+  store.addMember("gone", INCARNATION);
+  store.addMember("self", INCARNATION);
+  const memories = new PeerMemories(10);
+  const reconciliation = new Reconciliation({ gossipInterval: 300, maxMessageBytes: 65_536 }, {
+    selfId: "self",
+    store,
+    memories,
+    agreeing: new AgreeingPeers({ selfId: "self", store, memories, signs: false }),
+    acks: { recordUpToDate: () => {} } as unknown as Acknowledgements,
+    emit: () => {},
+  });
+  const peer = memories.touch("p");
+  memories.addPending(peer, "gone", { ...WAITS, gap: true });
+  reconciliation.recordMatch(peer);
+  assertEquals([peer.pending.has("gone"), memories.inRepair], [true, false]);
+});
