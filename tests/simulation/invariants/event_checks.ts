@@ -51,6 +51,8 @@ export class EventChecks {
     this.#lifetimes.checkUpdate(process, update);
     if (update.memberId === process.id) this.#recordOwn(process, update);
     else if (!update.deleted) this.#recordReceived(process, update);
+    // The next process of an id may become known by the end of all earlier keys alone.
+    else this.#context.of(process).recordUpdate(update.memberId);
   }
 
   #recordOwn(process: Process, { key, value, sequenceNumber: number }: Update): void {
