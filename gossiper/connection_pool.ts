@@ -288,7 +288,7 @@ export class ConnectionPool {
   #endLongestUnused(except: Session): void {
     const longest = longestUnused(this.#open.values(), except);
     // Not `goingAway`: this member stays reachable, and the peer may dial it again.
-    longest?.end(CLOSE.done, "Too many connections; this one was idle.");
+    longest?.end(CLOSE.done, "Too many connections.");
   }
 
   #drop(session: Session): void {

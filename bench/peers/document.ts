@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Load, Measurement } from "./measure_system.ts";
+import { type Load, type Measurement, QUIET_MS } from "./measure_system.ts";
 import { median } from "../measure.ts";
 import { FIGURES, type Figures, medianOfRuns, ratios } from "./statistics.ts";
 
@@ -68,8 +68,8 @@ ${formatTable(rows)}
   } s, so that the runtimes have compiled their hot code.
   Members that have just started are slower and cost more: \`--warm-up 0\`.
 - Set → seen by all: from a set until the last member has the value, on the machine's clock; ${load.sets} sets in a
-  run, one at a time, at random moments. The measuring process sleeps for 50 ms after each set, so that it takes no
-  processor time from the members.
+  run, one at a time, at random moments. The measuring process sleeps for ${QUIET_MS} ms after each set, so that it takes
+  no processor time from the members.
 - Wire bytes: ${bytesNote(rows)}
 - CPU: user and system time of the processes in the same ${idleSeconds} s.
 - SIGKILL → known to all: until the last member has reported the loss${

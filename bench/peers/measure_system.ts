@@ -43,7 +43,7 @@ export interface Measurement {
 const START_BOUND_MS = 180_000;
 const SPREAD_BOUND_MS = 60_000;
 /** The time after a set in which this process reads no events: it would take processor time from the members. */
-const QUIET_MS = 50;
+export const QUIET_MS = 50;
 /** Six times the slowest default expiration. */
 const KILL_BOUND_MS = 120_000;
 

@@ -127,6 +127,6 @@ export class PendingMembers {
 
   /** From now on no gap counts as a repair under way. */
   endGaps(): void {
-    for (const [id, pending] of this.#members) this.set(id, { ...pending, gap: false });
+    for (const [id, pending] of this.#members) if (pending.gap) this.set(id, { ...pending, gap: false });
   }
 }

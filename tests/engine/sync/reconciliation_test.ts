@@ -9,20 +9,25 @@ import { INCARNATION } from "../incarnations.ts";
 
 const WAITS = { incarnation: INCARNATION, after: 0, gap: false, resetEnd: 0, reset: false, ...NOT_REFUSED };
 
-/** A peer `p` whose pending members were dropped, and with which a comparison is under way. */
-function comparingAfterDrop() {
+/** The comparisons of a member with an active peer `p`; at most so many members are pending. */
+function makeReconciliation(mostPending: number) {
   const store = new Store("self", () => {});
   store.activate("p");
-  const memories = new PeerMemories(1);
-  const agreeing = new AgreeingPeers({ selfId: "self", store, memories, signs: false });
+  const memories = new PeerMemories(mostPending);
   const reconciliation = new Reconciliation({ gossipInterval: 300, maxMessageBytes: 65_536 }, {
     selfId: "self",
     store,
     memories,
-    agreeing,
-    acks: {} as Acknowledgements,
+    agreeing: new AgreeingPeers({ selfId: "self", store, memories, signs: false }),
+    acks: { recordUpToDate: () => {} } as unknown as Acknowledgements,
     emit: () => {},
   });
+  return { store, memories, reconciliation };
+}
+
+/** A peer `p` whose pending members were dropped, and with which a comparison is under way. */
+function comparingAfterDrop() {
+  const { store, memories, reconciliation } = makeReconciliation(1);
   const peer = memories.touch("p");
   memories.addPending(peer, "m", WAITS);
   memories.addPending(memories.touch("q"), "m", WAITS);
@@ -46,19 +51,9 @@ Deno.test("Reconciliation: without an answer, the dropped members of a peer stay
 });
 
 Deno.test("Reconciliation: equal digests end the gap of a member that has departed (E12, R3.5)", () => {
-  const store = new Store("self", () => {});
-  store.activate("p");
+  const { store, memories, reconciliation } = makeReconciliation(10);
   store.addMember("gone", INCARNATION);
   store.addMember("self", INCARNATION);
-  const memories = new PeerMemories(10);
-  const reconciliation = new Reconciliation({ gossipInterval: 300, maxMessageBytes: 65_536 }, {
-    selfId: "self",
-    store,
-    memories,
-    agreeing: new AgreeingPeers({ selfId: "self", store, memories, signs: false }),
-    acks: { recordUpToDate: () => {} } as unknown as Acknowledgements,
-    emit: () => {},
-  });
   const peer = memories.touch("p");
   memories.addPending(peer, "gone", { ...WAITS, gap: true });
   reconciliation.recordMatch(peer);
