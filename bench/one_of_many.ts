@@ -69,7 +69,7 @@ function costOfOne(members: number): { heapBytes: number; cpuMs: number; bytes: 
     bytes += encode({ type: "heartbeat", liveness: measured.takeLiveness(peerId) }).length;
     const message = decode(received, LIMITS);
     if (message.type !== "heartbeat") throw new Error(`Expected a heartbeat; got ${message.type}.`);
-    measured.applyLiveness(peerId, message.liveness, now);
+    measured.applyLiveness(peer.view, message.liveness, now);
     cpuMs += performance.now() - start;
   }
   return { heapBytes: heapAfter - heapBefore, cpuMs: cpuMs / ROUNDS, bytes: bytes / ROUNDS };

@@ -223,11 +223,11 @@ export class Engine {
     });
   }
 
-  /** Applies a peer's heartbeat counts. */
-  applyLiveness(peerId: string, liveness: Liveness, now: Instant): WithEvents {
+  /** Applies a peer's heartbeat counts. `peer` is the process that its last handshake on the connection named. */
+  applyLiveness(peer: Pick<PeerHello, "id" | "incarnation">, liveness: Liveness, now: Instant): WithEvents {
     const { identity, incoming } = this.#parts;
     return this.#transaction(now, () => {
-      if (!identity.isFenced) incoming.applyLiveness(peerId, liveness, now);
+      if (!identity.isFenced) incoming.applyLiveness(peer, liveness, now);
       return {};
     });
   }

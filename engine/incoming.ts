@@ -4,11 +4,11 @@
  * @module
  */
 
+import type { PeerHello } from "./handshakes.ts";
 import type { Identity } from "./identity.ts";
 import { isFarAhead } from "./incarnation.ts";
 import type { Heartbeats } from "./liveness/heartbeats.ts";
 import type { Isolation } from "./liveness/isolation.ts";
-import type { Membership } from "./membership/membership.ts";
 import type { Store } from "./state/store.ts";
 import type { Merge } from "./sync/merge.ts";
 import type { PeerMemories } from "./sync/peer_memory.ts";
@@ -40,7 +40,6 @@ export interface IncomingContext {
   readonly signs: boolean;
   readonly store: Store;
   readonly memories: PeerMemories;
-  readonly membership: Membership;
   readonly identity: Identity;
   readonly merge: Merge;
   readonly sync: PeerSync;
@@ -104,25 +103,23 @@ export class Incoming {
     }
   }
 
-  /** Applies a peer's own heartbeat count and its vector. */
-  applyLiveness(peerId: string, liveness: Liveness, now: Instant): void {
-    const { store, memories, membership, sync, heartbeats, isolation } = this.#parts;
+  /** Applies a peer's own heartbeat count and its vector. The count belongs to the incarnation of the peer's handshake. */
+  applyLiveness(
+    { id, incarnation }: Pick<PeerHello, "id" | "incarnation">,
+    liveness: Liveness,
+    now: Instant,
+  ): void {
+    const { store, memories, sync, heartbeats, isolation } = this.#parts;
     isolation.recordHeard(now);
-    sync.recordHeard(peerId, now.monotonicMs);
-    const known = store.log.get(peerId)?.incarnation;
-    const peer = memories.peek(peerId);
-    const incarnation = peer?.incarnation ?? known;
-    // The count belongs only to the incarnation of the peer's handshake.
-    if (known === undefined || known === incarnation) {
-      heartbeats.applyOwnCount(peerId, liveness.count, now);
-    } else if (incarnation !== undefined && known < incarnation) {
-      membership.heartbeat(peerId, now);
-    }
+    sync.recordHeard(id, now.monotonicMs);
+    const known = store.log.get(id)?.incarnation ?? incarnation;
+    // A count of a later incarnation shows only that the peer lives.
+    if (known <= incarnation) heartbeats.applyOwnCount(id, known < incarnation ? 0 : liveness.count, now);
     if (!liveness.vector) return;
     const { incarnationsHash } = liveness.vector;
     // If the peer names members by tags, it does not know that both sides have the same active members.
-    peer?.recordIncarnationsHash(incarnationsHash);
-    heartbeats.apply(liveness.vector, now, peerId);
+    memories.peek(id)?.recordIncarnationsHash(incarnationsHash);
+    heartbeats.apply(liveness.vector, now, id);
   }
 
   /**

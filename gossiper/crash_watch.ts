@@ -89,13 +89,13 @@ export class CrashWatch {
   /** Handles a peer's suspicion, or its reply that it has heard from the suspect. */
   onSuspect(session: Session, { memberId, incarnation, count, isAlive }: Suspect): void {
     const { engineHost, peers } = this.#options;
-    const { engine, view } = engineHost;
+    const { view } = engineHost;
     if (memberId === view.id) {
       if (!this.#hearsay.take(1)) return;
       // The peer must get a newer count, or its suspicion stays.
       const own = view.heartbeatOf(view.id)?.number ?? 0;
       if (count >= own) engineHost.do((engine, now) => engine.countHeartbeat(undefined, now));
-      return session.heartbeat(engine.takeLiveness(session.peer!.id));
+      return session.heartbeat(engineHost.takeLiveness(session));
     }
     if (view.incarnationOf(memberId) !== incarnation) return;
     engineHost.do((engine, now) => engine.applyCount(memberId, count, now, session.peer!.id));

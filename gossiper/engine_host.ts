@@ -4,15 +4,16 @@
  * @module
  */
 
-import { Engine, type EngineSettings } from "../engine/engine.ts";
+import { Engine, type EngineSettings, type Sent } from "../engine/engine.ts";
 import type { EngineEvent } from "../engine/events.ts";
 import { deepFreeze } from "../engine/json.ts";
 import { makeIncarnation } from "../engine/incarnation.ts";
-import type { Instant } from "../engine/types.ts";
+import type { Instant, Liveness } from "../engine/types.ts";
 import type { EngineView } from "../engine/view.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { EventStream, HearsayEvent } from "../contracts/event_stream.ts";
 import type { Runtime } from "../common/runtime.ts";
+import type { Session } from "../protocol/session.ts";
 
 /** The dependencies of an {@linkcode EngineHost}. */
 export interface EngineHostOptions {
@@ -75,6 +76,15 @@ export class EngineHost {
   /** The queries of the engine. */
   get view(): EngineView {
     return this.engine.view;
+  }
+
+  /**
+   * The heartbeat counts to send on a session. The own count is 0 if the session's last handshake named an earlier
+   * incarnation: the peer would take it as a count of that incarnation (rule L1).
+   */
+  takeLiveness({ peerId, reported }: Pick<Session, "peerId" | "reported">, sent?: Sent): Liveness {
+    const liveness = this.engine.takeLiveness(peerId!, sent);
+    return reported?.incarnation === this.view.incarnation ? liveness : { ...liveness, count: 0 };
   }
 
   /** Both clocks now. */

@@ -176,10 +176,10 @@ export class RequestHandler implements SessionHost {
     const peerId = session.peer!.id;
     const refusal = this.#refusalOf(peerId) ?? this.#countForgeries(session, examined);
     if (refusal) return refusal;
-    const versions = this.#apply(peerId, gossip, examined);
+    const versions = this.#apply(session, gossip, examined);
     const known = { holds: versions, ...(gossip.holds && { asked: gossip.holds }) };
     const { delta, sent } = this.#engineHost.do((engine) => engine.disseminate(peerId, known));
-    return { delta, sent, holds: versions, liveness: this.#engineHost.engine.takeLiveness(peerId, sent) };
+    return { delta, sent, holds: versions, liveness: this.#engineHost.takeLiveness(session, sent) };
   }
 
   toPush(session: Session, ids: Iterable<string>): MemberDeltas | undefined {
@@ -206,7 +206,7 @@ export class RequestHandler implements SessionHost {
     const peerId = session.peer!.id;
     // A heartbeat has no reply. A blocked peer learns of its block from its next request.
     if (!this.#takesFrom(peerId)) return;
-    this.#engineHost.do((engine, now) => engine.applyLiveness(peerId, liveness, now));
+    this.#applyLiveness(session, liveness);
   }
 
   pushed(session: Session, push: Push, examined?: Examined): Refusal | undefined {
@@ -231,7 +231,7 @@ export class RequestHandler implements SessionHost {
     if (this.#engineHost.view.isFenced || this.#engineHost.view.blockedMember(peerId)) return undefined;
     const refusal = this.#countForgeries(session, examined);
     if (refusal) return refusal;
-    return this.#apply(peerId, reply, examined);
+    return this.#apply(session, reply, examined);
   }
 
   acknowledged(_session: Session, sent: Sent, versions: KnownVersions): void {
@@ -277,16 +277,23 @@ export class RequestHandler implements SessionHost {
   }
 
   #apply(
-    peerId: string,
+    session: Session,
     { delta, liveness }: { readonly delta: Delta; readonly liveness: Liveness },
     examined: Examined | undefined,
   ): KnownVersions {
     // The state goes first: the heartbeat counts belong to its incarnations.
     const options = this.#verdict(delta, examined);
-    const { holds } = this.#engineHost.do((engine, now) => engine.applyIncoming(peerId, delta, now, options));
-    this.#engineHost.do((engine, now) => engine.applyLiveness(peerId, liveness, now));
+    const { holds } = this.#engineHost.do((engine, now) =>
+      engine.applyIncoming(session.peerId!, delta, now, options)
+    );
+    this.#applyLiveness(session, liveness);
     this.#options.onExchanged?.();
     return holds;
+  }
+
+  #applyLiveness({ peerId, peerIncarnation }: Session, liveness: Liveness): void {
+    const peer = { id: peerId!, incarnation: peerIncarnation };
+    this.#engineHost.do((engine, now) => engine.applyLiveness(peer, liveness, now));
   }
 
   /** The members whose entries are refused, and those whose signature was verified. */

@@ -114,12 +114,12 @@ export class Rounds {
 
   /** Sends a heartbeat alone if the peer needs no more; returns false if it does. */
   #sendHeartbeat(id: string): boolean {
-    const { engine, view } = this.#engineHost;
+    const { view } = this.#engineHost;
     const { peers } = this.#options;
     const session = peers.session(id);
     const isEnough = view.isQuiet(id) && !view.isSilent(id) || peers.routes?.isAtRest(id);
     if (!session || session.reported?.incarnation !== view.incarnation || !isEnough) return false;
-    session.heartbeat(engine.takeLiveness(id));
+    session.heartbeat(this.#engineHost.takeLiveness(session));
     return true;
   }
 
@@ -150,7 +150,7 @@ export class Rounds {
     const { peers } = this.#options;
     try {
       const gossip = this.#engineHost.do((engine) => engine.prepareGossip(id));
-      const liveness = this.#engineHost.engine.takeLiveness(id, gossip.sent);
+      const liveness = this.#engineHost.takeLiveness(session, gossip.sent);
       await session.gossip({ ...gossip, liveness }, deadline);
       peers.noteAnswer(id, { inTime: true });
     } catch (error) {

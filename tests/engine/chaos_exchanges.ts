@@ -115,7 +115,9 @@ export class Exchanges {
     if (node.connections.get(peer.id) !== connection) return;
     if (!this.#handshakes.isInTime(sent)) return;
     const now = this.#processes.now(node);
-    this.#processes.call(node, () => node.engine.applyLiveness(peer.id, sent.liveness, now));
+    const { id } = peer;
+    const incarnation = connection.incarnations.get(peer)!;
+    this.#processes.call(node, () => node.engine.applyLiveness({ id, incarnation }, sent.liveness, now));
   }
 
   #request(a: Node, connection: Connection): void {

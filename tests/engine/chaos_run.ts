@@ -32,10 +32,10 @@ export function run(seed: number, { rageMs, signed = false, lines = 60 }: RunOpt
     }
   } catch (error) {
     const reason = error instanceof Error ? error.message : `${error}`;
+    const fault = `seed ${seed}${signed ? ", signed" : ""}: ${reason}`;
     const trace = world.trace.slice(-lines).map((line) => line()).join("\n");
-    throw new Error(`seed ${seed}${signed ? ", signed" : ""}: ${reason}\n${world.setting}\n${trace}`, {
-      cause: error,
-    });
+    // The cause is printed last. So the end of a long output names the seed.
+    throw new Error(`${fault}\n${world.setting}\n${trace}`, { cause: new Error(fault, { cause: error }) });
   }
 }
 

@@ -289,8 +289,14 @@ export function message(...members: readonly MemberDelta[]): Delta {
 /** Sends one engine's liveness to another, beside a message or in place of one; returns it. */
 export function sendLiveness(from: Engine, to: Engine, clock: TestClock): Liveness {
   const liveness = structuredClone(from.takeLiveness(to.view.id));
-  note(to, to.applyLiveness(from.view.id, liveness, clock.now));
+  note(to, to.applyLiveness(from.view, liveness, clock.now));
   return liveness;
+}
+
+/** Delivers the liveness of a peer in the incarnation that the engine knows. */
+export function deliverLiveness(engine: Engine, id: string, liveness: Liveness, clock: TestClock): void {
+  const incarnation = engine.view.incarnationOf(id) ?? incarnationAt(clock, 0);
+  note(engine, engine.applyLiveness({ id, incarnation }, liveness, clock.now));
 }
 
 /** Delivers a peer's deltas to an engine; returns the versions in its answer. */

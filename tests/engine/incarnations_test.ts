@@ -271,3 +271,16 @@ Deno.test("applyLiveness: a count of a later incarnation does not count for the 
   exchange(b, a, { clock });
   assertEquals(a.view.heartbeatOf("b")?.number, 60);
 });
+
+Deno.test("applyLiveness: a count of an ended incarnation does not count for the later incarnation of a peer that was forgotten (E1, L1)", () => {
+  const clock = new TestClock();
+  const [a, b] = makePair(clock, { settings: { heartbeatExpiration: 5_000 } });
+  for (let interval = 0; interval < 40; interval++) note(b, b.countHeartbeat({}, clock.now));
+  settle([a, b], { clock });
+  note(a, a.setTopology({ members: ["a"], blocked: [] }, clock.now));
+  while (a.view.incarnationOf("b") !== undefined) note(a, a.tick(clock.advance(300)));
+  note(a, a.setTopology({ members: ["a", "b"], blocked: [] }, clock.now));
+  deliver(a, "c", memberDelta("b", incarnationAt(clock, 5), [entry("k", 1, 1)], { count: 2 }), clock);
+  sendLiveness(b, a, clock);
+  assertEquals(a.view.heartbeatOf("b")?.number, 2);
+});

@@ -8,6 +8,7 @@ import type { Engine } from "../../engine/engine.ts";
 import { makeIncarnation } from "../../engine/incarnation.ts";
 import { GRACEFULLY_LEFT_KEY, type Incarnation, type SentEntry, TYPE } from "../../engine/types.ts";
 import {
+  deliverLiveness,
   entry,
   eventsOf,
   handshake,
@@ -42,7 +43,7 @@ function play(
 function pass(engine: Engine, forMs: number, clock: TestClock): void {
   for (const endMs = clock.now.monotonicMs + forMs; clock.now.monotonicMs < endMs;) {
     clock.advance(SETTINGS.gossipInterval);
-    note(engine, engine.applyLiveness("b", { count: clock.now.monotonicMs }, clock.now));
+    deliverLiveness(engine, "b", { count: clock.now.monotonicMs }, clock);
     note(engine, engine.tick(clock.now));
   }
 }

@@ -53,6 +53,46 @@ Deno.test("incarnation: a member that learns of a later incarnation of its id be
   await end(cluster, peer);
 });
 
+Deno.test("incarnation: a member that began a later incarnation sends a peer no count before the next handshake (E1, L1)", async () => {
+  const cluster = new TestCluster(["a", "p"], { config: EXPIRING_CONFIG });
+  const peer = new ScriptedPeer(cluster, "p");
+  const a = cluster.make("a", { cluster: { discovery: seeds([]) } });
+  await a.gossiper.start();
+  const connection = await peer.dial("a");
+  const writer = connection.writable.getWriter();
+  const counts: number[] = [];
+  const reading = connection.readable.pipeTo(
+    new WritableStream({
+      async write(message) {
+        if (message.type === "gossip") await writer.write(replyTo(message));
+        else if (message.type === "hello" && message.id !== "d1") await writer.write(peer.hello(message.id));
+        else if ("liveness" in message) counts.push(message.liveness.count);
+      },
+    }),
+  );
+  const claimed = incarnationAbove(incarnationOf(a), 0, 0.5);
+  const gossip = (id: string, members: Delta["members"] = []): Message => (
+    { type: "gossip", liveness: { count: 0 }, id, memberId: "p", delta: deltaOf(members) }
+  );
+  const send = async (...messages: readonly Message[]) => {
+    await cluster.advance(2 * EXPIRING_CONFIG.gossipInterval);
+    counts.length = 0;
+    for (const message of messages) await writer.write(message);
+    await cluster.runtime.settle();
+    return [...counts];
+  };
+  await send(peer.hello("d1"));
+  const [before] = await send(gossip("d2"));
+  assertGreater(before!, 0);
+  assertEquals(await send(gossip("d3", claimOf(claimed).members)), [0]);
+  assertGreater(incarnationOf(a), claimed);
+  const [after] = await send(gossip("d4"));
+  assertGreater(after!, 0);
+  await writer.close();
+  await reading;
+  await end(cluster, peer);
+});
+
 Deno.test("identity conflict: a signing member that meets another process with its id and key is fenced: it sends no request, refuses requests, and still stops (E1)", async () => {
   const cluster = new TestCluster(["a", "p"], { config: EXPIRING_CONFIG });
   const peer = new ScriptedPeer(cluster, "p");

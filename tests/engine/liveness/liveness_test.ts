@@ -7,6 +7,7 @@ import type { LivenessVector } from "../../../engine/types.ts";
 import {
   count,
   deliver,
+  deliverLiveness,
   drawFrom,
   entry,
   eventsOf,
@@ -87,9 +88,13 @@ Deno.test("countHeartbeat: raises the member's own count by one at each interval
   }
   deliver(a!, "b", memberDelta("a", a!.view.incarnation, [], { after: 2, count: 900 }), clock);
   note(a!, a!.applyCount("a", 900, clock.now));
-  const { incarnationsHash: active, counts } = vectorFor(b!, "a", clock);
-  for (const vector of [{ active: active!, counts: `P${counts.slice(1)}` }, { counts: `${tagOf(a!)}P` }]) {
-    note(a!, a!.applyLiveness("b", { count: 1, vector: { stride: STRIDE, ...vector } }, clock.now));
+  const { incarnationsHash, counts } = vectorFor(b!, "a", clock);
+  for (
+    const vector of [{ incarnationsHash: incarnationsHash!, counts: `P${counts.slice(1)}` }, {
+      counts: `${tagOf(a!)}P`,
+    }]
+  ) {
+    deliverLiveness(a!, "b", { count: 1, vector: { stride: STRIDE, ...vector } }, clock);
   }
   assertEquals(countOf(a!, "a"), 5);
 });
@@ -300,7 +305,7 @@ Deno.test("liveness: the owner's own message corrects a false count, and the fal
   sendVector(a!, b!, clock);
   assertEquals(countOf(b!, "c"), 101);
   // A message of the owner that was overtaken on the way lowers nothing.
-  note(a!, a!.applyLiveness("c", { count: 90 }, clock.now));
+  deliverLiveness(a!, "c", { count: 90 }, clock);
   assertEquals(countOf(a!, "c"), 101);
 });
 
@@ -309,7 +314,7 @@ function expire(engine: Engine, id: string, clock: TestClock): void {
   for (let interval = 0; interval < 70 && !engine.view.blockedMember(id); interval++) {
     clock.advance(100);
     for (const peer of engine.view.activePeers()) {
-      if (peer !== id) note(engine, engine.applyLiveness(peer, { count: 2 + interval }, clock.now));
+      if (peer !== id) deliverLiveness(engine, peer, { count: 2 + interval }, clock);
     }
     note(engine, engine.tick(clock.now));
   }
@@ -345,7 +350,7 @@ Deno.test("liveness: a newer count from any peer frees a member that is blocked 
     else if (way === "an answer to a suspicion") note(a!, a!.applyCount("c", 11, clock.now));
     else {
       const vector = { stride: STRIDE, counts: `${tagOf(c!)}C` };
-      note(a!, a!.applyLiveness("b", { count: 1, vector }, clock.now));
+      deliverLiveness(a!, "b", { count: 1, vector }, clock);
     }
     assertEquals(a!.view.blockedMember("c"), undefined, way);
     assertEquals(eventsOf(a!).of("MemberUnblocked").map(({ memberId }) => memberId), ["c"], way);
@@ -360,7 +365,7 @@ Deno.test("liveness: an equal count from a peer frees no blocked member (E10)", 
   sendCount(a!, "b", { id: "c", count: 1 }, clock);
   note(a!, a!.applyCount("c", 1, clock.now));
   const vector = { stride: STRIDE, counts: `${tagOf(c!)}A` };
-  note(a!, a!.applyLiveness("b", { count: 1, vector }, clock.now));
+  deliverLiveness(a!, "b", { count: 1, vector }, clock);
   assertEquals(a!.view.blockedMember("c")?.reason, "expired");
 });
 
@@ -374,7 +379,7 @@ Deno.test("liveness: a late count from any peer does not free a member that left
   sendCount(a!, "b", { id: "c", count: 5 }, clock);
   note(a!, a!.applyCount("c", 6, clock.now));
   const vector = { stride: STRIDE, counts: `${tagOf(c!)}C` };
-  note(a!, a!.applyLiveness("b", { count: 1, vector }, clock.now));
+  deliverLiveness(a!, "b", { count: 1, vector }, clock);
   sendLiveness(c!, a!, clock);
   assertEquals([a!.view.blockedMember("c")?.reason, countOf(a!, "c")], ["left", 11]);
   assertEquals(countOf(b!, "c"), 1);
@@ -390,7 +395,7 @@ Deno.test("liveness: where members sign, only a member's own message raises its 
   sendCount(a!, "b", { id: "c", count: 40 }, clock);
   note(a!, a!.applyCount("c", 40, clock.now));
   const vector = { stride: STRIDE, counts: `${tagOf(c!)}C` };
-  note(a!, a!.applyLiveness("b", { count: 1, vector }, clock.now));
+  deliverLiveness(a!, "b", { count: 1, vector }, clock);
   assertEquals(countOf(a!, "c"), 1);
   clock.advance(VECTOR_MS);
   count(c!, 4, clock);

@@ -4,6 +4,7 @@ import type { Engine } from "../../../engine/engine.ts";
 import { incarnationAbove } from "../../../engine/incarnation.ts";
 import {
   deliver,
+  deliverLiveness,
   entry,
   eventsOf,
   exchange,
@@ -152,7 +153,7 @@ Deno.test("block: only a later incarnation frees a member that left; a handshake
   assertEquals(handshake(a, b, clock).byA, "blocked");
   const { incarnation, number } = b.view.versionOf("b")!;
   deliver(a, "someone", memberDelta("b", incarnation, [], { after: number, count: 900 }), clock);
-  note(a, a.applyLiveness("b", { count: 901 }, clock.now));
+  deliverLiveness(a, "b", { count: 901 }, clock);
   assertEquals([blockedAt(a), a.view.heartbeatOf("b")?.number], [{ b: "left" }, 901]);
   const hello = {
     id: "b",
@@ -227,7 +228,7 @@ Deno.test("self-block: repeated blocks stop no relay of counts, also with a hand
   const relayed = ({ greets }: { readonly greets: boolean }) => {
     clock.advance(400);
     note(c!, c!.countHeartbeat({}, clock.now));
-    note(a, a.applyLiveness("c", c!.takeLiveness("a"), clock.now));
+    deliverLiveness(a, "c", c!.takeLiveness("a"), clock);
     if (greets) handshake(a, b!, clock);
     note(a, a.onBlockedBy("b", "expired"));
     return a.takeLiveness("b").vector!.counts.replaceAll(".", "").length;

@@ -10,6 +10,7 @@ import { makeIncarnation } from "../../../engine/incarnation.ts";
 import type { JsonValue } from "../../../engine/types.ts";
 import {
   deliver,
+  deliverLiveness,
   entry,
   eventsOf,
   exchange,
@@ -250,7 +251,7 @@ Deno.test("room: a handshake takes the slot of an expired member after the slots
   follow(a, clock);
   for (let steps = 0; steps < 30; steps++) {
     clock.advance(800);
-    note(a, a.applyLiveness("c", { count: steps + 1 }, clock.now));
+    deliverLiveness(a, "c", { count: steps + 1 }, clock);
     note(a, a.applyCount("i", steps + 1, clock.now));
     note(a, a.tick(clock.now));
   }

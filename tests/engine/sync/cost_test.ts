@@ -11,6 +11,7 @@ import { Store } from "../../../engine/state/store.ts";
 import { HEARTBEAT_KEY } from "../../../engine/types.ts";
 import {
   deliver,
+  deliverLiveness,
   entry,
   exchange,
   handshake,
@@ -174,7 +175,7 @@ Deno.test("cost: after convergence a round is one heartbeat, which reads no memb
   const work = workOf(() => {
     note(a, a.countHeartbeat({}, clock.advance(100)));
     note(a, a.tick(clock.now));
-    note(a, a.applyLiveness("b", { count: 1 }, clock.now));
+    deliverLiveness(a, "b", { count: 1 }, clock);
     assert(a.view.isQuiet("b"));
     assertEquals(a.takeLiveness("b"), { count: 2 });
   });

@@ -3,6 +3,7 @@ import type { Engine } from "../../../engine/engine.ts";
 import { NO_INCARNATION } from "../../../engine/incarnation.ts";
 import {
   deliver,
+  deliverLiveness,
   entry,
   eventsOf,
   exchange,
@@ -235,7 +236,7 @@ Deno.test("Engine.takeLiveness: names members by tags to a peer that names membe
   const clock = new TestClock();
   const [a] = three(clock);
   assertEquals(isByIndex(a, "b", clock), true);
-  note(a, a.applyLiveness("b", { count: 2, vector: { stride: 1, counts: "" } }, clock.now));
+  deliverLiveness(a, "b", { count: 2, vector: { stride: 1, counts: "" } }, clock);
   assertEquals(isByIndex(a, "b", clock), false);
 });
 
