@@ -16,7 +16,13 @@ import type { Store } from "./state/store.ts";
 import type { PeerMemories } from "./sync/peer_memory.ts";
 import type { PeerSync } from "./sync/peer_sync.ts";
 import { spanOf } from "./sync/span.ts";
-import type { Incarnation, Instant, KnownVersion, MemberDelta } from "./types.ts";
+import {
+  GRACEFULLY_LEFT_KEY,
+  type Incarnation,
+  type Instant,
+  type KnownVersion,
+  type MemberDelta,
+} from "./types.ts";
 
 /** The settings for identity conflicts. */
 export interface IdentitySettings {
@@ -93,14 +99,15 @@ export class Identity {
   }
 
   /**
-   * Begins an incarnation above the incarnation that a peer knows. With signing on, does so only if this member signed
+   * Begins an incarnation above the incarnation that a peer knows. A process that leaves begins none: the later
+   * incarnation is its successor's, and would be replaced by a state with `left`. With signing on, does so only if this member signed
    * the known incarnation: any peer can claim a later incarnation, but only a peer with later state has the proof.
    */
   beginIncarnationAbove(
     known: Incarnation | undefined,
     { isSigned = false, now }: { readonly isSigned?: boolean | undefined; readonly now: Instant },
   ): void {
-    if (known === undefined || this.#isFenced) return;
+    if (known === undefined || this.#isFenced || this.#own.state.live(GRACEFULLY_LEFT_KEY)) return;
     if (this.#signs && !isSigned) return;
     if (this.#renewals.recordClaim(now.monotonicMs)) this.#emitConflict();
     if (this.#renewals.begin(now.monotonicMs)) this.#beginIncarnation(known, now);

@@ -268,7 +268,12 @@ export class ConnectionPool {
     this.#dials.recordHandshake(session.peer!, { hasDialed: session.role === "acceptor" });
     const other = this.#open.get(id);
     if (other && !this.#replaces(session, other)) {
-      return session.end(CLOSE.secondConnection, "The other connection of both members stays.");
+      session.end(CLOSE.secondConnection, "The other connection of both members stays.");
+      // The engine has recorded the process that ends now. Its record is about the process of the kept connection again.
+      if (session.peerIncarnation !== other.peerIncarnation) {
+        this.#options.host.onHello({ ...other.hello!, count: 0 }, { answering: true });
+      }
+      return;
     }
     this.#open.set(id, session);
     other?.end(CLOSE.secondConnection, "A newer connection replaces this one.");

@@ -95,6 +95,8 @@ export class CrashWatch {
       // The peer must get a newer count, or its suspicion stays.
       const own = view.heartbeatOf(view.id)?.number ?? 0;
       if (count >= own) engineHost.do((engine, now) => engine.countHeartbeat(undefined, now));
+      // A peer that knows an earlier incarnation is sent a handshake, which ends the suspicion too.
+      if (session.reported?.incarnation !== view.incarnation) return;
       return session.heartbeat(engineHost.takeLiveness(session));
     }
     if (view.incarnationOf(memberId) !== incarnation) return;

@@ -79,8 +79,8 @@ export class EngineHost {
   }
 
   /**
-   * The heartbeat counts to send on a session. The own count is 0 if the session's last handshake named an earlier
-   * incarnation: the peer would take it as a count of that incarnation (rule L1).
+   * The heartbeat counts to send on a session. In a reply before the handshake of a later incarnation the own count is 0:
+   * the peer would take it as a count of the earlier incarnation (rule L1).
    */
   takeLiveness({ peerId, reported }: Pick<Session, "peerId" | "reported">, sent?: Sent): Liveness {
     const liveness = this.engine.takeLiveness(peerId!, sent);

@@ -231,6 +231,10 @@ export class Lifecycle {
   start(): void {
     const { cluster, engineHost } = this.#options;
     engineHost.onEvent((event) => {
+      // The engine has forgotten the handshake too.
+      if (event.type === "MemberForgotten") {
+        this.#peers.session(event.memberId)?.leave("The member was forgotten.");
+      }
       if (event.type !== "IncarnationRenewed") return;
       for (const { peer } of this.#peers.sessions()) this.#rounds.startHandshake(peer!.id);
     });

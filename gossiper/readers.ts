@@ -26,6 +26,8 @@ const VECTORS_PER_EXPIRATION = 70;
  */
 const MAX_REPORTS_PER_SECOND = 1;
 
+const LATER_INCARNATION = "This member has begun a later incarnation.";
+
 /** The dependencies of {@linkcode Readers}. */
 export interface ReadersOptions {
   readonly engineHost: EngineHost;
@@ -97,8 +99,13 @@ class Reader implements ReaderHost {
   }
 
   /** Answers with the entries that were not sent yet. Entries in the reader's message are dropped. */
-  gossiped(_session: Session, { holds }: Gossip): GossipContent {
+  gossiped(session: Session, { holds }: Gossip): GossipContent | Refusal {
     const { engineHost, settings } = this.#options;
+    if (!this.#isCurrent(session)) {
+      // This member sends readers no requests, so it cannot shake hands again itself. The reader dials again.
+      session.leave(LATER_INCARNATION);
+      return refuse("stopped", LATER_INCARNATION);
+    }
     const nowMs = engineHost.runtime.monotonicMs();
     const hasVector = nowMs - this.#lastVectorMs >= settings.heartbeatExpiration / VECTORS_PER_EXPIRATION;
     if (hasVector) this.#lastVectorMs = nowMs;
@@ -106,9 +113,15 @@ class Reader implements ReaderHost {
     return { ...answer, holds: new Map() };
   }
 
-  toPush(_session: Session, ids: Iterable<string>): MemberDeltas | undefined {
+  toPush(session: Session, ids: Iterable<string>): MemberDeltas | undefined {
+    if (!this.#isCurrent(session)) return undefined;
     const delta = this.#options.engineHost.engine.pushToReader(this.#name, ids);
     return delta.members.length > 0 ? delta : undefined;
+  }
+
+  /** True if the session's handshake named the present incarnation of this member. */
+  #isCurrent(session: Session): boolean {
+    return session.reported?.incarnation === this.#options.engineHost.view.incarnation;
   }
 
   acknowledged(_session: Session, sent: Sent, versions: KnownVersions): void {

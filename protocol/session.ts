@@ -221,7 +221,7 @@ export class Session {
     const sent = make(request.id);
     // A request that timed out before it was sent is dropped: no code waits for its answer, and the peer may be blocked by
     // now. At the end of the session all unsent requests are still sent, because one may be the departure.
-    this.#outbox.push(() => this.#requests.isLate(request) ? undefined : sent);
+    this.#outbox.push(() => this.#requests.isLate(request) ? undefined : this.#noteHello(sent));
     try {
       return await abortable(request.answer.promise, signal);
     } catch (error) {
@@ -282,7 +282,7 @@ export class Session {
       this.#refuse(verdict, hello.id);
       return this.end(CLOSE.refused, verdict.message);
     }
-    this.#outbox.push(this.#helloUnder(hello.id));
+    this.#outbox.push(this.#noteHello(this.#helloUnder(hello.id)));
     if (verdict === "self") return this.end(CLOSE.done, "Both sides are the same member.");
     this.#onHandshake(hello);
   }
@@ -416,7 +416,13 @@ export class Session {
   #helloUnder(id: string): Hello {
     const { host, owner } = this.#options;
     const capabilities = owner.capabilities?.() ?? [];
-    return this.#reported = { type: "hello", id, ...host.hello(), capabilities };
+    return { type: "hello", id, ...host.hello(), capabilities };
+  }
+
+  /** Records a `hello` as reported once it is sent. A late request is never sent. */
+  #noteHello<T extends Message>(sent: T): T {
+    if (sent.type === "hello") this.#reported = sent;
+    return sent;
   }
 
   #refuse(refusal: Refusal, id?: string): void {

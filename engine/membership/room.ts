@@ -147,13 +147,22 @@ export class Room {
 
   #drop(memberId: string, limit: RoomLimit, { monotonicMs }: Instant): void {
     const isActive = this.#held.hasMet(memberId) && this.#store.active.has(memberId);
-    // The member stays active, and its state is accepted again when there is room.
-    if (isActive) this.#store.removeMember(memberId);
+    if (isActive) this.#empty(memberId);
     else this.#membership.displace(memberId);
     this.#dropped++;
     this.#unreported++;
     this.#last = { memberId, limit };
     this.#reportDrops(monotonicMs);
+  }
+
+  /**
+   * Drops the state of a member that stays active. Its state is accepted again when there is room, but no state of an
+   * earlier incarnation.
+   */
+  #empty(id: string): void {
+    const { incarnation } = this.#store.log.get(id)!;
+    this.#store.removeMember(id);
+    this.#membership.departures.remember(id, { incarnation, number: 0 });
   }
 
   #rest(id: string, { monotonicMs }: Instant): void {

@@ -318,7 +318,9 @@ export class DeltaPlanner {
     const { id } = member;
     // A peer knows its own state best (E1).
     if (id === peer.id) return undefined;
-    if ((peer.pending.get(id)?.notBeforeMs ?? nowMs) > nowMs) return void updates.holdBack();
+    const pending = peer.pending.get(id);
+    const isHeldBack = pending?.incarnation === member.incarnation && pending.notBeforeMs > nowMs;
+    if (isHeldBack) return void updates.holdBack();
     const { after: assumed, reset } = peer.assumedVersion(member);
     if (assumed >= member.version && !reset) {
       // Only for a push: a plan has cleared such members before.

@@ -197,3 +197,24 @@ Deno.test("identity conflict: two processes with one id that share no peer both 
     assertEquals([twin.view.isFenced, eventsOf(twin).of("ConflictDetected")[0]?.reason], [false, "identity"]);
   }
 });
+
+Deno.test("identity: a member that leaves begins no incarnation above that of its successor, whose state and life stay (E1, E10)", () => {
+  const clock = new TestClock();
+  const [former, c] = makeCluster(["a", "c"], clock) as [Engine, Engine];
+  set(former, "k", "former", clock);
+  handshake(former, c, clock);
+  exchange(former, c, { clock });
+  const { incarnation } = former.view;
+  const successor = makeEngine("a", clock, { incarnation: incarnationAt(clock, 50) });
+  note(successor, successor.setTopology({ members: ["a", "c"], blocked: [] }, clock.now));
+  set(successor, "k", "successor", clock);
+  handshake(successor, c, clock);
+  exchange(successor, c, { clock });
+  note(former, former.leave(clock.now));
+  exchange(former, c, { clock });
+  note(former, former.reportedIncarnation(successor.view.incarnation, clock.now));
+  assertEquals(former.view.incarnation, incarnation);
+  handshake(former, c, clock);
+  exchange(former, c, { clock });
+  assertEquals([valueOf(c, "a", "k"), c.view.blockedMember("a")], ["successor", undefined]);
+});

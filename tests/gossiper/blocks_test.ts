@@ -154,3 +154,16 @@ Deno.test("block: refuses an invalid id, this member's own id, ids above `maxMem
   await gossiper[Symbol.asyncDispose]();
   assertThrows(() => gossiper.block("x"), HearsayError, "has stopped");
 });
+
+Deno.test("block: a member that was forgotten while it was blocked shakes hands again after `unblock` (E5, E11)", async () => {
+  await using cluster = await withBlock({ config: { departedRetention: 2_000, tombstoneRetention: 2_000 } });
+  const { gossiper: a } = cluster.of("a");
+  assertEquals(a.explain("c").isConnected, true);
+  await cluster.runUntil(() => cluster.of("a").emitted("MemberForgotten").length > 0);
+  await cluster.runtime.settle();
+  assertEquals(a.explain("c").isConnected, false);
+  a.unblock("c");
+  a.setState("k", 1);
+  await cluster.runUntil(() => cluster.isConfirmed() && a.explain("c").isConnected);
+  assertEquals(cluster.of("c").value("a", "k"), 1);
+});

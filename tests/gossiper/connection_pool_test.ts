@@ -4,8 +4,9 @@ import type { Incarnation } from "../../engine/types.ts";
 import type { ConnectionPool, Extension } from "../../gossiper/connection_pool.ts";
 import { insightOf } from "../../gossiper/gossiper.ts";
 import { TestCluster } from "../requirements/harness.ts";
-import { ScriptedPeer } from "../requirements/scripted_peer.ts";
+import { deltaOf, replyTo, ScriptedPeer } from "../requirements/scripted_peer.ts";
 import { end, PAIR_CONFIG, withUnknownPeer } from "../requirements/scripted_pair.ts";
+import { entry, memberDelta } from "../engine/harness.ts";
 
 Deno.test("session: if two members dial each other at once, both keep the connection of the smaller id (P4)", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: PAIR_CONFIG });
@@ -84,6 +85,32 @@ Deno.test("session: a connection of a later incarnation, or a later connection o
     "A newer connection replaces this one.",
     "The other connection of both members stays.",
   ]);
+  await end(cluster, peer);
+});
+
+Deno.test("session: after a late handshake of an earlier process, the member still agrees with the later process, whose connection stays (P4, E1)", async () => {
+  const { cluster, peer } = await withUnknownPeer();
+  const a = cluster.of("a");
+  const connection = await peer.dial("a");
+  const writer = connection.writable.getWriter();
+  const reading = connection.readable.pipeTo(
+    new WritableStream({
+      async write(message) {
+        if (message.type === "gossip") await writer.write(replyTo(message));
+      },
+    }),
+  ).catch(() => {});
+  const incarnation = incarnationAbove(peer.incarnation, 0, 0.5);
+  await writer.write({ ...peer.hello("d1"), incarnation });
+  await cluster.runtime.settle();
+  await peer.say("a");
+  const delta = deltaOf([memberDelta("p", incarnation, [entry("k", 1, 1)])]);
+  await writer.write({ type: "gossip", id: "d2", memberId: "p", liveness: { count: 1 }, delta });
+  await cluster.runUntil(() => a.value("p", "k") === 1);
+  a.gossiper.setState("own", 1);
+  await cluster.runUntil(() => a.gossiper.seenBy("own").seenBy.includes("p"), { withinMs: 2_000 });
+  await writer.close();
+  await reading;
   await end(cluster, peer);
 });
 

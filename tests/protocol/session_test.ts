@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "../../deps/std_assert.ts";
+import { assertEquals, assertRejects, assertStrictEquals } from "../../deps/std_assert.ts";
 import { makeIncarnation } from "../../engine/incarnation.ts";
 import type { Liveness } from "../../engine/types.ts";
 import { CLOSE, HearsayError } from "../../common/errors.ts";
@@ -244,5 +244,18 @@ Deno.test("session: after the end, messages that an extension offers are refused
   const over: boolean[] = [];
   session.sendLater((isOver) => void over.push(isOver));
   assertEquals(over, [true]);
+  session.over(undefined);
+});
+
+Deno.test("session: a handshake that expires before the peer takes it does not count as reported (E1)", async () => {
+  const { session, reader } = await openSession();
+  const { reported } = session;
+  const controller = new AbortController();
+  const asked = session.handshake(controller);
+  controller.abort(new HearsayError("timeout", "No answer came in time."));
+  await assertRejects(() => asked, HearsayError, "No answer");
+  session.heartbeat({ count: 2 });
+  assertEquals((await reader.read()).value?.type, "heartbeat");
+  assertStrictEquals(session.reported, reported);
   session.over(undefined);
 });

@@ -7,7 +7,7 @@ import {
 } from "../../../deps/std_assert.ts";
 import { entryHeapBytes, MEMBER_HEAP_BYTES } from "../../../engine/state/heap_estimate.ts";
 import { makeIncarnation } from "../../../engine/incarnation.ts";
-import type { JsonValue } from "../../../engine/types.ts";
+import { GRACEFULLY_LEFT_KEY, type JsonValue } from "../../../engine/types.ts";
 import {
   deliver,
   deliverLiveness,
@@ -374,4 +374,21 @@ Deno.test("limits: at most maxMembers members are stored, and an event is emitte
   // Changes of known members are still merged.
   owners.change(a, ["m0"]);
   assertEquals(valueOf(a, "m0", "k"), 2);
+});
+
+Deno.test("room: a member whose state was dropped keeps its incarnation, so that no state of an earlier process is merged (E1, E15)", () => {
+  const clock = new TestClock();
+  const a = makeEngine("a", clock, { settings: { maxHeldBytes: 3 * costOf(brackets(1_000)) } });
+  note(a, a.setTopology({ members: ["a", "p", "q"], blocked: [] }, clock.now));
+  const later = makeIncarnation(WALL_START_MS + 5, 0.5);
+  for (const id of ["p", "q"]) handshake(makeEngine(id, clock, { incarnation: later }), a, clock);
+  deliver(a, "p", memberDelta("p", later, [entry("k", 1, brackets(2_800))]), clock);
+  deliver(a, "q", memberDelta("q", later, [entry("k", 1, brackets(1_000))]), clock);
+  assertEquals([a.view.incarnationOf("p"), a.view.activeIds().has("p")], [undefined, true]);
+  note(a, a.tick(clock.advance(20_100)));
+  const entries = [entry("k", 1, "of an earlier process"), entry(GRACEFULLY_LEFT_KEY, 2, {})];
+  deliver(a, "relay", memberDelta("p", INCARNATION, entries), clock);
+  assertEquals([valueOf(a, "p", "k"), a.view.blockedMember("p")?.reason], [undefined, undefined]);
+  deliver(a, "relay", memberDelta("p", later, [entry("k", 1, "small")]), clock);
+  assertEquals(valueOf(a, "p", "k"), "small");
 });

@@ -1,4 +1,4 @@
-import { assertEquals } from "../../../deps/std_assert.ts";
+import { assertEquals, assertNotEquals } from "../../../deps/std_assert.ts";
 import type { Engine } from "../../../engine/engine.ts";
 import { makeIncarnation } from "../../../engine/incarnation.ts";
 import {
@@ -395,4 +395,26 @@ Deno.test("acknowledgement: a peer with another member's later incarnation does 
   const later = incarnationAt(clock, 2 * 366 * 86_400_000);
   note(a, a.handleAck(sent, new Map([["c", { incarnation: later, number: 3 }]]), clock.now));
   assertEquals(a.view.isAcknowledgedBy("b", 1), false);
+});
+
+Deno.test("acknowledgement: a peer that refused the state of an ended process gets the state of the later process at once (E1, E5)", () => {
+  const clock = new TestClock();
+  const [a, b] = makeCluster(["a", "b", "m"], clock) as [Engine, Engine];
+  handshake(a, b, clock);
+  const incarnation = incarnationAt(clock, 1);
+  deliver(a, "m", memberDelta("m", incarnation, [entry("k", 1, 1)]), clock);
+  const sends = () => {
+    note(a, a.tick(clock.advance(300)));
+    const { sent, delta } = note(a, a.prepareGossip("b"));
+    return delta.members.some(({ id }) => id === "m") ? sent : undefined;
+  };
+  for (let refusals = 0; refusals < 5;) {
+    const sent = sends();
+    if (!sent) continue;
+    note(a, a.handleAck(sent, new Map([["m", { incarnation, number: 0 }]]), clock.now));
+    refusals++;
+  }
+  assertEquals(sends(), undefined);
+  deliver(a, "m", memberDelta("m", incarnationAt(clock, 10), [entry("k", 1, 2)]), clock);
+  assertNotEquals(sends(), undefined);
 });
