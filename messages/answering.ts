@@ -52,14 +52,21 @@ export class Answering {
     return this.#functions.has(topic);
   }
 
-  /** Answers a question within the time that its asker waits, in milliseconds. Does not reject. */
-  async reply({ topic, memberId, payload }: Received, within: number): Promise<Reply> {
+  /**
+   * Answers a question within the time that its asker waits, in milliseconds, or until the signal is aborted. Does not
+   * reject.
+   */
+  async reply(
+    { topic, memberId, payload }: Received,
+    { within, signal: gone }: { readonly within: number; readonly signal: AbortSignal },
+  ): Promise<Reply> {
     const answer = this.#functions.get(topic);
     if (!answer) return { error: "no_handler" };
     const ofPeer = this.#underWay.get(memberId) ?? 0;
     if (this.#total >= MAX_QUESTIONS || ofPeer >= MAX_QUESTIONS_OF_PEER) return { error: "busy" };
     this.#count(memberId, 1);
-    using deadline = deadlineAfter(this.#host.runtime, within, "An answer", { signal: this.#leaving });
+    const ended = AbortSignal.any([this.#leaving, gone]);
+    using deadline = deadlineAfter(this.#host.runtime, within, "An answer", { signal: ended });
     const { signal } = deadline;
     try {
       // In a promise of its own, because the function may throw at once.

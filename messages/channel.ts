@@ -96,7 +96,11 @@ export class Channel {
   /** Calls back when the connection has ended, or at once if it has; returns a function that removes the callback. */
   onOver(callback: () => void): () => void {
     if (this.#isOver) callback();
-    else this.#onOver.add(callback);
+    else {
+      this.#onOver.add(callback);
+      // The session then reports its end, even if nothing is to be sent.
+      this.#options.session.sendLater(this.#next);
+    }
     return () => this.#onOver.delete(callback);
   }
 

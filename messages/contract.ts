@@ -19,7 +19,7 @@ export interface Received<T = JsonValue> {
 
 /** A received question. */
 export interface Question<T = JsonValue> extends Received<T> {
-  /** Aborted when the asker waits no longer, or when this member leaves. */
+  /** Aborted when the asker waits no longer, when its connection ends, or when this member leaves. */
   readonly signal: AbortSignal;
 }
 

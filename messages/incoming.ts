@@ -90,7 +90,11 @@ export class Incoming implements Extension {
     const mostBytes = maxBytesOf(session.hello?.settings?.maxMessageBytes, insight.config.maxMessageBytes);
     const checked = answering.has(topic) ? checkedPayload(payload) : null;
     const question = { topic, payload: checked, memberId: session.peer!.id };
-    void answering.reply(question, within).then((reply) => {
+    // Without the connection the asker waits no longer, and its next process may ask as much as any other.
+    const gone = new AbortController();
+    const forget = channel.onOver(() => gone.abort());
+    void answering.reply(question, { within, signal: gone.signal }).then((reply) => {
+      forget();
       if (reply) void channel.send(contentOf(id, reply, mostBytes));
     });
   }

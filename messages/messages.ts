@@ -7,7 +7,7 @@
 import { type JsonCopy, utf8Length } from "../engine/json.ts";
 import type { JsonValue } from "../engine/types.ts";
 import { HearsayError } from "../common/errors.ts";
-import { abortable, deadlineAfter } from "../common/runtime.ts";
+import { deadlineAfter } from "../common/runtime.ts";
 import { assertNone, assertOptions, FUNCTION } from "../options/rules.ts";
 import type { MemberView, WaitOptions } from "../gossiper/contract.ts";
 import { type Gossiper, insightOf } from "../gossiper/gossiper.ts";
@@ -272,14 +272,10 @@ export class Messages {
     { within, signal }: { readonly within: number; readonly signal: AbortSignal },
   ): Promise<Outcome> {
     const memberId = this.#node.id;
-    try {
-      const reply = await abortable(this.#answering.reply({ topic, payload, memberId }, within), signal);
-      if (!reply) return { reason: "timeout" };
-      if ("value" in reply) return { value: reply.value };
-      return { reason: reply.error, ...(reply.reason === undefined ? {} : { message: reply.reason }) };
-    } catch {
-      return { reason: "timeout" };
-    }
+    const reply = await this.#answering.reply({ topic, payload, memberId }, { within, signal });
+    if (!reply) return { reason: "timeout" };
+    if ("value" in reply) return { value: reply.value };
+    return { reason: reply.error, ...(reply.reason === undefined ? {} : { message: reply.reason }) };
   }
 
   get #defaultTimeout(): number {

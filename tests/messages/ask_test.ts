@@ -168,6 +168,36 @@ Deno.test("answer: accepts sixteen questions of a member and 64 in all at a time
   assertEquals(again.unanswered[0]!.reason, "timeout");
 });
 
+Deno.test("answer: the questions of a process that ended are aborted, and its next process may ask as many (M4)", async () => {
+  const { cluster, of } = await talking(["a", "b"]);
+  await using _ = cluster;
+  const signals: AbortSignal[] = [];
+  of("a").answer("q", ({ signal }) => {
+    signals.push(signal);
+    return new Promise(() => {});
+  });
+  const ask = (timeout: number) =>
+    cluster.finish(
+      Promise.all(
+        Array.from({ length: 16 }, () => of("b").ask({ members: ["a"] }, { topic: "q" }, { timeout })),
+      ),
+    );
+  const asking = Promise.all(
+    Array.from({ length: 16 }, () => of("b").ask({ members: ["a"] }, { topic: "q" }, { timeout: 60_000 })),
+  ).catch(() => {});
+  await cluster.runUntil(() => signals.length === 16);
+  await cluster.finish(cluster.of("b").dispose());
+  await cluster.finish(asking);
+  await cluster.runtime.settle();
+  assertEquals(signals.filter(({ aborted }) => aborted).length, 16);
+  await cluster.make("b").gossiper.start();
+  of("b");
+  await cluster.runUntil(() => cluster.isConfirmed());
+  await cluster.advance(2_000);
+  const said = (await ask(100)).map(({ unanswered }) => unanswered[0]!.reason);
+  assertEquals(new Set(said), new Set(["timeout"]));
+});
+
 Deno.test("answer: a topic has one function at a time; its handle removes it (M6)", async () => {
   const { cluster, of } = await talking(["a", "b"]);
   await using _ = cluster;
