@@ -80,9 +80,12 @@ export class AgreeingPeers {
       this.#received = { sorted, stateName, retractions, digits: [] };
     }
     for (const id of sorted.decode(agreeing, this.#received.digits)) {
+      const peer = this.#memories.peek(id);
+      // Without entries of a peer the name does not cover its incarnation: an earlier process may have had this state.
+      if (peer?.incarnation !== undefined && !this.#store.log.get(id)?.version) continue;
       this.record(id, { reported: stateName });
       // The peer has got the entries from another member since, or the member has departed.
-      this.#memories.peek(id)?.pending.endGaps();
+      peer?.pending.endGaps();
     }
   }
 }

@@ -118,11 +118,10 @@ export class PeerSync {
     nowMs: number,
   ): void {
     const { id, incarnation, maxMessageBytes = Infinity } = hello;
-    const known = this.#memories.peek(id);
-    if (known && known.incarnation !== incarnation) {
+    if (this.#memories.peek(id)?.incarnation !== incarnation) {
       this.#memories.forget(id);
-      // mutant delete-statement: the name of a state covers the incarnations, so the later one makes another name.
-      this.#agreeing.record(id, { acknowledged: undefined });
+      // The name of a state does not cover an incarnation without entries, such as that of a process that has just begun.
+      this.#agreeing.record(id, { acknowledged: undefined, reported: undefined });
     }
     const peer = this.#memories.touch(id);
     const held = this.#store.log.get(id)?.incarnation;

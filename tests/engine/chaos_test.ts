@@ -21,6 +21,7 @@ const LIVENESS_REGRESSIONS: readonly (readonly [seed: number, what: string])[] =
   [1_227, "that member then blocked the other, whose count did not arrive any more"],
   [1_645, "a late message of an ended process confirmed state that its successor did not have"],
   [1_846, "the count of an incarnation counted for an earlier one that was still stored"],
+  [1_597_698_181, "the agreement of an ended process counted for the next one, which had no entries yet"],
 ];
 
 /** Seeds with signatures. */

@@ -7,7 +7,9 @@ import {
   entry,
   exchange,
   handshake,
+  incarnationAt,
   makeCluster,
+  makeEngine,
   memberDelta,
   note,
   set,
@@ -42,6 +44,9 @@ function passAlong(engines: readonly Engine[], clock: TestClock): Delta[] {
   pass(engines.toReversed());
   return messages;
 }
+
+/** The set of all members of three. */
+const AGREEING_ALL = "4";
 
 /** A message of a peer with the same state, and with these agreeing members. */
 function agreeingOf(engine: Engine, agreeing: string): Delta {
@@ -195,4 +200,27 @@ Deno.test("agreeing: an unversioned member counts by its own acknowledgement, an
   note(a, a.handleAck(a.disseminate("g").sent, new Map(), clock.now));
   exchange(a, b!, { clock });
   assertEquals([a.view.phase, b!.view.phase], ["confirmed", "confirmed"]);
+});
+
+Deno.test("agreeing: nothing that was known of an ended process counts for the next one, whose state is still empty (E1, E12, R3.5)", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeCluster(["a", "b", "c"], clock) as [Engine, Engine, Engine];
+  const deliverAgreeing = (peerId: string) =>
+    note(a, a.applyIncoming(peerId, agreeingOf(a, AGREEING_ALL), clock.now));
+  set(a, "k", 1, clock);
+  for (const peer of [b, c]) {
+    handshake(peer, a, clock);
+    exchange(peer, a, { clock });
+    deliverAgreeing(peer.view.id);
+  }
+  assertEquals(a.view.phase, "confirmed");
+  const next = makeEngine("b", clock, { incarnation: incarnationAt(clock, 50) });
+  note(next, next.setTopology({ members: ["a", "b", "c"], blocked: [] }, clock.now));
+  handshake(next, a, clock);
+  assertEquals(a.view.phase, "diffusing");
+  // The sender has met the ended process alone.
+  deliverAgreeing("c");
+  assertEquals(a.view.phase, "diffusing");
+  exchange(next, a, { clock });
+  assertEquals(a.view.phase, "confirmed");
 });

@@ -190,6 +190,7 @@ Deno.test("applyIncoming: a set of agreeing members counts again after a member 
   set(a, "k", 1, clock);
   handshake(a, b, clock);
   handshake(a, c, clock);
+  deliver(a, "c", memberDelta("c", c.view.incarnation, [entry("k", 1, 1)]), clock);
   settle([a, b], { clock });
   const agreeing = () => note(a, a.disseminate("b")).delta.agreeing;
   const { digest, activeHash: active } = a.view;
