@@ -100,8 +100,9 @@ export class Identity {
 
   /**
    * Begins an incarnation above the incarnation that a peer knows. A process that leaves begins none: the later
-   * incarnation is its successor's, and would be replaced by a state with `left`. With signing on, does so only if this member signed
-   * the known incarnation: any peer can claim a later incarnation, but only a peer with later state has the proof.
+   * incarnation is its successor's, and would be replaced by a state with `left`. With signing on, does so only if this
+   * member signed the known incarnation: any peer can claim a later incarnation, but only a peer with later state has
+   * the proof.
    */
   beginIncarnationAbove(
     known: Incarnation | undefined,

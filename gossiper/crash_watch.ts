@@ -96,7 +96,7 @@ export class CrashWatch {
       const own = view.heartbeatOf(view.id)?.number ?? 0;
       if (count >= own) engineHost.do((engine, now) => engine.countHeartbeat(undefined, now));
       // A peer that knows an earlier incarnation is sent a handshake, which ends the suspicion too.
-      if (session.reported?.incarnation !== view.incarnation) return;
+      if (!engineHost.isReported(session)) return;
       return session.heartbeat(engineHost.takeLiveness(session));
     }
     if (view.incarnationOf(memberId) !== incarnation) return;

@@ -82,9 +82,14 @@ export class EngineHost {
    * The heartbeat counts to send on a session. In a reply before the handshake of a later incarnation the own count is 0:
    * the peer would take it as a count of the earlier incarnation (rule L1).
    */
-  takeLiveness({ peerId, reported }: Pick<Session, "peerId" | "reported">, sent?: Sent): Liveness {
-    const liveness = this.engine.takeLiveness(peerId!, sent);
-    return reported?.incarnation === this.view.incarnation ? liveness : { ...liveness, count: 0 };
+  takeLiveness(session: Pick<Session, "peerId" | "reported">, sent?: Sent): Liveness {
+    const liveness = this.engine.takeLiveness(session.peerId!, sent);
+    return this.isReported(session) ? liveness : { ...liveness, count: 0 };
+  }
+
+  /** True if the session's last handshake named the present incarnation of this member. */
+  isReported({ reported }: Pick<Session, "reported">): boolean {
+    return reported?.incarnation === this.view.incarnation;
   }
 
   /** Both clocks now. */

@@ -101,7 +101,7 @@ class Reader implements ReaderHost {
   /** Answers with the entries that were not sent yet. Entries in the reader's message are dropped. */
   gossiped(session: Session, { holds }: Gossip): GossipContent | Refusal {
     const { engineHost, settings } = this.#options;
-    if (!this.#isCurrent(session)) {
+    if (!engineHost.isReported(session)) {
       // This member sends readers no requests, so it cannot shake hands again itself. The reader dials again.
       session.leave(LATER_INCARNATION);
       return refuse("stopped", LATER_INCARNATION);
@@ -114,14 +114,10 @@ class Reader implements ReaderHost {
   }
 
   toPush(session: Session, ids: Iterable<string>): MemberDeltas | undefined {
-    if (!this.#isCurrent(session)) return undefined;
-    const delta = this.#options.engineHost.engine.pushToReader(this.#name, ids);
+    const { engineHost } = this.#options;
+    if (!engineHost.isReported(session)) return undefined;
+    const delta = engineHost.engine.pushToReader(this.#name, ids);
     return delta.members.length > 0 ? delta : undefined;
-  }
-
-  /** True if the session's handshake named the present incarnation of this member. */
-  #isCurrent(session: Session): boolean {
-    return session.reported?.incarnation === this.#options.engineHost.view.incarnation;
   }
 
   acknowledged(_session: Session, sent: Sent, versions: KnownVersions): void {

@@ -193,7 +193,7 @@ export class RequestHandler implements SessionHost {
     // A push may wait for a slow peer so long that the peer is blocked by now (R10.2).
     if (!this.#engineHost.view.activeIds().has(peerId)) return undefined;
     // A handshake must announce a later incarnation before a push (E1).
-    if (session.reported?.incarnation !== this.#engineHost.view.incarnation) return undefined;
+    if (!this.#engineHost.isReported(session)) return undefined;
     const { delta } = this.#engineHost.do((engine) => engine.push(peerId, ids));
     return delta.members.length > 0 ? delta : undefined;
   }

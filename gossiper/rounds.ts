@@ -118,7 +118,7 @@ export class Rounds {
     const { peers } = this.#options;
     const session = peers.session(id);
     const isEnough = view.isQuiet(id) && !view.isSilent(id) || peers.routes?.isAtRest(id);
-    if (!session || session.reported?.incarnation !== view.incarnation || !isEnough) return false;
+    if (!session || !this.#engineHost.isReported(session) || !isEnough) return false;
     session.heartbeat(this.#engineHost.takeLiveness(session));
     return true;
   }
@@ -135,9 +135,7 @@ export class Rounds {
   async #exchange(id: string, { signal }: { readonly signal?: AbortSignal }): Promise<void> {
     using deadline = this.#deadline(`The request to ${id}`, signal);
     const session = await this.#reach(id, deadline.signal);
-    if (session.reported?.incarnation !== this.#engineHost.view.incarnation) {
-      await session.handshake(deadline);
-    }
+    if (!this.#engineHost.isReported(session)) await session.handshake(deadline);
     if (this.#options.signatures) {
       await this.#options.signatures.signPending();
       // mutant delete-statement: the session refuses to send after the deadline as well.

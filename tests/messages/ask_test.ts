@@ -177,14 +177,10 @@ Deno.test("answer: the questions of a process that ended are aborted, and its ne
     return new Promise(() => {});
   });
   const ask = (timeout: number) =>
-    cluster.finish(
-      Promise.all(
-        Array.from({ length: 16 }, () => of("b").ask({ members: ["a"] }, { topic: "q" }, { timeout })),
-      ),
+    Promise.all(
+      Array.from({ length: 16 }, () => of("b").ask({ members: ["a"] }, { topic: "q" }, { timeout })),
     );
-  const asking = Promise.all(
-    Array.from({ length: 16 }, () => of("b").ask({ members: ["a"] }, { topic: "q" }, { timeout: 60_000 })),
-  ).catch(() => {});
+  const asking = ask(60_000).catch(() => {});
   await cluster.runUntil(() => signals.length === 16);
   await cluster.finish(cluster.of("b").dispose());
   await cluster.finish(asking);
@@ -194,7 +190,7 @@ Deno.test("answer: the questions of a process that ended are aborted, and its ne
   of("b");
   await cluster.runUntil(() => cluster.isConfirmed());
   await cluster.advance(2_000);
-  const said = (await ask(100)).map(({ unanswered }) => unanswered[0]!.reason);
+  const said = (await cluster.finish(ask(100))).map(({ unanswered }) => unanswered[0]!.reason);
   assertEquals(new Set(said), new Set(["timeout"]));
 });
 
