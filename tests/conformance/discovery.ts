@@ -6,7 +6,7 @@
 
 import { assert, assertEquals } from "../../deps/std_assert.ts";
 import { type Discovery, type HearsayEvent, join, type Node } from "../../mod.ts";
-import { freePort } from "../discovery/context.ts";
+import { freePort } from "../process/ports.ts";
 
 /** The longest time of any step before a test fails, in milliseconds. */
 const BOUND_MS = 15_000;

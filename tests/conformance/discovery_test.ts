@@ -6,7 +6,7 @@ import { discoveryContract, type Place } from "./discovery.ts";
 import { DnsServer, withoutDns } from "../discovery/dns_server.ts";
 import { EtcdServer, withoutEtcd } from "../discovery/etcd_server.ts";
 import { KubernetesStandIn } from "../discovery/kubernetes_server.ts";
-import { freePort } from "../discovery/context.ts";
+import { freePort } from "../process/ports.ts";
 
 const nothing = () => Promise.resolve();
 

@@ -155,11 +155,3 @@ function ended(signal: AbortSignal): ReadableStream<never> {
     start: (controller) => signal.addEventListener("abort", () => controller.close(), { once: true }),
   });
 }
-
-/** A free port on loopback. */
-export function freePort(): number {
-  const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = probe.addr as Deno.NetAddr;
-  probe.close();
-  return port;
-}

@@ -8,7 +8,7 @@
 
 import type { NameServer } from "../../discovery/dns_lookup.ts";
 import { reasonWithout } from "./etcd_server.ts";
-import { freePort } from "./context.ts";
+import { freePort } from "../process/ports.ts";
 
 /** The reason why there is no DNS server; `undefined` if there is one. */
 export const withoutDns: string | undefined = await reasonWithout("dnsmasq", {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { freePort } from "./context.ts";
+import { freePort } from "../process/ports.ts";
 
 /** The reason why there is no etcd; `undefined` if there is one. */
 export const withoutEtcd: string | undefined = await reasonWithout("etcd", {

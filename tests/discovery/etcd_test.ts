@@ -4,7 +4,8 @@ import { Compacted, EtcdClient } from "../../discovery/etcd/client.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 import { realRuntime } from "../../common/runtime.ts";
 import { EtcdServer, etcdTest, Proxy } from "./etcd_server.ts";
-import { freePort, memberOf, TestContext } from "./context.ts";
+import { freePort } from "../process/ports.ts";
+import { memberOf, TestContext } from "./context.ts";
 
 function member(id: string, endpoint: string, options: EtcdDiscoveryOptions = {}): TestContext {
   const discovery = etcd({

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { freePort } from "../process/ports.ts";
+
 /** The fields of a pod in these tests. */
 export interface PodOptions {
   readonly ip?: string;
@@ -45,12 +47,10 @@ export class KubernetesStandIn implements AsyncDisposable {
   private constructor(folder: string, tls: { readonly cert: string; readonly key: string } | undefined) {
     this.serviceAccount = folder;
     this.#scheme = tls ? "https" : "http";
-    let port = 0;
+    const port = freePort();
     this.#serve = () => {
       const options = { hostname: "127.0.0.1", port, onListen: () => {}, ...tls };
-      const server = Deno.serve(options, (request) => this.#answer(request));
-      port = server.addr.port;
-      return server;
+      return Deno.serve(options, (request) => this.#answer(request));
     };
     this.#server = this.#serve();
   }

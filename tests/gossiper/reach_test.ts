@@ -5,7 +5,7 @@ import { NOWHERE } from "../../contracts/mod.ts";
 import { memoryAddress } from "../../testing/memory.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { Proxy } from "../discovery/etcd_server.ts";
-import { freePort } from "../discovery/context.ts";
+import { freePort } from "../process/ports.ts";
 
 const CONFIG = {
   gossipInterval: 100,

@@ -16,6 +16,7 @@ import {
 } from "../../mod.ts";
 import { abortable } from "../../common/runtime.ts";
 import { newClusterKey } from "../../security/cluster_keys.ts";
+import { freePort } from "../process/ports.ts";
 
 const LISTEN = { port: 0 };
 
@@ -168,9 +169,7 @@ Deno.test("join: a path in place of a PEM is refused as a path, and a possible s
 });
 
 Deno.test("join: a member on the fixed list listens where the list says (R7.2)", async () => {
-  const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = probe.addr;
-  probe.close();
+  const port = freePort();
   const members = [{ id: "a", host: "127.0.0.1", port }, {
     id: "b",
     host: "127.0.0.1",

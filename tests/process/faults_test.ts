@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "../../deps/std_assert.ts";
 import type { MemberOptions } from "./member.ts";
+import { freePort } from "./ports.ts";
 import { eventually, Program } from "./program.ts";
 
 const CONFIG = {
@@ -34,7 +35,7 @@ class MemberProcess implements AsyncDisposable {
   }
 
   static async started(id: string, options: Partial<Omit<MemberOptions, "id">> = {}): Promise<MemberProcess> {
-    const member = new MemberProcess(id, { port: 0, seeds: [], config: CONFIG, ...options });
+    const member = new MemberProcess(id, { port: freePort(), seeds: [], config: CONFIG, ...options });
     await member.program.until(/"listening"/);
     member.port = member.printed("listening")[0]!.port!;
     return member;
@@ -308,9 +309,3 @@ Deno.test("connections: values arrive over a proxy that cuts, stalls and slows c
   }
   await allAlive([a, b]);
 });
-
-/** A port without a listener. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}

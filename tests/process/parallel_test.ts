@@ -1,5 +1,5 @@
 import { assertStringIncludes } from "../../deps/std_assert.ts";
-import { freePort } from "../discovery/context.ts";
+import { freePort } from "./ports.ts";
 import { Program } from "./program.ts";
 
 // Each isolate is reached by a quarter of the dials: that none of four meets another in six dials each does not happen.

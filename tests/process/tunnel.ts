@@ -10,6 +10,7 @@ import { WebSocketTransport } from "../../transport/mod.ts";
 import { seeds } from "../../discovery/seeds.ts";
 import { newClusterKey } from "../../security/cluster_keys.ts";
 import { Authority } from "../security/certificates.ts";
+import { freePort } from "./ports.ts";
 
 const NAME = "orders.test";
 const ADDRESSES = ["127.0.0.1", "127.0.0.2"] as const;
@@ -48,7 +49,7 @@ async function dialByTransport(): Promise<void> {
 async function joinByName(): Promise<void> {
   const keys = [await newClusterKey()];
   const options = { cluster: "orders", config: { gossipInterval: 50 }, tls: { ...tls, caCerts } };
-  const port = freePort();
+  const port = freePort(ADDRESSES[1]);
   const aliases = [`wss://${NAME}:${port}`];
   const islands: Node[] = [];
   for (const hostname of ADDRESSES) {
@@ -70,9 +71,4 @@ async function joinByName(): Promise<void> {
   console.log("left");
   // Deno may keep a stopped process for a while if a dial between members hangs.
   Deno.exit(0);
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: ADDRESSES[1], port: 0 });
-  return listener.addr.port;
 }

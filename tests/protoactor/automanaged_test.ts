@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertThrows } from "../../deps/std_assert.ts";
 import { autoManaged, TOLERATED_MISSES } from "../../protoactor/discovery.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
-import { freePort, memberOf, TestContext } from "../discovery/context.ts";
+import { memberOf, TestContext } from "../discovery/context.ts";
+import { freePort } from "../process/ports.ts";
 
 /** A member with its own host among some. */
 function member(

@@ -5,6 +5,7 @@ import { EtcdClient } from "../../discovery/etcd/client.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
 import { type EtcdLeader, etcdLeader, type EtcdLeaderAnswer } from "../../roles/etcd_leader.ts";
 import { EtcdServer, etcdTest, Proxy } from "../discovery/etcd_server.ts";
+import { freePort } from "../process/ports.ts";
 
 const KEY = "/hearsay/leaders/mailer/leader";
 /** Far above what any wait needs. */
@@ -157,10 +158,7 @@ etcdTest("etcdLeader: a key that a lost answer created belongs to the candidate"
 });
 
 Deno.test("etcdLeader: without etcd the leader is unknown with the error as reason, and `stop` returns", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  await using ada = candidate("ada", `http://127.0.0.1:${port}`);
+  await using ada = candidate("ada", `http://127.0.0.1:${freePort()}`);
   assertEquals(ada.current, { state: "unknown", reason: "starting" });
   const answer = await until(ada, (each) => each.state === "unknown" && each.reason === "unreachable");
   assert(answer.state === "unknown");

@@ -7,6 +7,7 @@ import { newClusterKey } from "../../security/cluster_keys.ts";
 import { authorityOf } from "../../common/canonical_address.ts";
 import { deltaOf } from "../requirements/scripted_peer.ts";
 import { entry, memberDelta } from "../engine/harness.ts";
+import { freePort } from "../process/ports.ts";
 import { Program } from "../process/program.ts";
 import { forge, helloOf, jtiOf, kidOf, Wire } from "./attacker.ts";
 import { MEMBER_KEY } from "../../engine/types.ts";
@@ -323,12 +324,6 @@ Deno.test("token: a member on all addresses accepts tokens for each of them, if 
     assertEquals(await Wire.status(`ws://127.0.0.1:${port}`, { token }), status);
   }
 });
-
-/** A port without a listener. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
 
 Deno.test("setKeys: a key that is withdrawn ends the connections that it opened; connections of other keys stay", async () => {
   const other = await newClusterKey();

@@ -7,6 +7,7 @@ import {
 } from "../../deps/std_assert.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { WebSocketTransport } from "../../transport/web_socket/web_socket.ts";
+import { freePort } from "../process/ports.ts";
 import { closeEverything, OPTIONS } from "./web_socket/transports.ts";
 import { listenTcp } from "./web_socket/raw_peer.ts";
 
@@ -27,8 +28,8 @@ Deno.test("listen: a port in use is refused with the address and the reason, and
 
 Deno.test("listen: an abort of the signal closes the transport and frees the port (R9.4)", async () => {
   const controller = new AbortController();
-  const server = new WebSocketTransport({ ...OPTIONS, listen: { port: 0, signal: controller.signal } });
-  const port = Number(new URL(server.address!).port);
+  const port = freePort();
+  const server = new WebSocketTransport({ ...OPTIONS, listen: { port, signal: controller.signal } });
   controller.abort();
   await server.close();
   Deno.listen({ hostname: "127.0.0.1", port }).close();

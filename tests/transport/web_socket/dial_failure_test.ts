@@ -2,6 +2,7 @@ import { assert, assertEquals, assertInstanceOf, assertRejects } from "../../../
 import { ConnectionRefused, HearsayError } from "../../../common/errors.ts";
 import { dialError } from "../../../transport/web_socket/dial_failure.ts";
 import { WebSocketTransport } from "../../../transport/web_socket/web_socket.ts";
+import { freePort } from "../../process/ports.ts";
 import { Authority } from "../../security/certificates.ts";
 
 const OPTIONS = { path: "gossip", maxMessageBytes: 2 ** 16 };
@@ -118,9 +119,7 @@ Deno.test("dial: an error names the option for a certificate of an unknown autho
 });
 
 Deno.test("dial: an error says that the connection is refused if no process listens (P1)", async () => {
-  const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const address = `ws://127.0.0.1:${probe.addr.port}`;
-  probe.close();
+  const address = `ws://127.0.0.1:${freePort()}`;
   const client = new WebSocketTransport(OPTIONS);
   const error = await assertRejects(() => client.dial(address, new AbortController()));
   await client.close();
