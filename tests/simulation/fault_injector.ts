@@ -61,6 +61,7 @@ export class FaultInjector {
     "restart all": () => this.#restartAll(),
     "rollout": () => this.#options.supervisor.rollOut(),
     "polite restart": ({ host }) => this.#restartPolitely(host),
+    "overlap": ({ process }) => process && this.#overlap(process),
     "topology": () => this.#options.topology.announceToSome(),
     "name": () => this.#options.name.change(),
     "large value": ({ process }) => process?.isRunning && this.#options.workload.setLarge(process),
@@ -166,6 +167,14 @@ export class FaultInjector {
     for (const each of processes.alive) {
       if (each.isRunning && restarted.includes(each.host)) this.#options.supervisor.restartPolitely(each);
     }
+  }
+
+  /** An id has at most two processes. */
+  #overlap(process: Process): void {
+    const { scenario: { size }, hosts, processes } = this.#run;
+    if (!process.isRunning || processes.aliveWith(process.id) !== process) return;
+    if (hosts.all.length > 4 * size + 4 || processes.alive.length > 1.5 * size + 1) return;
+    this.#options.supervisor.succeed(process);
   }
 
   /** Splits the machines into two groups. */

@@ -40,6 +40,7 @@ export type Fault =
   | "rollout"
   | "topology"
   | "polite restart"
+  | "overlap"
   | "name"
   | "large value"
   | "many keys";
@@ -227,7 +228,7 @@ export function drawCircumstances(random: SeededRandom, scenario: Scenario): Sce
       ? [[4, "polite restart"]]
       : [];
   const changes: readonly (readonly [number, Fault])[] = discovery === "name" ? [[4, "name"]] : [];
-  return {
+  const drawn: Scenario = {
     ...scenario,
     discovery,
     addresses: random.weighted([[7, "own"], [2, "ports"], [1, "paths"]] as const),
@@ -248,6 +249,8 @@ export function drawCircumstances(random: SeededRandom, scenario: Scenario): Sce
     roles: drawRoles(random, scenario),
     zones: isLarge(scenario) ? 0 : random.pick([2, 3, ...Array.from({ length: 8 }, () => 0)]),
   };
+  const overlaps = hasOpenMembership({ discovery }) && !isLarge(scenario) && random.chance(0.3);
+  return overlaps ? { ...drawn, faults: [...drawn.faults, [4, "overlap"]] } : drawn;
 }
 
 /** A quarter of the clusters have roles. In a large one each look of each member at the heartbeats would slow the run. */

@@ -51,7 +51,7 @@ async function assertAllPass(
   return outcomes;
 }
 
-Deno.test("simulation: seeds draw every discovery and every kind of address, a single seed, early clock steps, maps, roles and zones", () => {
+Deno.test("simulation: seeds draw every discovery and every kind of address, a single seed, early clock steps, overlaps, maps, roles and zones", () => {
   const scenarios = Array.from({ length: 200 }, (_, seed) => new Simulation(seed).scenario);
   const drawn = new Set(scenarios.flatMap(({ discovery, addresses, seeds, faults, earlySteps, ...more }) => [
     discovery,
@@ -65,7 +65,7 @@ Deno.test("simulation: seeds draw every discovery and every kind of address, a s
   ]));
   const due = [
     ...["fixed", "seeds", "topology", "balancer", "name", "own", "ports", "paths", "1 seeds", "2 seeds"],
-    ...["early steps", "polite restart", "maps", "roles", "2 zones", "3 zones"],
+    ...["early steps", "polite restart", "overlap", "maps", "roles", "2 zones", "3 zones"],
   ];
   assertEquals(due.filter((each) => !drawn.has(each)), []);
 });

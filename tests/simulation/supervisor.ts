@@ -115,6 +115,25 @@ export class Supervisor {
     process.leave();
   }
 
+  /**
+   * Starts the next process of an id on a new machine before the former one ended, as a rolling update with fixed ids does.
+   * The former one leaves just before, or soon after.
+   */
+  succeed(former: Process): void {
+    const { scenario: { config }, hosts, timeline, record, random: { circumstances } } = this.#run;
+    const { id } = former;
+    record.count("overlap");
+    const leavesFirst = circumstances.chance(0.5);
+    if (leavesFirst) this.leave(former);
+    const host = hosts.add();
+    record.log(id, `its next process starts at ${host}`);
+    this.#start(host, id);
+    if (leavesFirst) return;
+    timeline.later(circumstances.between(0, config.gossipRequestTimeout), () => {
+      if (former.isRunning) this.leave(former);
+    });
+  }
+
   /** Plans a restart. It is left out after the fault phase, or once a rule is broken. */
   #later(afterMs: number, restart: () => void): void {
     this.#run.timeline.laterInFaultPhase(afterMs, () => {
@@ -201,7 +220,9 @@ export class Supervisor {
     const { scenario, processes, random } = this.#run;
     const last = processes.lastOn(host)?.id ?? firstIdAt(host);
     const isPinned = scenario.discovery === "fixed" || random.main.chance(0.5);
-    if (isPinned || processes.idCount >= 4 * scenario.size + 4) return last;
+    // The next process of the id may run on another machine.
+    const isFree = processes.aliveWith(last) === undefined;
+    if (isFree && (isPinned || processes.idCount >= 4 * scenario.size + 4)) return last;
     return `${last.split(".")[0]}.${processes.count}`;
   }
 

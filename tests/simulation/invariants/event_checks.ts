@@ -5,6 +5,7 @@
  */
 
 import { HearsayError } from "../../../common/errors.ts";
+import type { Member } from "../../../contracts/cluster.ts";
 import type { HearsayEvent } from "../../../contracts/event_stream.ts";
 import { HEARTBEAT_KEY } from "../../../engine/types.ts";
 import { CONFIRM_AFTER_MS } from "../../../engine/liveness/suspicions.ts";
@@ -135,6 +136,9 @@ export class EventChecks {
     const living = processes.aliveWith(id);
     // A process that has left closes its connections for a while; its address refuses new ones meanwhile.
     if (living === undefined || living.hasStopped || living.refusesDials) return;
+    // It knows only the former process of the id, which left on another machine.
+    const known = process.gossiper.members.find((member) => member.id === id)?.member;
+    if (known && !isSameAddress(known, living.record)) return;
     // While a proxy restarts, peers cannot see a process that just started under the id.
     const waitMs = Math.min(CONFIRM_AFTER_MS, heartbeatExpiration / 2);
     if (nowMs() - living.startedAtMs < waitMs) return;
@@ -168,6 +172,10 @@ export class EventChecks {
       this.#context.fail(process, `its ${key} = ${json} is lost with its former incarnation`);
     }
   }
+}
+
+function isSameAddress(one: Member, other: Member): boolean {
+  return one.host === other.host && one.port === other.port && one.url === other.url;
 }
 
 /** True if a state with large values had no room for the report of a role. */
