@@ -28,8 +28,12 @@ const DIALS = 5;
  * time soon after the first.
  */
 const SHARE_BEFORE_SECOND_DIAL = 1 / 21;
+/** The most doublings of the time between dials after the first {@linkcode DIALS}. 3: a dial at least every 2.7 s. */
+const MAX_DOUBLINGS = 3;
 /** The number of peers that get a suspicion. 8: almost surely one of them hears from the suspect if it lives. */
 const INFORMED_PEERS = 8;
+/** The most members that are dialed at a time to find out if this member's own network is broken. */
+const MAX_ASKED = 3;
 /** The dials per second for suspicions of peers. Without a limit a hostile peer could make this member dial at will. */
 const MAX_HEARSAY_PER_SECOND = 32;
 
@@ -137,6 +141,7 @@ export class CrashWatch {
     const { engineHost } = this.#options;
     const { signal } = this.#ending;
     const second = this.#waitMs * SHARE_BEFORE_SECOND_DIAL;
+    const informed = new Set<string>();
     let refused = 0;
     while (engineHost.view.activeIds().has(id)) {
       const answer = await this.#dial(id, { ignoreBackoff: !isHearsay || refused > 0 });
@@ -148,14 +153,17 @@ export class CrashWatch {
       let delayMs = refused <= 1 ? second : (this.#waitMs - second) / (DIALS - 2);
       // Time alone proves nothing: this process may have been suspended.
       if (refused >= DIALS) {
-        const { dueInMs } = engineHost.do((engine, now) =>
-          engine.confirmCrash(id, { waitMs: this.#waitMs }, now)
-        );
-        if (dueInMs <= 0) return;
-        // A heartbeat sent before the crash restarts the wait; the next dial comes at its end.
-        delayMs = Math.min(delayMs, dueInMs);
+        delayMs *= 2 ** Math.min(refused - DIALS, MAX_DOUBLINGS);
+        if (await this.#hasWitness(id, informed)) {
+          const { dueInMs } = engineHost.do((engine, now) =>
+            engine.confirmCrash(id, { waitMs: this.#waitMs }, now)
+          );
+          if (dueInMs <= 0) return;
+          // A heartbeat sent before the crash restarts the wait; the next dial comes at its end.
+          delayMs = Math.min(delayMs, dueInMs);
+        }
       }
-      if (refused > 0) this.#inform(id);
+      if (refused > 0) this.#inform(id, informed);
       // Rounded up: timers may be whole milliseconds, and a last dial just before the end would not count.
       await sleep(engineHost.runtime, Math.ceil(delayMs), { signal });
     }
@@ -186,7 +194,26 @@ export class CrashWatch {
     }
   }
 
-  #inform(id: string): void {
+  /**
+   * True if another member that is no suspect can be reached: then this member's own network is not the reason why the
+   * suspect refuses. A connection counts if it is still open after the suspicion was sent on it. Without one, a few members
+   * are dialed. With no other member there is nothing to ask.
+   */
+  async #hasWitness(id: string, informed: ReadonlySet<string>): Promise<boolean> {
+    const { engineHost: { view, runtime }, peers } = this.#options;
+    const others = [...view.activeIds()].filter((other) => other !== view.id && other !== id);
+    if (others.length === 0) return true;
+    const possible = others.filter((other) => !view.isSuspected(other));
+    if (possible.some((other) => informed.has(other) && peers.session(other))) return true;
+    for (const other of inRandomOrder(possible, () => runtime.random()).take(MAX_ASKED)) {
+      await this.#dial(other, { ignoreBackoff: false });
+      if (peers.session(other)) return true;
+    }
+    return false;
+  }
+
+  /** Sends a suspicion to peers, and adds their ids to those that were informed. */
+  #inform(id: string, informed: Set<string>): void {
     const { engineHost, peers } = this.#options;
     const { view, runtime } = engineHost;
     const incarnation = view.incarnationOf(id);
@@ -195,6 +222,7 @@ export class CrashWatch {
     const active = view.activeIds();
     const sessions = peers.sessions().filter(({ peer }) => active.has(peer!.id) && peer!.id !== id);
     for (const session of inRandomOrder(sessions, () => runtime.random()).take(INFORMED_PEERS)) {
+      informed.add(session.peer!.id);
       session.suspect({ memberId: id, incarnation, count, isAlive: false });
     }
   }

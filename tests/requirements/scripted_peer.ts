@@ -59,16 +59,12 @@ export class ScriptedPeer implements AsyncDisposable {
 
   /** Does the same as {@linkcode ScriptedPeer.say}, without a handshake. */
   async sayUngreeted(to: string, ...messages: readonly Message[]): Promise<void> {
-    const connection = await this.dial(to);
-    const reading = this.#listen(connection);
-    const writer = connection.writable.getWriter();
-    for (const message of messages) {
-      await writer.write(message);
-      await this.#cluster.runtime.settle();
-    }
-    // A member that has refused has closed the connection itself.
-    await writer.close().catch(() => {});
-    await reading;
+    await using _ = await this.#converseWith(to, messages);
+  }
+
+  /** Does the same as {@linkcode ScriptedPeer.say}, but closes only at its disposal. */
+  stay(to: string, ...messages: readonly Message[]): Promise<AsyncDisposable> {
+    return this.#converseWith(to, [this.hello("d1"), ...messages]);
   }
 
   /** This peer's handshake. */
@@ -112,6 +108,23 @@ export class ScriptedPeer implements AsyncDisposable {
     } catch {
       // The other side has gone, which the test permits.
     }
+  }
+
+  async #converseWith(to: string, messages: readonly Message[]): Promise<AsyncDisposable> {
+    const connection = await this.dial(to);
+    const reading = this.#listen(connection);
+    const writer = connection.writable.getWriter();
+    for (const message of messages) {
+      await writer.write(message);
+      await this.#cluster.runtime.settle();
+    }
+    return {
+      async [Symbol.asyncDispose]() {
+        // A member that has refused has closed the connection itself.
+        await writer.close().catch(() => {});
+        await reading;
+      },
+    };
   }
 
   async #listen({ readable }: Connection): Promise<void> {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Suspicions as FullSuspicions } from "../../engine/liveness/suspicions.ts";
 import type { CrashWatch as FullCrashWatch } from "../../gossiper/crash_watch.ts";
 import type { DialLimits as FullDialLimits } from "../../gossiper/dial_limits.ts";
 import type { Explanations as FullExplanations } from "../../gossiper/explanations.ts";
@@ -27,6 +28,23 @@ export class CrashWatch implements Public<FullCrashWatch> {
   onSuspect(): void {}
 
   async end(): Promise<void> {}
+}
+
+/** In place of `engine/liveness/suspicions.ts`: only the watch for crashes suspects a member. */
+export class Suspicions implements Public<FullSuspicions> {
+  add(): void {}
+
+  has(): boolean {
+    return false;
+  }
+
+  restart(): void {}
+
+  remove(): void {}
+
+  dueInMs(): number {
+    return Infinity;
+  }
 }
 
 /** In place of `gossiper/dial_limits.ts`: a page dials its seeds alone, and no address that a peer names. */

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "../../../deps/std_assert.ts";
 import { seeds } from "../../../discovery/seeds.ts";
+import { ConnectionRefused } from "../../../common/errors.ts";
 import { memoryAddress } from "../../../testing/memory.ts";
 import { incarnationOf, TestCluster } from "../../requirements/harness.ts";
 import {
@@ -77,6 +78,68 @@ Deno.test("CrashWatch: 32 members block a crashed member within 1.25 s, even if 
   cluster.crash("m7");
   const others = cluster.members.filter(({ id }) => id !== "m7");
   await cluster.runUntil(() => others.every(({ blocked }) => blocked.m7 === "crashed"), { withinMs: 1_250 });
+});
+
+/** Breaks all connections of a member, and refuses all dials from and to it, as its sidecar's end does. */
+function breakNetworkOf(cluster: TestCluster, id: string): { restore(): void } {
+  const { transport } = cluster.of(id);
+  const dial = transport.dial.bind(transport);
+  transport.dial = () => Promise.reject(new ConnectionRefused("refused"));
+  cluster.network.stopProxy(memoryAddress(id, 1));
+  cluster.breakConnections(id);
+  return {
+    restore() {
+      transport.dial = dial;
+      cluster.network.restoreProxy(memoryAddress(id, 1));
+    },
+  };
+}
+
+Deno.test("CrashWatch: a member whose own network refuses everything blocks no member as crashed, is isolated, and rejoins (C3, L5)", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c", "d", "e"]);
+  const a = cluster.of("a");
+  const network = breakNetworkOf(cluster, "a");
+  await cluster.runUntil(() => a.events.some(({ type }) => type === "Isolated"), { withinMs: 8_000 });
+  assertEquals(a.blocked, {});
+  await cluster.advance(40_000);
+  assertEquals(a.blocked, { b: "expired", c: "expired", d: "expired", e: "expired" });
+  assertEquals([a.gossiper.snapshot().isolated, a.gossiper.phase === "confirmed"], [true, false]);
+  for (const id of ["b", "c", "d", "e"]) assertEquals(cluster.of(id).blocked, { a: "crashed" });
+  network.restore();
+  await cluster.runUntil(() => cluster.members.every(({ blocked }) => Object.keys(blocked).length === 0), {
+    withinMs: 70_000,
+  });
+  await cluster.runUntil(() => cluster.isConfirmed());
+});
+
+Deno.test("CrashWatch: a member that lost its peers at the same time asks them less and less often (C3)", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c"], FEW_ROUNDS);
+  const dials = dialsOf(cluster, "a", "b");
+  const startMs = cluster.runtime.monotonicMs();
+  cluster.crash("b");
+  cluster.crash("c");
+  await cluster.advance(10_000);
+  assertEquals(dials.slice(0, 8).map((atMs) => atMs - startMs), [
+    0,
+    50,
+    384,
+    718,
+    1_052,
+    1_386,
+    2_053,
+    3_387,
+  ]);
+  assertEquals([dials.length, cluster.of("a").blocked], [10, {}]);
+});
+
+Deno.test("CrashWatch: two members that crash at the same time are found while a third member answers (C3)", async () => {
+  await using cluster = await connectedCluster(["a", "b", "c", "d"], FEW_ROUNDS);
+  cluster.crash("b");
+  cluster.crash("c");
+  await cluster.runUntil(
+    () => ["a", "d"].every((id) => Object.values(cluster.of(id).blocked).join() === "crashed,crashed"),
+    { withinMs: FOUND_WITHIN_MS },
+  );
 });
 
 Deno.test("CrashWatch: a crashed member that restarts at once under a new id is not listed as alive under its old id (C1, C3)", async () => {

@@ -96,7 +96,7 @@ async function withManyMembers(): Promise<
 Deno.test("CrashWatch: a member without a connection to a suspect dials it and collects its own evidence (C2)", async () => {
   const { cluster, peer, incarnation } = await withManyMembers();
   await using _cluster = cluster, _peer = peer;
-  await peer.say("a", suspectOf("m7", { incarnation, count: 0 }));
+  await using _open = await peer.stay("a", suspectOf("m7", { incarnation, count: 0 }));
   assertEquals(eventsAbout(cluster.of("a"), "m7"), ["suspected"]);
   await cluster.advance(FOUND_WITHIN_MS);
   assertEquals(cluster.of("a").blocked, { m7: "crashed" });
