@@ -12,7 +12,7 @@ const SLOT_BYTES = 8;
 
 /**
  * The approximate size of a plain value on the heap, in bytes. The length of its JSON would be too low: `[[],[]]` takes
- * ten times as much. Costs in proportion to the value; stops once the estimate exceeds `limit`.
+ * 16 times as much. Costs in proportion to the value; stops once the estimate exceeds `limit`.
  */
 export function heapBytes(value: unknown, limit: number = Infinity): number {
   if (typeof value === "string") return OBJECT_BYTES + 2 * value.length;

@@ -39,8 +39,8 @@ const KEYS = rule((given) => Array.isArray(given) && given.length >= 1 && given.
  * Watches for all active members to have one value under each of the keys, all at one time. The value is the list of
  * these values. A key is a name, a typed key, or a {@linkcode reading} of a part of its values.
  *
- * This is what the member has seen. Another member may see it later, and it may be lost at any time. A member alone
- * agrees with no other: without a peer there is no consensus.
+ * This is what the member has seen. Another member may see it later, and it may be lost at any time. With seeds there is
+ * no consensus before the first contact. After all others left or failed, the last member agrees with itself.
  *
  * @throws {ConfigurationError} if there is no key, or more than 100.
  * @throws {HearsayError} with code `invalid_key` for an invalid key, `stopped` after the end of the member.

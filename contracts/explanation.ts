@@ -34,7 +34,7 @@ export type DecisionKind =
   | "requestFailed"
   /** Another process seems to use its id. */
   | "conflict"
-  /** This member heard no other for a third of `heartbeatExpiration`. */
+  /** This member heard no other for a third of `heartbeatExpiration` or more (rule L5). */
   | "isolated"
   /** This member hears others again. */
   | "rejoined"

@@ -1,7 +1,7 @@
 /**
  * The engine: the gossip protocol without its messages. Pure, synchronous and deterministic: it reads no clock, draws
- * no random number and does no I/O. Equal calls have an equal outcome, bit for bit. Every call returns the events that
- * it causes.
+ * no random number and does no I/O. Equal calls have an equal outcome, bit for bit. A call returns the events that it
+ * causes.
  *
  * @module
  */
@@ -152,7 +152,10 @@ export class Engine {
     return this.#transaction(now, () => ({ id: this.#parts.room.makePlaceInTopology(now) }));
   }
 
-  /** The ids blocked as expired with a probe due (rule E10); each is returned once in `blockedProbeInterval`. */
+  /**
+   * The ids blocked as `expired` or `crashed` with a probe due (rule E10); each is returned once in
+   * `blockedProbeInterval`.
+   */
   takeDueProbes(now: Instant): string[] {
     return this.#parts.membership.blocks.takeDueProbes(now.monotonicMs);
   }

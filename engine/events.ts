@@ -129,8 +129,8 @@ export interface SuspicionEnded {
 }
 
 /**
- * This member has heard no other member for a third of `heartbeatExpiration`, although the topology has others (rule
- * L5).
+ * This member has heard no other member for a third of `heartbeatExpiration` or more, although the topology has others
+ * (rule L5).
  */
 export interface Isolated {
   /** The type of the event. */

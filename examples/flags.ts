@@ -104,7 +104,7 @@ export function readFlags({ usage, once = [], many = [], boolean = [] }: FlagOpt
   return new Flags(values, new Set(boolean.filter((flag) => given[flag] === true)));
 }
 
-/** A text that was not understood, where it is too short for a key and has no password in it. */
+/** The text for an error; only its length if it may be a secret. */
 export function shown(text: string): string {
   const mayBeSecret = text.length > 20 || text.includes("@");
   return mayBeSecret ? `a text of ${text.length} characters` : JSON.stringify(text);

@@ -77,8 +77,8 @@ export interface GossiperConfig {
    */
   readonly gossipActorName: string;
   /**
-   * The time between handshakes with a member blocked as expired, or with a seed that is no active member. 100 ms to a
-   * day, or `Infinity` for never (like protoactor-go); default 60,000 ms.
+   * The time between handshakes with a member blocked as `expired` or `crashed`, or with a seed that is no active
+   * member. 100 ms to a day, or `Infinity` for never (like protoactor-go); default 60,000 ms.
    *
    * Lower: the cluster reunites sooner after a partition, and dead peers are dialed more often. Higher: its two halves
    * stay apart for longer after the network has recovered.

@@ -250,7 +250,7 @@ export function noKey(keeps: Rule): Rule {
   return inTurn(keeps, isNoKey);
 }
 
-/** A rule of two: the second one judges a value that keeps the first one. */
+/** A rule of two: checks the second rule only if the first one holds. */
 export function inTurn(first: Rule, second: Rule): Rule {
   return (field, given) => {
     const problems = first(field, given);

@@ -109,8 +109,9 @@ export interface Memory extends AsyncDisposable {
  * cannot be used causes no exception: see {@linkcode Memory.problem}. Needs the permissions to read and to write the
  * folder of the file, and never asks for them. Deno only.
  *
- * The file is replaced as a whole, for its owner alone, and only if other peers are active than before. The file has no
- * secret, but a process that can write it can choose addresses that this member dials.
+ * The file is replaced as a whole, for its owner alone: if other peers are active than before, and after each eighth of
+ * `maxAge`, or each day if that is sooner. The file has no secret, but a process that can write it can choose addresses
+ * that this member dials.
  *
  * @example
  * ```ts

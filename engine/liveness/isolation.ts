@@ -9,9 +9,9 @@ import type { Membership } from "../membership/membership.ts";
 import type { Instant } from "../types.ts";
 
 /**
- * If all other members are silent for `heartbeatExpiration` divided by this number, this member is isolated. If one
- * member is silent for that time, idle rounds end. 3: this member notices well before the others block it, and a few
- * lost rounds do not count as isolation.
+ * If one member is silent for `heartbeatExpiration` divided by this number, idle rounds end. If all others are, this
+ * member is isolated, but not within two intervals and their timeouts: see {@linkcode Isolation.tick}. 3: this member
+ * notices well before the others block it, and a few lost rounds do not count as isolation.
  */
 export const ISOLATED_DIVISOR = 3;
 
@@ -67,6 +67,7 @@ export class Isolation {
     this.#heardMs = Math.min(this.#heardMs + lostMs, now.monotonicMs);
     // The only member of a cluster is alone, and not isolated.
     if (!this.#membership.hasOthers) this.recordHeard(now);
+    // With a short expiration, two lost rounds are no isolation either.
     const mostMs = Math.max(heartbeatExpiration / ISOLATED_DIVISOR, 2 * longestGap);
     if (this.#isIsolated || now.monotonicMs - this.#heardMs <= mostMs) return;
     this.#isIsolated = true;

@@ -1,8 +1,9 @@
 /**
  * The heap memory of a value, estimated from its JSON text, so that the value need not be parsed or walked.
  *
- * The estimate should be above the true size. V8 takes 32 to 64 bytes for an array or object. A value such as `[[],[]]`
- * takes up to 28 times the length of its text. `tests/engine/state/heap_estimate_test.ts` measures it.
+ * The estimate should be above the true size. V8 takes 32 to 64 bytes for an array or object. Deeply nested lists, such
+ * as `[[[[]]]]`, take up to 28 times the length of their text. `tests/engine/state/heap_estimate_test.ts` measures the
+ * costliest forms.
  *
  * @module
  */

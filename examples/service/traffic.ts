@@ -22,9 +22,10 @@ export class Traffic {
     }
   }
 
-  /** Resolves after this time, once no request is in progress. After an abort it waits for the present ones alone. */
+  /** Resolves after this time, once no request is in progress or the signal is aborted. */
   async drained({ forMs, signal }: { readonly forMs: number; readonly signal: AbortSignal }): Promise<void> {
+    const aborted = new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
     await new Promise((resolve) => setTimeout(resolve, forMs));
-    while (this.#underWay > 0 && !signal.aborted) await this.#idle.promise;
+    while (this.#underWay > 0 && !signal.aborted) await Promise.race([this.#idle.promise, aborted]);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Deltas of a simulation as a receiver gets them, and as lines of the trace.
+ * The contents of a simulation's messages as text, for lines of the trace.
  *
  * @module
  */

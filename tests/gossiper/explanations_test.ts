@@ -27,6 +27,19 @@ Deno.test("explain: names how a living member was heard: by itself or through a 
   assertStringIncludes(explained.endsWhen, "without a newer heartbeat for 20 s");
 });
 
+Deno.test("explain: docs/guide.md has the summary of a newcomer, and that of its first heartbeat", async () => {
+  const guide = await Deno.readTextFile(new URL("../../docs/guide.md", import.meta.url));
+  const [newcomer, heard] = [...guide.matchAll(/It is alive\.[^`\n]*/g)].map(([summary]) => summary);
+  await using cluster = new TestCluster(["a", "b"], { fixed: false });
+  const { gossiper } = cluster.make("a", { cluster: { discovery: seeds([]) } });
+  await gossiper.start();
+  await cluster.make("b", { cluster: { discovery: seeds([memoryAddress("a", 1)]) } }).gossiper.start();
+  const summary = () => gossiper.explain("b").summary;
+  assertEquals(await cluster.finish(gossiper.whenMembers(2).then(summary)), newcomer);
+  await cluster.runUntil(() => summary() !== newcomer, { withinMs: 600 });
+  assertEquals(summary(), heard);
+});
+
 Deno.test("explain: before the start no member is connected", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   const { status, isConnected } = cluster.make("a").gossiper.explain("b");

@@ -18,7 +18,7 @@ export async function talking(
 }
 
 function isConnected(gossiper: Gossiper): boolean {
-  return gossiper.members.every(({ id, isSelf }) => isSelf || gossiper.explain(id).summary !== "");
+  return gossiper.members.every(({ id, isSelf }) => isSelf || gossiper.explain(id).isConnected);
 }
 
 /** The messages of a topic that a member has received so far; the list grows. */

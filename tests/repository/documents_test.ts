@@ -298,6 +298,18 @@ Deno.test("README.md: every member of a node in its table exists", async () => {
   assertEquals(names.filter((name) => !(name in node)), []);
 });
 
+Deno.test("docs/node-and-bun.md: names every function that only Deno can run", async () => {
+  const texts =
+    (await Promise.all(PRODUCT.map((folder) => textsUnder(new URL(`${folder}/`, ROOT), { deep: true }))))
+      .flat();
+  const names = texts.flatMap((text) =>
+    [...text.matchAll(/\bassertDeno\("(\w+)"/g)].map(([, name]) => name!)
+  );
+  assert(names.length > 5);
+  const [, page = ""] = (await textOf("docs/node-and-bun.md")).split("\n## What does not work\n");
+  assertEquals(names.filter((name) => !page.includes(`\`${name}\``)), []);
+});
+
 Deno.test("docs/discovery.md: each source of members is exported from the stated module", async () => {
   const { exports } = JSON.parse(await textOf("deno.json")) as { exports: Readonly<Record<string, string>> };
   const missing: string[] = [];

@@ -22,8 +22,17 @@ function serveCheckout() {
   };
 }
 
+/** The types that docs/guide.md names for `.ts` files; the files of the checkout get all of them. */
+const TYPES = await typesOfGuide();
+
+async function typesOfGuide(): Promise<readonly string[]> {
+  const guide = await Deno.readTextFile(new URL("docs/guide.md", ROOT));
+  const [, types = ""] = /The host must send `\.ts` files as ([^.]+)\./.exec(guide) ?? [];
+  return [...types.matchAll(/`([^`]+)`/g)].map(([, type]) => type!);
+}
+
 function contentType(path: string): string {
-  return path.endsWith(".ts") ? "application/typescript" : "text/plain";
+  return path.endsWith(".ts") ? TYPES[path.length % TYPES.length]! : "text/plain";
 }
 
 /** The program of a user with nothing but the URL. */
@@ -74,6 +83,7 @@ Deno.test("import: mod.ts imported by its URL, from an empty folder with no conf
     await Deno.remove(folder, { recursive: true });
   }
   assert(checkout.served.has("/mod.ts"));
+  assertEquals(new Set([...checkout.served].map(contentType)), new Set(TYPES));
   assertEquals(
     [...checkout.served].filter((path) =>
       /yaml|deps\/ws|node_server|std_assert|deno\.json|\/(tests|tools|examples)\//.test(path)

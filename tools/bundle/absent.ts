@@ -1,6 +1,7 @@
 /**
- * In place of parts of the gossiper that do nothing in a page. Each has all public members of the part that it replaces:
- * a call of a missing one would end the member in the page.
+ * In place of parts of the gossiper that do nothing in a page. A class has all public members of the part that it
+ * replaces: a call of a missing one would end the member in the page. `Metering` and `Readers` have none, because no code
+ * in a page calls them.
  *
  * @module
  */

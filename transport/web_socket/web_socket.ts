@@ -37,8 +37,8 @@ export const MAX_UNTAKEN_CONNECTIONS = 128;
 /**
  * Sends messages to peers over WebSockets.
  *
- * The native sockets accept messages of up to 64 MiB before this code can measure them. `maxMessageBytes`
- * limits the messages that are parsed and kept.
+ * `maxMessageBytes` limits the messages that are parsed and kept. Deno's sockets buffer a message whole before this code
+ * can measure it. They limit each frame to 64 MiB, and a message of many frames not at all.
  *
  * @example
  * ```ts
