@@ -162,7 +162,7 @@ export class EngineView {
    * Then only a heartbeat needs to be sent.
    */
   isQuiet(peerId: string): boolean {
-    return this.phase === "confirmed" && this.#parts.sync.isQuiet(peerId);
+    return this.phase === "confirmed" && this.#parts.sync.isQuiet(peerId, this.#parts.transactions.nowMs);
   }
 
   /**

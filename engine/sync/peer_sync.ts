@@ -64,6 +64,7 @@ export class PeerSync {
   readonly #selfId: string;
   readonly #signs: boolean;
   readonly #store: Store;
+  readonly #membership: Membership;
   readonly #planner: DeltaPlanner;
   readonly #agreeing: AgreeingPeers;
   readonly #acks: Acknowledgements;
@@ -85,6 +86,7 @@ export class PeerSync {
     this.#signs = context.signs;
     this.#selfId = context.selfId;
     this.#store = context.store;
+    this.#membership = context.membership;
     this.#emit = context.emit;
     this.#memories = context.memories;
     this.#planner = new DeltaPlanner({ ...context, maxMembers: settings.gossipMaxSend });
@@ -170,12 +172,21 @@ export class PeerSync {
   }
 
   /** True if both sides know that they have the same state, so that only heartbeats are to be exchanged. */
-  isQuiet(peerId: string): boolean {
+  isQuiet(peerId: string, nowMs: number): boolean {
     const peer = this.#memories.peek(peerId);
     return peer !== undefined && peer.ackedStateName === this.stateName &&
       peer.receivedStateName === this.stateName &&
-      peer.incarnation !== undefined && !isUnversioned(peer.incarnation) && peer.pending.size === 0 &&
-      this.#store.inactive.size === 0;
+      peer.incarnation !== undefined && !isUnversioned(peer.incarnation) && !this.#isToBeSent(peer, nowMs);
+  }
+
+  /**
+   * True if a peer may lack state that is passed on. The name of a state covers the active members alone: of the inactive
+   * ones the peer must have every change.
+   */
+  #isToBeSent({ changes, pending }: PeerMemory, nowMs: number): boolean {
+    for (const id of pending.ids()) if (this.#membership.passesOn(id, nowMs)) return true;
+    const { inactive, log } = this.#store;
+    return inactive.size > 0 && (changes.upTo < log.serial || pending.wasDropped);
   }
 
   /**

@@ -139,6 +139,24 @@ Deno.test("rounds: after a change gossip continues until all is confirmed, and t
   }
 });
 
+Deno.test("rounds: after a departure and after a crash the others are idle again, long before they drop its state (E11)", async () => {
+  const isDead = { left: false, crashed: true };
+  for (const [reason, crashes] of Object.entries(isDead)) {
+    await using cluster = await idleCluster(6, { heartbeatExpiration: 20_000, departedRetention: 600_000 });
+    const gone = cluster.of("m5");
+    if (crashes) cluster.crash("m5");
+    else void gone.gossiper.stop();
+    const others = cluster.members.filter((member) => member !== gone);
+    await cluster.runUntil(() => others.every(({ blocked }) => blocked.m5 === reason));
+    await cluster.advance(5_000);
+    cluster.sent.length = 0;
+    await cluster.advance(10 * INTERVAL_MS);
+    assertEquals([typesOf(cluster.sent), cluster.sent.length], [["heartbeat"], 50], reason);
+    // Its state is still there, and a newcomer gets it.
+    assert(others.every(({ gossiper }) => gossiper.members.some(({ id }) => id === "m5")));
+  }
+});
+
 Deno.test("rounds: a connection without messages gets a request after a quarter of the expiration, and is closed after two timeouts", async () => {
   await using cluster = await idleCluster(2);
   const a = cluster.of("m0");

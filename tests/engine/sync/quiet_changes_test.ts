@@ -138,19 +138,38 @@ Deno.test("isQuiet: is false after a late answer that the peer has less (L1, E4)
   assertEquals([a!.view.phase, a!.view.isQuiet("b")], ["diffusing", false]);
 });
 
-Deno.test("isQuiet: is false while the state of an inactive member is stored (E11)", () => {
+Deno.test("isQuiet: is false while a peer may lack a change of an inactive member, and true once it has every change (E11)", () => {
   const clock = new TestClock();
   const [a, b] = makeQuiet(["a", "b"], clock);
+  const { incarnation } = a!.view;
+  for (const number of [1, 2]) {
+    const change = memberDelta("gone", incarnation, [entry("k", number, number)], { after: number - 1 });
+    deliver(a!, "someone", change, clock);
+    assertEquals([a!.view.phase, a!.view.isQuiet("b")], ["confirmed", false]);
+    exchange(a!, b!, { clock });
+    exchange(b!, a!, { clock });
+    assertEquals([b!.view.versionOf("gone")?.number, a!.view.isQuiet("b"), b!.view.isQuiet("a")], [
+      number,
+      true,
+      true,
+    ]);
+  }
+});
+
+Deno.test("isQuiet: is true although a peer lacks state of an inactive member that is not passed on any more (E11)", () => {
+  const clock = new TestClock();
+  const [a, b, c] = makeQuiet(["a", "b", "c"], clock);
   deliver(a!, "b", memberDelta("gone", a!.view.incarnation, [entry("k", 1, 1)]), clock);
   exchange(a!, b!, { clock });
-  exchange(a!, b!, { clock });
-  assertEquals([a!.view.phase, a!.view.isQuiet("b")], ["confirmed", false]);
-  for (const engine of [a!, b!]) note(engine, engine.tick(clock.now));
-  clock.advance(SETTINGS.departedRetention);
-  for (const engine of [a!, b!]) note(engine, engine.tick(clock.now));
-  exchange(a!, b!, { clock });
-  exchange(b!, a!, { clock });
-  assertEquals([a!.view.versionOf("gone"), a!.view.isQuiet("b")], [undefined, true]);
+  for (const engine of [a!, b!, c!]) note(engine, engine.tick(clock.now));
+  assertEquals([a!.view.isQuiet("b"), a!.view.isQuiet("c")], [true, false]);
+  clock.advance(SETTINGS.departedRetention / 2 - 1);
+  for (const engine of [a!, b!, c!]) note(engine, engine.tick(clock.now));
+  assertEquals(a!.view.isQuiet("c"), false);
+  clock.advance(1);
+  for (const engine of [a!, b!, c!]) note(engine, engine.tick(clock.now));
+  exchange(a!, c!, { clock });
+  assertEquals([a!.view.isQuiet("c"), c!.view.versionOf("gone")], [true, undefined]);
 });
 
 Deno.test("isQuiet: is false for an unversioned peer, which reads heartbeats in entries alone (L1)", () => {
