@@ -4,7 +4,7 @@
  * @module
  */
 
-import { heartbeatEntry } from "./liveness/entries_for_unversioned.ts";
+import { heartbeatEntry } from "./liveness/heartbeat_entry.ts";
 import { ISOLATED_DIVISOR } from "./liveness/isolation.ts";
 import type { EngineParts } from "./parts.ts";
 import type { UnsignedSnapshot } from "./state/member_state.ts";

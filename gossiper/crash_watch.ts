@@ -17,7 +17,6 @@ import { BoundedMap } from "../common/bounded_map.ts";
 import { inRandomOrder } from "../common/random_order.ts";
 import { TokenBucket } from "../common/token_bucket.ts";
 import { deadlineAfter, sleep } from "../common/runtime.ts";
-import type { Session } from "../protocol/session.ts";
 import type { Topology } from "./topology.ts";
 
 /** The least number of dials before a crash is confirmed. The address must refuse each dial. */
@@ -45,7 +44,16 @@ export interface CrashWatchOptions {
   readonly engineHost: EngineHost;
   readonly peers: ConnectionPool;
   readonly topology: Topology;
-  readonly settings: { readonly gossipRequestTimeout: number; readonly heartbeatExpiration: number };
+  readonly settings: {
+    readonly detectCrashes: boolean;
+    readonly gossipRequestTimeout: number;
+    readonly heartbeatExpiration: number;
+  };
+}
+
+/** Makes a watch; `undefined` without `detectCrashes`. */
+export function watchCrashes(options: CrashWatchOptions): CrashWatch | undefined {
+  return options.settings.detectCrashes ? new CrashWatch(options) : undefined;
 }
 
 /** Dials members that may have crashed. */
@@ -90,24 +98,11 @@ export class CrashWatch {
     if (heardMs <= evidenceMs + this.#waitMs) this.#watch(id, { isHearsay: false });
   }
 
-  /** Handles a peer's suspicion, or its reply that it has heard from the suspect. */
-  onSuspect(session: Session, { memberId, incarnation, count, isAlive }: Suspect): void {
+  /** Dials a member that a peer suspects, to find evidence or none, unless there is a connection with it. */
+  onSuspect({ memberId, incarnation, isAlive }: Suspect): void {
     const { engineHost, peers } = this.#options;
     const { view } = engineHost;
-    if (memberId === view.id) {
-      if (!this.#hearsay.take(1)) return;
-      // The peer must get a newer count, or its suspicion stays.
-      const own = view.heartbeatOf(view.id)?.number ?? 0;
-      if (count >= own) engineHost.do((engine, now) => engine.countHeartbeat(undefined, now));
-      // A peer that knows an earlier incarnation is sent a handshake, which ends the suspicion too.
-      if (!engineHost.isReported(session)) return;
-      return session.heartbeat(engineHost.takeLiveness(session));
-    }
-    if (view.incarnationOf(memberId) !== incarnation) return;
-    engineHost.do((engine, now) => engine.applyCount(memberId, count, now, session.peer!.id));
-    if (isAlive) return;
-    const known = view.heartbeatOf(memberId)?.number ?? 0;
-    if (known > count) session.suspect({ memberId, incarnation, count: known, isAlive: true });
+    if (isAlive || memberId === view.id || view.incarnationOf(memberId) !== incarnation) return;
     if (peers.session(memberId) || !this.#hearsay.take(1)) return;
     this.#evidenceMs.set(memberId, engineHost.runtime.monotonicMs());
     this.#watch(memberId, { isHearsay: true });

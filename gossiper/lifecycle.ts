@@ -16,7 +16,7 @@ import type { Decisions } from "./decisions.ts";
 import type { Refusal } from "../protocol/message.ts";
 import type { Session } from "../protocol/session.ts";
 import type { Meters } from "../contracts/meters.ts";
-import { CrashWatch } from "./crash_watch.ts";
+import { type CrashWatch, watchCrashes } from "./crash_watch.ts";
 import { flushDeparture, type FlushResult } from "./departure.ts";
 import { ConflatingQueue } from "../common/conflating_queue.ts";
 import { Loop } from "./loop.ts";
@@ -27,6 +27,7 @@ import { Rounds } from "./rounds.ts";
 import { deadlineAfter } from "../common/runtime.ts";
 import { Signatures } from "./signatures.ts";
 import { Spread } from "./spread.ts";
+import { SuspicionAnswers } from "./suspicion_answers.ts";
 import type { Topology } from "./topology.ts";
 import type { Watches } from "./watch.ts";
 
@@ -105,9 +106,7 @@ export class Lifecycle {
       meters,
       onFailure: (id, error) => this.#crashWatch?.onFailure(id, error),
     });
-    this.#crashWatch = config.detectCrashes
-      ? new CrashWatch({ engineHost, peers: this.#peers, topology, settings: config })
-      : undefined;
+    this.#crashWatch = watchCrashes({ engineHost, peers: this.#peers, topology, settings: config });
     this.#spread = config.spread === "interval" ? undefined : this.#makeSpread(signatures);
     this.#loop = new Loop({
       runtime,
@@ -122,6 +121,7 @@ export class Lifecycle {
   #makeRequestHandler(signatures: Signatures | undefined): RequestHandler {
     const { config, cluster, decisions, engineHost, onFatal } = this.#options;
     const { meters, signing } = cluster;
+    const answers = new SuspicionAnswers(engineHost);
     return new RequestHandler({
       engineHost,
       self: cluster.self,
@@ -140,7 +140,8 @@ export class Lifecycle {
       },
       onSuspect: (session, suspect) => {
         decisions.onSuspect(session.peer!.id, suspect, engineHost.view);
-        this.#crashWatch?.onSuspect(session, suspect);
+        answers.onSuspect(session, suspect);
+        this.#crashWatch?.onSuspect(suspect);
       },
       onRefused: (session, refusal, proof) => this.#onRefused(session, refusal, proof),
       onFatal: onFatal,

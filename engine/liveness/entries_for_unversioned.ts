@@ -6,16 +6,8 @@
  */
 
 import type { MemberState } from "../state/member_state.ts";
-import { type Entry, HEARTBEAT_KEY, type MemberDelta, TYPE } from "../types.ts";
-
-const NO_STATISTICS = { json: "{}", value: Object.freeze({}) };
-
-/** A heartbeat as an entry: the statistics as value, and the count as number. */
-export function heartbeatEntry(state: MemberState): Entry {
-  const { json, value } = state.live(HEARTBEAT_KEY) ?? NO_STATISTICS;
-  const { heartbeatCount: number, heartbeatWallMs: timestampMs } = state;
-  return { key: HEARTBEAT_KEY, number, type: TYPE.heartbeat, value, json, timestampMs };
-}
+import { HEARTBEAT_KEY, type MemberDelta } from "../types.ts";
+import { heartbeatEntry } from "./heartbeat_entry.ts";
 
 /** Adds heartbeats to deltas: each delta gets its member's heartbeat, and other members get their own deltas. */
 export function withHeartbeatEntries(

@@ -5,6 +5,7 @@ import type * as Browser from "../../browser/mod.ts";
 import { newClusterKey, tokenFor } from "../../security/cluster_keys.ts";
 import { canonicalize as canonicalizeInPage } from "../../tools/bundle/canonicalize.ts";
 import { compress } from "../../tools/bundle/compress.ts";
+import { SUBPROTOCOL } from "../../transport/web_socket/web_socket.ts";
 import { bundled } from "../browser/bundled.ts";
 import { Program } from "../process/program.ts";
 import { eventually, hears } from "../security/waits.ts";
@@ -65,6 +66,48 @@ Deno.test("bundle: its canonical JSON has the same text as the package's", () =>
   ) {
     assertEquals(canonicalizeInPage(value), canonicalize(value));
   }
+});
+
+const PEER = "018bcfe56800-1f3a9c02";
+
+/** A peer with hand-written messages: it answers a handshake, and then sends these. */
+function servePeer(messages: readonly object[], received: (message: Record<string, unknown>) => void) {
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+    const { socket, response } = Deno.upgradeWebSocket(request, { protocol: SUBPROTOCOL });
+    socket.onmessage = ({ data }) => {
+      const message = JSON.parse(data);
+      received(message);
+      if (message.type !== "hello" || message.id[0] !== "d") return;
+      const member = { id: "peer", host: "127.0.0.1", port: 1, kinds: [] };
+      const hello = { ...message, member, incarnation: PEER, count: 0 };
+      for (const each of [hello, ...messages]) socket.send(JSON.stringify(each));
+    };
+    return response;
+  });
+}
+
+Deno.test("bundle: its member answers a suspicion with the higher count that it knows (C2)", async () => {
+  const answer = Promise.withResolvers<object>();
+  const values = {
+    k: { sequenceNumber: "1", value: { "@type": "type.googleapis.com/google.protobuf.Value", value: 1 } },
+  };
+  const push = {
+    type: "push",
+    request: { state: { members: { peer: { values } } } },
+    ranges: { peer: [PEER, 0, 31] },
+  };
+  const suspect = { type: "suspect", member: "peer", incarnation: PEER, count: 29 };
+  await using server = servePeer([push, suspect], (message) => {
+    if (message.type === "suspect") answer.resolve(message);
+  });
+  await using _node = await page.join({
+    cluster: "suspicions",
+    seeds: [`ws://127.0.0.1:${server.addr.port}`],
+    config: CONFIG,
+  });
+  const late = setTimeout(() => answer.reject(new Error("No answer came.")), 5_000);
+  assertEquals(await answer.promise, { ...suspect, count: 31, alive: true });
+  clearTimeout(late);
 });
 
 async function members(sign: boolean) {

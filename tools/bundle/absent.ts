@@ -7,7 +7,6 @@
  */
 
 import type { Suspicions as FullSuspicions } from "../../engine/liveness/suspicions.ts";
-import type { CrashWatch as FullCrashWatch } from "../../gossiper/crash_watch.ts";
 import type { DialLimits as FullDialLimits } from "../../gossiper/dial_limits.ts";
 import type { Explanations as FullExplanations } from "../../gossiper/explanations.ts";
 import type { ReaderSessions as FullReaderSessions } from "../../gossiper/reader_sessions.ts";
@@ -21,15 +20,7 @@ type Public<T> = Pick<T, keyof T>;
 export async function acceptAll(): Promise<void> {}
 
 /** In place of `gossiper/crash_watch.ts`: a page cannot find out whether an address refuses connections. */
-export class CrashWatch implements Public<FullCrashWatch> {
-  onConnectionBroken(): void {}
-
-  onFailure(): void {}
-
-  onSuspect(): void {}
-
-  async end(): Promise<void> {}
-}
+export function watchCrashes(): undefined {}
 
 /** In place of `engine/liveness/suspicions.ts`: only the watch for crashes suspects a member. */
 export class Suspicions implements Public<FullSuspicions> {

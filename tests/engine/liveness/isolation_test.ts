@@ -1,5 +1,6 @@
 import { assertEquals, assertNotEquals } from "../../../deps/std_assert.ts";
-import type { Engine } from "../../../engine/engine.ts";
+import type { Engine, EngineSettings } from "../../../engine/engine.ts";
+
 import {
   deliver,
   entry,
@@ -37,8 +38,11 @@ function isolationEvents(engine: Engine): string[] {
 }
 
 /** Two members that know that they have the same state. */
-function confirmedPair(clock: TestClock): [a: Engine, b: Engine] {
-  const [a, b] = makePair(clock);
+function confirmedPair(
+  clock: TestClock,
+  settings: Partial<EngineSettings> = {},
+): [a: Engine, b: Engine] {
+  const [a, b] = makePair(clock, { settings });
   for (const engine of [a, b]) {
     set(engine, "k", 1, clock);
     note(engine, engine.countHeartbeat({}, clock.now));
@@ -58,6 +62,19 @@ Deno.test("isolation: a member that hears no other for a third of the expiration
   assertEquals([a.view.isIsolated, isolationEvents(a)], [true, ["Isolated"]]);
   passSilently(a, clock, 5_000);
   assertEquals(isolationEvents(a), ["Isolated"]);
+});
+
+Deno.test("isolation: a member with a short expiration is isolated after two intervals with their request timeouts, and not before (L5)", () => {
+  const clock = new TestClock();
+  // A third of this is less than the two slow rounds of 800 ms.
+  const [a] = confirmedPair(clock, { heartbeatExpiration: 2_100 });
+  passSilently(a, clock, 1_500);
+  clock.advance(100);
+  note(a, a.tick(clock.now));
+  assertEquals([a.view.isIsolated, isolationEvents(a)], [false, []]);
+  clock.advance(1);
+  note(a, a.tick(clock.now));
+  assertEquals([a.view.isIsolated, isolationEvents(a)], [true, ["Isolated"]]);
 });
 
 Deno.test("isolation: an isolated member reports neither consensus nor confirmed until it hears another member (L5, E13)", () => {

@@ -5,12 +5,16 @@ import { seeds } from "../../../discovery/seeds.ts";
 import { memoryAddress } from "../../../testing/memory.ts";
 import { NOWHERE } from "../../../contracts/mod.ts";
 import { TestCluster } from "../../requirements/harness.ts";
+import { deltaOf, ScriptedPeer } from "../../requirements/scripted_peer.ts";
+import { entry, memberDelta } from "../../engine/harness.ts";
 import {
   connectedCluster,
+  countOf,
   dialsOf,
   eventsAbout,
   FEW_ROUNDS,
   LONG_MS,
+  suspectOf,
   withOtherEvents,
   withScriptedPeer,
 } from "./clusters.ts";
@@ -140,4 +144,28 @@ Deno.test("CrashWatch: a peer that closes with a close code is not suspected, th
   await peer.say("a");
   await cluster.advance(4_000);
   assertEquals(eventsAbout(cluster.of("a"), "P"), []);
+});
+
+Deno.test("CrashWatch: a heartbeat that was under way does not void the evidence, and a later one does (C1)", async () => {
+  for (const [afterMs, events] of [[1_000, ["suspected"]], [1_100, []]] as const) {
+    const cluster = new TestCluster(["a", "P", "b"], { config: FEW_ROUNDS });
+    await using _cluster = cluster;
+    await using peer = new ScriptedPeer(cluster, "P");
+    await cluster.make("a").gossiper.start();
+    const dials = dialsOf(cluster, "a", "b");
+    await cluster.runUntil(() => dials.length === 1);
+    const { incarnation } = peer;
+    const delta = deltaOf([memberDelta("b", incarnation, [entry("k", 1, 1)])]);
+    await peer.say("a", { type: "push", delta, relay: false }, suspectOf("b", { incarnation, count: 0 }));
+    await cluster.advance(afterMs);
+    await peer.say("a", suspectOf("b", { incarnation, count: 7, isAlive: true }));
+    assertEquals([dials.length, countOf(cluster.of("a"), "b"), eventsAbout(cluster.of("a"), "b")], [
+      1,
+      7,
+      [],
+    ]);
+    await cluster.runUntil(() => dials.length > 1);
+    await cluster.runtime.settle();
+    assertEquals(eventsAbout(cluster.of("a"), "b"), [...events]);
+  }
 });

@@ -1,6 +1,7 @@
-/** Members exchange suspicions and counts, and no message of a peer blocks a living member (rule C2). */
+/** Members exchange suspicions, and no message of a peer blocks a living member (rule C2). */
 
 import { assertEquals, assertGreater, assertLessOrEqual } from "../../../deps/std_assert.ts";
+import type { PartialConfig } from "../../../options/configuration.ts";
 import { memoryAddress } from "../../../testing/memory.ts";
 import { incarnationOf, TestCluster } from "../../requirements/harness.ts";
 import { deltaOf, ScriptedPeer } from "../../requirements/scripted_peer.ts";
@@ -16,16 +17,13 @@ import {
   withScriptedPeer,
 } from "./clusters.ts";
 
-Deno.test("CrashWatch: with detectCrashes false a suspicion of a peer is ignored (C2)", async () => {
-  await using cluster = new TestCluster(["a", "P"], { config: { ...FEW_ROUNDS, detectCrashes: false } });
-  await using peer = new ScriptedPeer(cluster, "P");
-  await cluster.make("a").gossiper.start();
-  await cluster.advance(100);
-  const before = countOf(cluster.of("a"), "a");
-  peer.received.length = 0;
-  await peer.say("a", suspectOf("a", { incarnation: incarnationOf(cluster.of("a")), count: 1_000 }));
-  assertEquals(countOf(cluster.of("a"), "a"), before);
-  assertEquals(peer.received.filter(({ type }) => type !== "hello"), []);
+Deno.test("CrashWatch: with detectCrashes false a suspicion of a peer causes no dial (C2)", async () => {
+  const { cluster, peer, incarnation } = await withManyMembers({ ...FEW_ROUNDS, detectCrashes: false });
+  await using _cluster = cluster, _peer = peer;
+  const dials = dialsOf(cluster, "a");
+  await peer.say("a", suspectOf("m7", { incarnation, count: 0 }));
+  await cluster.advance(1_000);
+  assertEquals([dials, eventsAbout(cluster.of("a"), "m7")], [[], []]);
 });
 
 Deno.test("CrashWatch: a suspicion is sent to connected peers, with the known count (C2)", async () => {
@@ -36,32 +34,6 @@ Deno.test("CrashWatch: a suspicion is sent to connected peers, with the known co
   cluster.crash("b");
   await cluster.advance(50);
   assertEquals(peer.last("suspect"), { type: "suspect", memberId: "b", incarnation, count, isAlive: false });
-});
-
-Deno.test("CrashWatch: a member that heard the suspect later answers with its count (C2)", async () => {
-  const { cluster, peer } = await withScriptedPeer();
-  await using _cluster = cluster, _peer = peer;
-  const incarnation = incarnationOf(cluster.of("b"));
-  const count = countOf(cluster.of("a"), "b");
-  await peer.say("a", suspectOf("b", { incarnation, count: count - 1 }));
-  assertEquals(peer.last("suspect"), { type: "suspect", memberId: "b", incarnation, count, isAlive: true });
-  peer.received.length = 0;
-  await peer.say("a", suspectOf("b", { incarnation, count }));
-  assertEquals(peer.last("suspect"), undefined);
-  assertEquals(eventsAbout(cluster.of("a"), "b"), []);
-});
-
-Deno.test("CrashWatch: a suspect answers its suspicion with a new count (C2)", async () => {
-  const { cluster, peer } = await withScriptedPeer();
-  await using _cluster = cluster, _peer = peer;
-  const incarnation = incarnationOf(cluster.of("a"));
-  const count = countOf(cluster.of("a"), "a");
-  await peer.say("a", suspectOf("a", { incarnation, count }));
-  assertEquals(peer.last("heartbeat")?.liveness.count, count + 1);
-  // A count that the peer has not seen is an answer too.
-  peer.received.length = 0;
-  await peer.say("a", suspectOf("a", { incarnation, count }));
-  assertEquals(peer.last("heartbeat")?.liveness.count, count + 1);
 });
 
 Deno.test("CrashWatch: a suspicion of an earlier incarnation is ignored (C2)", async () => {
@@ -78,11 +50,11 @@ Deno.test("CrashWatch: a suspicion of an earlier incarnation is ignored (C2)", a
 });
 
 /** A member `a` that knows 100 members through `P` and is connected with none of them. */
-async function withManyMembers(): Promise<
+async function withManyMembers(config: PartialConfig = FEW_ROUNDS): Promise<
   { cluster: TestCluster; peer: ScriptedPeer; ids: readonly string[]; incarnation: string }
 > {
   const ids = Array.from({ length: 100 }, (_, index) => `m${index}`);
-  const cluster = new TestCluster(["a", "P", ...ids], { config: FEW_ROUNDS });
+  const cluster = new TestCluster(["a", "P", ...ids], { config });
   const peer = new ScriptedPeer(cluster, "P");
   await cluster.make("a").gossiper.start();
   await cluster.advance(FEW_ROUNDS.gossipInterval / 2);
@@ -129,24 +101,6 @@ Deno.test("CrashWatch: a flood of suspicions causes at most 32 dials a second (C
   assertLessOrEqual(dials.length, 32 + 32 * elapsedMs / 1_000);
   assertEquals(cluster.of("a").blocked, {});
   cluster.network.clearFaults();
-});
-
-Deno.test("CrashWatch: a flood of suspicions raises the suspect's own count at most 32 times a second (C2)", async () => {
-  const { cluster, peer } = await withScriptedPeer();
-  await using _cluster = cluster, _peer = peer;
-  const before = countOf(cluster.of("a"), "a");
-  const startMs = cluster.runtime.monotonicMs();
-  const flood = Array.from(
-    { length: 50 },
-    () => suspectOf("a", { incarnation: incarnationOf(cluster.of("a")), count: 1e12 }),
-  );
-  for (let step = 0; step < 20; step++) {
-    await peer.say("a", ...flood);
-    await cluster.advance(100);
-  }
-  const elapsedMs = cluster.runtime.monotonicMs() - startMs;
-  const rounds = Math.ceil(elapsedMs / 300);
-  assertLessOrEqual(countOf(cluster.of("a"), "a") - before, rounds + 32 + 32 * elapsedMs / 1_000);
 });
 
 Deno.test("CrashWatch: a false count of a hostile peer is corrected by the member itself (C2, C4)", async () => {

@@ -1,5 +1,5 @@
 import { assertEquals } from "../../../deps/std_assert.ts";
-import { heartbeatEntry } from "../../../engine/liveness/entries_for_unversioned.ts";
+import { heartbeatEntry } from "../../../engine/liveness/heartbeat_entry.ts";
 import { MemberState } from "../../../engine/state/member_state.ts";
 import { HEARTBEAT_KEY, TYPE } from "../../../engine/types.ts";
 import { heartbeat } from "../harness.ts";
