@@ -85,7 +85,7 @@ export interface GossiperConfig {
    */
   readonly blockedProbeInterval: number;
   /**
-   * The time for which a deleted key is kept as a tombstone. 100 ms to 30 days; default 3,600,000 ms (an hour).
+   * The longest time for which a deleted key is kept as a tombstone. 100 ms to 30 days; default 60,000 ms (a minute).
    *
    * Lower: a peer that was away for longer gets whole states instead of changes. Higher: members that
    * delete often keep, and send to new members, more tombstones.
@@ -199,7 +199,7 @@ export const DEFAULT_CONFIG: GossiperConfig = Object.freeze({
   spread: "immediate",
   gossipActorName: "gossip",
   blockedProbeInterval: 60_000,
-  tombstoneRetention: 3_600_000,
+  tombstoneRetention: 60_000,
   departedRetention: 600_000,
   maxMessageBytes: 2 ** 20,
   maxConnections: 128,

@@ -26,7 +26,7 @@ Deno.test("configuration: the defaults are those of protoactor-go and of this li
     spread: "immediate",
     gossipActorName: "gossip",
     blockedProbeInterval: 60_000,
-    tombstoneRetention: 3_600_000,
+    tombstoneRetention: 60_000,
     departedRetention: 600_000,
     maxMessageBytes: 1_048_576,
     maxConnections: 128,

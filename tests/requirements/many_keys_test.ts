@@ -1,6 +1,7 @@
 /** A new member in a cluster of members with many keys each. */
 
 import { assert, assertEquals, assertLess } from "../../deps/std_assert.ts";
+import { memoryAddress } from "../../testing/memory.ts";
 import { TestCluster } from "./harness.ts";
 
 /** Each member's state takes eleven messages, as 50,000 small keys do at the default `maxMessageBytes`. */
@@ -39,4 +40,25 @@ Deno.test("many keys: a new member receives the many keys of ten members, and no
   for (const member of cluster.members) {
     assertEquals([member.emitted("MemberBlocked"), member.emitted("ConflictDetected")], [[], []], member.id);
   }
+});
+
+Deno.test("many keys: a member sets and deletes 50 keys a second for minutes although a peer hears it by others alone (E8)", async () => {
+  // The share of the default limit that 50 deletions a second may take.
+  await using cluster = new TestCluster(["a", "b", "c"], { config: { maxKeysPerMember: 4_000 } });
+  cluster.network.cut(memoryAddress("a", 1), memoryAddress("c", 1));
+  for (const id of ["a", "b", "c"]) await cluster.make(id).gossiper.start();
+  await cluster.runUntil(() => cluster.of("c").gossiper.getState("heathbeat").has("a"));
+  const { gossiper } = cluster.of("a");
+  for (let number = 0; number < 50 * 150; number++) {
+    gossiper.setState(`client ${number}`, number);
+    if (number >= 50) gossiper.deleteState(`client ${number - 50}`);
+    await cluster.advance(20);
+    if (number % 500 === 499) {
+      await cluster.runUntil(() => cluster.of("c").value("a", `client ${number}`) === number, {
+        withinMs: 1_000,
+      });
+      assertEquals(cluster.of("c").blocked, {});
+    }
+  }
+  assertEquals(cluster.of("c").value("a", "client 0"), undefined);
 });
