@@ -309,7 +309,7 @@ export class Lifecycle {
     }));
   }
 
-  /** R7.4: members come and go by topologies only. */
+  /** Topologies come from the event stream alone (R7.4). */
   async #followTopology(): Promise<void> {
     const { eventStream } = this.#options.cluster;
     // Capacity 1 is enough: the stream never drops the latest topology.

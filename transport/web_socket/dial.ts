@@ -14,7 +14,7 @@ import type { Socket } from "./platform.ts";
 /** The subprotocol that both sides must speak (rule P1). */
 export const SUBPROTOCOL = "hearsay.v2";
 
-/** The subprotocol of observers: clients that read state and are no members (rule P1). */
+/** The subprotocol of observers: clients that read state and are no members. */
 export const OBSERVE_PROTOCOL = "hearsay.observe.v1";
 
 /** The prefix of a second subprotocol that contains the token, for browsers. A server never selects it. */

@@ -358,7 +358,7 @@ Deno.test("room: a member known by hearsay that is removed to make room is no lo
   assertEquals([a.view.phase, b.view.phase], ["confirmed", "confirmed"]);
 });
 
-Deno.test("limits: at most maxMembers members are stored, and an event is emitted (E7)", () => {
+Deno.test("limits: at most maxMembers members are stored, and an event is emitted (E15)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(9, clock, { maxMembers: 5 });
   const owners = new Owners(clock);
