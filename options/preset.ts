@@ -4,7 +4,8 @@
  * @module
  */
 
-import { ConfigurationError, DEFAULT_CONFIG, type PartialConfig } from "./configuration.ts";
+import { DEFAULT_CONFIG, type PartialConfig } from "./configuration.ts";
+import { ConfigurationError } from "./configuration_error.ts";
 import { describe } from "./rules.ts";
 
 /** The most members that the defaults serve. */
