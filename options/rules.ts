@@ -11,9 +11,9 @@ import { isFormedAsKey, lengthOf, mayBeKey, withoutKeys } from "../common/key_ma
 import { printable } from "../common/printable.ts";
 import type { Runtime } from "../common/runtime.ts";
 
-/** Throws one error with all problems, if there are any. */
+/** Throws one error with all problems of a call's arguments, if there are any. */
 export function assertNone(problems: readonly ConfigurationProblem[]): void {
-  if (problems.length > 0) throw new ConfigurationError(problems);
+  if (problems.length > 0) throw new ConfigurationError(problems, { isOfCall: true });
 }
 
 /** The problems of unknown names in an option, or in all options. A value that is no object is a problem too. */

@@ -301,14 +301,15 @@ Deno.test("event stream: refuses a subscription to unknown types, with the list 
     return error.problems.map(({ field, problem, given }) => `${field} ${problem}: given ${given}`);
   };
   assertEquals(refused("MemberBloked"), [
-    'types is not an event (did you mean MemberBlocked?): given "MemberBloked"',
+    'types must name an event (did you mean MemberBlocked?): given "MemberBloked"',
   ]);
   assertEquals(refused(["SeedFailed", "toString", 5]), [
-    'types[1] is not an event: given "toString"',
-    "types[2] is not an event: given 5",
+    'types[1] must name an event: given "toString"',
+    "types[2] must name an event: given 5",
   ]);
-  assertEquals(refused({ capacity: 5 }), ["types is not an event: given an object"]);
-  const { problems } = assertThrows(() => events.subscribe("typo" as EventType), ConfigurationError);
+  assertEquals(refused({ capacity: 5 }), ["types must name an event: given an object"]);
+  const { message, problems } = assertThrows(() => events.subscribe("typo" as EventType), ConfigurationError);
+  assertStringIncludes(message, "The call has a problem; nothing was changed.");
   assertStringIncludes(problems[0]!.allowed, "MemberBlocked, MemberFailed");
   const signal = 5 as unknown as AbortSignal;
   assertThrows(
