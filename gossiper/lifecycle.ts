@@ -187,7 +187,7 @@ export class Lifecycle {
     if (this.#leaving.signal.aborted) return;
     const before = engineHost.view.incarnation;
     if (incarnation !== undefined) {
-      engineHost.do((engine, now) => engine.reportedIncarnation(incarnation, now, { isSigned }));
+      engineHost.do((engine, now) => engine.onNewerIncarnation(incarnation, now, { isSigned }));
     }
     const id = session.peerId;
     if (id === undefined) return;
@@ -220,11 +220,6 @@ export class Lifecycle {
   /** Begins a round now; resolves at its end, or when this member leaves. */
   gossipNow(): Promise<void> {
     return this.#loop.now();
-  }
-
-  /** The number of open connections. */
-  get served(): number {
-    return this.#peers.served;
   }
 
   /** Starts all parts. */
@@ -343,7 +338,7 @@ export class Lifecycle {
   #makePlace(): boolean {
     const { engineHost, config, topology: known } = this.#options;
     if (known.size < config.maxMembers) return true;
-    const { id } = engineHost.do((engine, now) => engine.makePlace(now));
+    const { id } = engineHost.do((engine, now) => engine.makePlaceInTopology(now));
     if (id === undefined) return false;
     // The discovery learns of the removal by `MemberForgotten`, and publishes the same list.
     known.set([...known.members()].filter((member) => member.id !== id));
