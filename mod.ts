@@ -54,6 +54,6 @@ export {
   DEFAULT_CONFIG,
   type GossiperConfig,
   type PartialConfig,
-  presetFor,
 } from "./options/configuration.ts";
+export { presetFor } from "./options/preset.ts";
 export { serve, type Server } from "./transport/listening.ts";

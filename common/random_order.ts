@@ -5,7 +5,7 @@
  */
 
 /**
- * Yields each item once, with every order equally likely (rule E6). An item that is not requested costs nothing. The
+ * Yields each item once, with every order equally likely. An item that is not requested costs nothing (rule E6). The
  * items must not change meanwhile.
  *
  * A Fisher–Yates shuffle that stores only the indexes it has changed.

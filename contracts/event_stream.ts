@@ -343,7 +343,7 @@ function checkedTypes(given: unknown): ReadonlySet<EventType> | undefined {
     if (typeof type === "string" && Object.hasOwn(EVENT_TYPES, type)) return [];
     const field = Array.isArray(given) ? `types[${index}]` : "types";
     const nearest = typeof type === "string" ? nearestOf(type, known) : undefined;
-    const problem = `is not an event${nearest === undefined ? "" : ` (did you mean ${nearest}?)`}`;
+    const problem = `must name an event${nearest === undefined ? "" : ` (did you mean ${nearest}?)`}`;
     return [{ field, problem, given: describe(type), allowed: nearest ?? known.join(", ") }];
   }));
   return new Set(types as readonly EventType[]);

@@ -1,5 +1,5 @@
 /**
- * JSON Web Tokens. Loaded only if keys are used.
+ * JSON Web Tokens. Loaded only if keys are used. On JSR: `jsr:@panva/jose`.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Assertions of the standard library that the tests use.
+ * Assertions of the standard library that the tests use. On JSR: `jsr:@std/assert`.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The command-line parser of the standard library.
+ * The command-line parser of the standard library. On JSR: `jsr:@std/cli`.
  *
  * @module
  */

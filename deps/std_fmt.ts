@@ -1,5 +1,5 @@
 /**
- * Terminal colors of the standard library.
+ * Terminal colors of the standard library. On JSR: `jsr:@std/fmt`.
  *
  * @module
  */

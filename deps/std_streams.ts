@@ -1,5 +1,5 @@
 /**
- * Streams of the standard library.
+ * Streams of the standard library. On JSR: `jsr:@std/streams`.
  *
  * @module
  */

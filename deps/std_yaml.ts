@@ -1,5 +1,5 @@
 /**
- * The YAML parser of the standard library.
+ * The YAML parser of the standard library. On JSR: `jsr:@std/yaml`.
  *
  * @module
  */

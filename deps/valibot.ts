@@ -1,5 +1,5 @@
 /**
- * Schemas of valibot, for tests of typed keys.
+ * Schemas of valibot, for tests of typed keys. On JSR: `jsr:@valibot/valibot`.
  *
  * @module
  */

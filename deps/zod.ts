@@ -1,5 +1,5 @@
 /**
- * Schemas of zod, for tests of typed keys.
+ * Schemas of zod, for tests of typed keys. On JSR: `jsr:@zod/zod`.
  *
  * @module
  */

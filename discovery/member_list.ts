@@ -7,7 +7,7 @@
 import { topologyHash } from "../engine/state/murmur3.ts";
 import type { ClusterTopology, DiscoveryContext, Member } from "../contracts/cluster.ts";
 
-/** An event with these members, and with the differences to the members `before`: who joined, and who left. */
+/** An event with these members, and with the differences to the members `before`: joined and left ones. */
 export function topologyOf(
   members: readonly Member[],
   { before = [], blocked = [] }: {

@@ -148,7 +148,7 @@ export class Engine {
    * Removes a member from a full topology, for a process that shakes hands now. `id` is the member that was removed;
    * `undefined` if no member is trusted less than that process.
    */
-  makePlace(now: Instant): WithEvents<{ id: string | undefined }> {
+  makePlaceInTopology(now: Instant): WithEvents<{ id: string | undefined }> {
     return this.#transaction(now, () => ({ id: this.#parts.room.makePlaceInTopology(now) }));
   }
 
@@ -255,7 +255,7 @@ export class Engine {
    * after its clock was set back. With signing on, this happens only if `isSigned`: this member signed a state of that
    * incarnation.
    */
-  reportedIncarnation(
+  onNewerIncarnation(
     incarnation: Incarnation,
     now: Instant,
     { isSigned = false }: { readonly isSigned?: boolean } = {},
@@ -342,7 +342,7 @@ export class Engine {
   }
 
   /** The entries that a reader lacks, and the heartbeat counts if it is time to send them. */
-  read(
+  disseminateToReader(
     name: string,
     { asked = NO_VERSIONS, hasVector }: { readonly asked?: KnownVersions; readonly hasVector: boolean },
   ): { delta: Delta; sent: Sent; liveness: Liveness } {

@@ -35,8 +35,8 @@ Five members in five processes find each other and agree; one crashes and one le
 `;
 
 const flags = readFlags({ usage: USAGE, once: ["bound-ms"], boolean: ["color"] });
-await using cast = new Processes({ boundMs: flags.wholeNumber("bound-ms", { least: 1, most: 60_000 }) });
-const { members } = cast;
+await using processes = new Processes({ boundMs: flags.wholeNumber("bound-ms", { least: 1, most: 60_000 }) });
+const { members } = processes;
 try {
   introduce();
   await theyJoin();
@@ -65,17 +65,17 @@ function introduce(): void {
 
 async function theyJoin(): Promise<void> {
   chapter("Five processes form one cluster");
-  const seed = cast.start("ada");
-  await cast.until({
+  const seed = processes.start("ada");
+  await processes.until({
     what: "The seed listens",
     withinMs: 10_000,
     isTrue: () => seed.address !== undefined,
     seen: () => "its process has not reported an address",
   });
   say(`${name(seed.id, 4)} listens on ${seed.address!.is}, the seed of the others (process ${seed.pid})`);
-  let waiting = ["ben", "cleo", "dan", "eve"].map((id) => cast.start(id, seed));
+  let waiting = ["ben", "cleo", "dan", "eve"].map((id) => processes.start(id, seed));
   while (waiting.length > 0) {
-    await cast.until({
+    await processes.until({
       what: "All other members join",
       withinMs: 10_000,
       isTrue: () => waiting.some(({ joinedAfterMs }) => joinedAfterMs !== undefined),
@@ -88,7 +88,7 @@ async function theyJoin(): Promise<void> {
     waiting = waiting.filter(({ joinedAfterMs }) => joinedAfterMs === undefined);
   }
   const lastCallMs = latest(members.map(({ address }) => address));
-  await cast.until({
+  await processes.until({
     what: "Every member sees all members",
     withinMs: 5_000,
     isTrue: () => members.every(({ activeIds }) => activeIds.length === members.length),
@@ -140,7 +140,7 @@ async function heardByAll(
   { id }: MemberProcess,
   { version, all }: { readonly version: string; readonly all: boolean },
 ): Promise<void> {
-  await cast.until({
+  await processes.until({
     what: `All members have version ${version} of ${id}${all ? "" : ", and none reports consensus"}`,
     withinMs: 5_000,
     isTrue: () =>
@@ -212,7 +212,7 @@ function running(): MemberProcess[] {
 /** Waits until these members have equal values, with those of members that are gone. */
 async function sameKnowledge(among: readonly MemberProcess[]): Promise<void> {
   const isWhole = ({ values }: MemberProcess) => KEYS.every((key) => values[key].size === members.length);
-  await cast.until({
+  await processes.until({
     what: `${idsOf(among)} have the same values`,
     withinMs: 5_000,
     isTrue: () => among.every((member) => isWhole(member) && member.knowledge === among[0]!.knowledge),
@@ -221,7 +221,7 @@ async function sameKnowledge(among: readonly MemberProcess[]): Promise<void> {
 }
 
 async function consensus(among: readonly MemberProcess[], version: string): Promise<void> {
-  await cast.until({
+  await processes.until({
     what: `Consensus on version ${version}`,
     withinMs: 5_000,
     isTrue: () => among.every(({ agreed }) => agreed.is === version),
@@ -234,7 +234,7 @@ async function everyoneBlocks(
   { reasons, withinMs }: { readonly reasons: readonly string[]; readonly withinMs: number },
 ): Promise<void> {
   const others = running().filter((member) => member !== gone);
-  await cast.until({
+  await processes.until({
     what: `All others have blocked ${gone.id} as ${reasons.join(" or ")}`,
     withinMs,
     isTrue: () => others.every(({ sights }) => reasons.includes(sights.get(gone.id)?.is.reason ?? "")),
@@ -245,7 +245,7 @@ async function everyoneBlocks(
 
 /** Waits until a process has ended; resolves with its status. */
 async function end(member: MemberProcess): Promise<Deno.CommandStatus> {
-  await cast.until({
+  await processes.until({
     what: `The process of ${member.id} ends`,
     withinMs: 2_000,
     isTrue: () => member.ended !== undefined,

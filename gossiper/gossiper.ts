@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Footprint } from "../engine/view.ts";
 import type { GossipUpdate } from "../engine/events.ts";
 import type { BlockedMember, JsonValue, Phase } from "../engine/types.ts";
 import type { Cluster, Member } from "../contracts/cluster.ts";
@@ -49,8 +48,6 @@ import { assertCheck, assertKey, assertOwnKey, validated } from "./validation.ts
 import { memberOf, membersOf, phaseOf, snapshotOf, valuesOf } from "./views.ts";
 import { Watches } from "./watch.ts";
 
-/** The memory use of a gossiper, for tests of its limits. Not part of the public module. */
-export let footprintOf: (gossiper: Gossiper) => Footprint & { readonly sessions: number };
 /** The parts of a gossiper for other folders, such as `messages/`. Not part of the public module. */
 export let insightOf: (gossiper: Gossiper) => Insight;
 
@@ -77,10 +74,6 @@ export class Gossiper implements GossiperLike {
   #unfollow: () => void = () => {};
 
   static {
-    footprintOf = (gossiper) => ({
-      ...gossiper.#engineHost.view.footprint,
-      sessions: gossiper.#running?.served ?? 0,
-    });
     insightOf = (gossiper) => {
       const [host, config, running] = [gossiper.#engineHost, gossiper.#config, gossiper.#running];
       return { host, cluster: gossiper.#cluster.name, config, running, topology: gossiper.#topology };

@@ -188,7 +188,7 @@ export class Lifecycle {
     if (this.#leaving.signal.aborted) return;
     const before = engineHost.view.incarnation;
     if (incarnation !== undefined) {
-      engineHost.do((engine, now) => engine.reportedIncarnation(incarnation, now, { isSigned }));
+      engineHost.do((engine, now) => engine.onNewerIncarnation(incarnation, now, { isSigned }));
     }
     const id = session.peerId;
     if (id === undefined) return;
@@ -221,11 +221,6 @@ export class Lifecycle {
   /** Begins a round now; resolves at its end, or when this member leaves. */
   gossipNow(): Promise<void> {
     return this.#loop.now();
-  }
-
-  /** The number of open connections. */
-  get served(): number {
-    return this.#peers.served;
   }
 
   /** Starts all parts. */
@@ -310,7 +305,7 @@ export class Lifecycle {
     }));
   }
 
-  /** R7.4: members come and go by topologies only. */
+  /** Topologies come from the event stream alone (R7.4). */
   async #followTopology(): Promise<void> {
     const { eventStream } = this.#options.cluster;
     // Capacity 1 is enough: the stream never drops the latest topology.
@@ -344,7 +339,7 @@ export class Lifecycle {
   #makePlace(): boolean {
     const { engineHost, config, topology: known } = this.#options;
     if (known.size < config.maxMembers) return true;
-    const { id } = engineHost.do((engine, now) => engine.makePlace(now));
+    const { id } = engineHost.do((engine, now) => engine.makePlaceInTopology(now));
     if (id === undefined) return false;
     // The discovery learns of the removal by `MemberForgotten`, and publishes the same list.
     known.set([...known.members()].filter((member) => member.id !== id));

@@ -55,7 +55,7 @@ export class MemberWatches {
       if (event.memberId === undefined) return;
       const present = view(event.memberId);
       for (const [stream, last] of this.#streams) {
-        if (isNews(present, last.get(present.id))) stream.push(present);
+        if (shouldEmit(present, last.get(present.id))) stream.push(present);
         if (event.type === "MemberForgotten") last.delete(present.id);
         else last.set(present.id, present);
       }
@@ -115,11 +115,11 @@ export class MemberWatches {
 }
 
 /**
- * True if a reader must get a view. One change of a member causes several events, with equal views. When a member that
+ * True if a stream must emit a view. One change of a member causes several events, with equal views. When a member that
  * left comes back, its block ends before the discovery names it again. A view at that moment would show the new
  * incarnation as `left`.
  */
-function isNews(view: MemberView, last: MemberView | undefined): boolean {
+function shouldEmit(view: MemberView, last: MemberView | undefined): boolean {
   if (view.status !== last?.status) return true;
   if (view.status === "left") return view.incarnation === undefined && last.incarnation !== undefined;
   return JSON.stringify(view) !== JSON.stringify(last);

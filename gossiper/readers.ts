@@ -109,7 +109,10 @@ class Reader implements ReaderHost {
     const nowMs = engineHost.runtime.monotonicMs();
     const hasVector = nowMs - this.#lastVectorMs >= settings.heartbeatExpiration / VECTORS_PER_EXPIRATION;
     if (hasVector) this.#lastVectorMs = nowMs;
-    const answer = engineHost.engine.read(this.#name, { ...(holds && { asked: holds }), hasVector });
+    const answer = engineHost.engine.disseminateToReader(this.#name, {
+      ...(holds && { asked: holds }),
+      hasVector,
+    });
     return { ...answer, holds: new Map() };
   }
 

@@ -33,7 +33,7 @@ import type { Session } from "../protocol/session.ts";
 import type { GossipContent, SessionHost } from "../protocol/session_host.ts";
 import { RefusedHandshakes } from "./refused_handshakes.ts";
 import type { Signatures } from "./signatures.ts";
-import type { Examined } from "../protocol/examined.ts";
+import type { Verification } from "../protocol/verification.ts";
 
 /** The entries with invalid signatures that a connection may bring before it is closed. */
 const MAX_FORGERIES = 8;
@@ -81,7 +81,7 @@ export class RequestHandler implements SessionHost {
   readonly #differences = new ReportOnce();
   readonly #forgeries = new WeakMap<Session, number>();
   readonly #refusedHandshakes: RefusedHandshakes;
-  readonly examine?: (session: Session, message: Gossip | Push | Reply | Refusal) => Promise<Examined>;
+  readonly verify?: (session: Session, message: Gossip | Push | Reply | Refusal) => Promise<Verification>;
 
   /** Makes the responding side of a gossiper. */
   constructor(options: RequestHandlerOptions) {
@@ -94,7 +94,7 @@ export class RequestHandler implements SessionHost {
       publish: (event) => engineHost.publish(event),
     });
     if (signatures) {
-      this.examine = (session, message) => signatures.examine(session.peer?.id, this.#deltaOf(message));
+      this.verify = (session, message) => signatures.verify(session.peer?.id, this.#deltaOf(message));
     }
   }
 
@@ -172,11 +172,11 @@ export class RequestHandler implements SessionHost {
     return undefined;
   }
 
-  gossiped(session: Session, gossip: Gossip, examined?: Examined): GossipContent | Refusal {
+  gossiped(session: Session, gossip: Gossip, verification?: Verification): GossipContent | Refusal {
     const peerId = session.peer!.id;
-    const refusal = this.#refusalOf(peerId) ?? this.#countForgeries(session, examined);
+    const refusal = this.#refusalOf(peerId) ?? this.#countForgeries(session, verification);
     if (refusal) return refusal;
-    const versions = this.#apply(session, gossip, examined);
+    const versions = this.#apply(session, gossip, verification);
     const known = { holds: versions, ...(gossip.holds && { asked: gossip.holds }) };
     const { delta, sent } = this.#engineHost.do((engine) => engine.disseminate(peerId, known));
     return { delta, sent, holds: versions, liveness: this.#engineHost.takeLiveness(session, sent) };
@@ -209,14 +209,14 @@ export class RequestHandler implements SessionHost {
     this.#applyLiveness(session, liveness);
   }
 
-  pushed(session: Session, push: Push, examined?: Examined): Refusal | undefined {
+  pushed(session: Session, push: Push, verification?: Verification): Refusal | undefined {
     const peerId = session.peer!.id;
     // A push has no reply. A blocked peer learns of its block from its next request.
     const takes = this.#takesFrom(peerId);
-    const refusal = takes ? this.#countForgeries(session, examined) : undefined;
+    const refusal = takes ? this.#countForgeries(session, verification) : undefined;
     this.#options.meters?.pushReceived(!takes ? "ignored" : refusal ? "refused" : "merged");
     if (!takes || refusal) return refusal;
-    const options = this.#verdict(push.delta, examined);
+    const options = this.#verdict(push.delta, verification);
     this.#engineHost.do((engine, now) => engine.applyPush(peerId, push, now, options));
     return undefined;
   }
@@ -224,14 +224,14 @@ export class RequestHandler implements SessionHost {
   replied(
     session: Session,
     sent: Sent,
-    { reply, examined }: { readonly reply: Reply; readonly examined: Examined | undefined },
+    { reply, verification }: { readonly reply: Reply; readonly verification: Verification | undefined },
   ): KnownVersions | Refusal | undefined {
     const peerId = session.peer!.id;
     this.#acknowledge(sent, reply.holds);
     if (this.#engineHost.view.isFenced || this.#engineHost.view.blockedMember(peerId)) return undefined;
-    const refusal = this.#countForgeries(session, examined);
+    const refusal = this.#countForgeries(session, verification);
     if (refusal) return refusal;
-    return this.#apply(session, reply, examined);
+    return this.#apply(session, reply, verification);
   }
 
   acknowledged(_session: Session, sent: Sent, versions: KnownVersions): void {
@@ -251,14 +251,14 @@ export class RequestHandler implements SessionHost {
     this.#engineHost.do((engine) => engine.applyReconcile(peerId, part, options));
   }
 
-  refused(session: Session, refusal: Refusal, examined?: Examined): Refusal | undefined {
+  refused(session: Session, refusal: Refusal, verification?: Verification): Refusal | undefined {
     if (refusal.settings && session.peerId !== undefined) {
       this.#compareSettings(session.peerId, refusal.settings);
     }
-    const invalid = this.#countForgeries(session, examined);
+    const invalid = this.#countForgeries(session, verification);
     const { id } = this.#engineHost.view;
     const isSigned = refusal.state?.incarnation === refusal.incarnation &&
-      (examined?.verified.has(id) ?? false);
+      (verification?.verified.has(id) ?? false);
     if (!invalid) this.#options.onRefused(session, refusal, { isSigned });
     return invalid;
   }
@@ -279,10 +279,10 @@ export class RequestHandler implements SessionHost {
   #apply(
     session: Session,
     { delta, liveness }: { readonly delta: Delta; readonly liveness: Liveness },
-    examined: Examined | undefined,
+    verification: Verification | undefined,
   ): KnownVersions {
     // The state goes first: the heartbeat counts belong to its incarnations.
-    const options = this.#verdict(delta, examined);
+    const options = this.#verdict(delta, verification);
     const { holds } = this.#engineHost.do((engine, now) =>
       engine.applyIncoming(session.peerId!, delta, now, options)
     );
@@ -299,16 +299,16 @@ export class RequestHandler implements SessionHost {
   /** The members whose entries are refused, and those whose signature was verified. */
   #verdict(
     delta: MemberDeltas,
-    examined: Examined | undefined,
+    verification: Verification | undefined,
   ): { readonly refused?: ReadonlySet<string>; readonly verified?: ReadonlySet<string> } {
-    const refused = examined && this.#options.signatures?.refusedOf(delta, examined);
-    return examined && refused ? { refused, verified: new Set(examined.verified.keys()) } : {};
+    const refused = verification && this.#options.signatures?.refusedOf(delta, verification);
+    return verification && refused ? { refused, verified: new Set(verification.verified.keys()) } : {};
   }
 
   /** Honest members relay only signed entries, so a peer with too many invalid entries is refused. */
-  #countForgeries(session: Session, examined: Examined | undefined): Refusal | undefined {
-    if (!examined || examined.forged === 0) return undefined;
-    const count = (this.#forgeries.get(session) ?? 0) + examined.forged;
+  #countForgeries(session: Session, verification: Verification | undefined): Refusal | undefined {
+    if (!verification || verification.forged === 0) return undefined;
+    const count = (this.#forgeries.get(session) ?? 0) + verification.forged;
     this.#forgeries.set(session, count);
     if (count < MAX_FORGERIES) return undefined;
     return refuse("invalid", `Too many invalid signatures (limit ${MAX_FORGERIES}).`);

@@ -10,7 +10,7 @@ import { SIGNING_KEY } from "../engine/types.ts";
 import type { EngineHost } from "./engine_host.ts";
 import { KeyBindings } from "../security/key_bindings.ts";
 import type { Hello } from "../protocol/message.ts";
-import type { Examined } from "../protocol/examined.ts";
+import type { Verification } from "../protocol/verification.ts";
 import { TokenBucket } from "../common/token_bucket.ts";
 import { signedText, type Signing } from "../contracts/signing.ts";
 import { ReportOnce } from "../common/report_once.ts";
@@ -73,7 +73,7 @@ export class Signatures {
    * Verifies those entries of a delta that would be merged, of at most `gossipMaxSend` members. Faults count against a
    * peer only after its handshake.
    */
-  async examine(peerId: string | undefined, delta: MemberDeltas): Promise<Examined> {
+  async verify(peerId: string | undefined, delta: MemberDeltas): Promise<Verification> {
     const verified = new Map<string, KnownVersion | undefined>();
     const claims: {
       readonly delta: MemberDelta;
@@ -112,7 +112,7 @@ export class Signatures {
   }
 
   /** The members of a delta to refuse: not verified, or verified against a version that has changed since. */
-  refusedOf(delta: MemberDeltas, { verified }: Examined): ReadonlySet<string> {
+  refusedOf(delta: MemberDeltas, { verified }: Verification): ReadonlySet<string> {
     const { view } = this.#engineHost;
     const refused = new Set<string>();
     for (const member of delta.members) {

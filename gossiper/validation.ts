@@ -40,7 +40,8 @@ const RESERVED_KEYS: ReadonlySet<string> = new Set([TOPOLOGY_KEY, HEARTBEAT_KEY,
 export function validated(config: PartialConfig, cluster: Cluster): GossiperConfig {
   const complete = configuredWith(config, { after: clusterProblems(cluster) });
   const { maxMessageBytes } = complete;
-  assertNone(recordProblem("cluster.self.kinds", { self: cluster.self, maxMessageBytes }));
+  const problems = recordProblem("cluster.self.kinds", { self: cluster.self, maxMessageBytes });
+  if (problems.length > 0) throw new ConfigurationError(problems);
   return complete;
 }
 

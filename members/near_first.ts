@@ -47,14 +47,14 @@ export class NearFirst implements Routes {
 
   /** All near peers, the far peers that are due, and by lot one far peer for each eight near ones. */
   turn(ids: readonly string[]): readonly string[] {
-    const [near, far] = split(ids, (id) => this.isFar(id));
+    const [far, near] = partition(ids, (id) => this.isFar(id));
     if (near.length === 0 || this.#signs) return ids;
     // Broken connections show crashes. If a member can be connected to all, its unconnected far peers come in every turn, so
     // that all connections are made as fast as without `nearFirst`.
     // mutant move-bound: with as many peers as connections, draws by lot make all connections as well.
     const isMesh = ids.length < this.#insight.config.maxConnections;
     const isDue = (id: string) => isMesh && !this.#peers.session(id) || !this.#isHeard(id);
-    const [lot, due] = split(far, isDue);
+    const [due, lot] = partition(far, isDue);
     return [...near, ...due, ...this.#some(lot, Math.ceil(near.length / NEAR_PER_FAR))];
   }
 
@@ -76,9 +76,9 @@ export class NearFirst implements Routes {
   /** Own changes go to all near peers and to bridges; a change of another zone goes on to all near peers. */
   push({ own, others }: Changes, sessions: readonly Session[], pushTo: PushTo): void {
     const { host: { view }, config: { gossipFanOut } } = this.#insight;
-    const [near, far] = split(sessions, ({ peer }) => this.isFar(peer!.id));
-    const [nearIds, farIds] = split([...others], (id) => this.isFar(id));
-    const nearActive = split(view.activePeers(), (id) => this.isFar(id))[0].length;
+    const [far, near] = partition(sessions, ({ peer }) => this.isFar(peer!.id));
+    const [farIds, nearIds] = partition([...others], (id) => this.isFar(id));
+    const nearActive = view.activePeers().filter((id) => !this.isFar(id)).length;
     // mutant move-bound: a zone of exactly so many members works either way.
     const isFew = nearActive < DIRECT_MEMBERS;
     const plan = new Plan();
@@ -136,12 +136,12 @@ export class NearFirst implements Routes {
   }
 }
 
-/** Two lists, in the order of the items: those that do not fit, and those that do. */
-function split<T>(items: readonly T[], fits: (item: T) => boolean): readonly [others: T[], fitting: T[]] {
-  const others: T[] = [];
+/** Two lists, in the order of the items: those that fit, and the others. */
+function partition<T>(items: readonly T[], fits: (item: T) => boolean): readonly [fitting: T[], others: T[]] {
   const fitting: T[] = [];
+  const others: T[] = [];
   for (const item of items) (fits(item) ? fitting : others).push(item);
-  return [others, fitting];
+  return [fitting, others];
 }
 
 /** The pushes that go out together: one to each session, because a peer limits the rate of messages. */

@@ -11,7 +11,6 @@ import type { UnknownMessage } from "../protocol/message.ts";
 import type { Session } from "../protocol/session.ts";
 import {
   BYTES_PER_CONFIRM,
-  CAPABILITY,
   MAX_MESSAGE_BYTES,
   MAX_UNSENT,
   MAX_UNSENT_BYTES,
@@ -22,7 +21,7 @@ import {
   WINDOW_MESSAGES,
   WINDOW_TIMEOUTS,
 } from "./limits.ts";
-import { type Content, type Numbered, takenOf, wireMessage } from "./wire.ts";
+import { CAPABILITY, type Content, type Numbered, takenOf, wireMessage } from "./wire.ts";
 
 /** The bytes that the number and the flag add to a message. */
 const HEAD_BYTES = 64;

@@ -13,11 +13,11 @@ import type { Session } from "../protocol/session.ts";
 import type { Answering } from "./answering.ts";
 import type { Asking } from "./asking.ts";
 import { maxBytesOf } from "./channel.ts";
-import { CAPABILITY } from "./limits.ts";
 import type { Sender } from "./sender.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import {
   answerContent,
+  CAPABILITY,
   checkedPayload,
   type Content,
   type QuestionMessage,

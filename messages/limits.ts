@@ -4,9 +4,6 @@
  * @module
  */
 
-/** The capability in `hello` of a member that takes messages. */
-export const CAPABILITY = "messages";
-
 /**
  * `maxMessageBytes` divided by this is the largest message. 16: 64 KiB by default, so that a heartbeat behind one waits for
  * half a second at 1 Mbit/s. Lower: longer waits.

@@ -14,8 +14,8 @@ import type { ConnectionPool } from "../gossiper/connection_pool.ts";
 import { TIMEOUTS_PER_DIAL } from "../gossiper/dials.ts";
 import type { Session } from "../protocol/session.ts";
 import { Channel, type SendOutcome } from "./channel.ts";
-import { CAPABILITY, DEFAULT_TIMEOUTS, MAX_DIALS } from "./limits.ts";
-import type { Content } from "./wire.ts";
+import { DEFAULT_TIMEOUTS, MAX_DIALS } from "./limits.ts";
+import { CAPABILITY, type Content } from "./wire.ts";
 
 /** How often a handshake is tried again because another request was under way. */
 const MAX_TRIES = 10;

@@ -1,5 +1,5 @@
 /**
- * The subscriptions of one member: who receives the messages of a topic.
+ * The subscriptions of one member: the receivers of the messages of a topic.
  *
  * @module
  */

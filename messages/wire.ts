@@ -11,6 +11,9 @@ import { type Fields, JsonPath, readName, readNumber, readText, readWhole } from
 import type { UnknownMessage } from "../protocol/message.ts";
 import { MAX_REASON, MAX_TIMEOUT_MS, MAX_TOPIC_BYTES } from "./limits.ts";
 
+/** The capability in `hello` of a member that takes messages. */
+export const CAPABILITY = "messages";
+
 /** The fields of every message but `taken`. */
 export interface Numbered {
   /** The number of the message among those of its sender on this connection; it rises. */

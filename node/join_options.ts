@@ -13,7 +13,6 @@ import {
   type PartialConfig,
 } from "../options/configuration.ts";
 import {
-  assertNone,
   brokenBy,
   describe,
   FLAG,
@@ -163,7 +162,8 @@ export function checkedConfig(options: JoinOptions): GossiperConfig {
     ...securityProblems(options),
   ];
   const config = configuredWith(options.config, { before });
-  assertNone(roomProblems(options, config));
+  const problems = roomProblems(options, config);
+  if (problems.length > 0) throw new ConfigurationError(problems);
   return config;
 }
 

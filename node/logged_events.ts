@@ -37,7 +37,7 @@ export interface OwnLogOptions {
 }
 
 type AllClear = EventOf<typeof ALL_CLEAR[number]>;
-type Refused = EventOf<"ClientRefused" | "HandshakeRefused" | "SeedFailed" | "SettingsDiffer">;
+type RefusalEvent = EventOf<"ClientRefused" | "HandshakeRefused" | "SeedFailed" | "SettingsDiffer">;
 
 const OWN_LOGS = new WeakMap<Pick<EventStream, "subscribe">, OwnLog>();
 
@@ -78,7 +78,7 @@ export class OwnLog {
   readonly #reported = new ReportOnce();
   #conflictMs = -Infinity;
   /** True after the line "alone" or "isolated", until the line that the trouble is over. */
-  readonly #saidTo = { beAlone: false, beIsolated: false };
+  readonly #hasLogged = { alone: false, isolated: false };
   #refusals = { sinceMs: -Infinity, lines: 0 };
 
   constructor(member: LoggedMember, { prints = true, openToAll }: OwnLogOptions) {
@@ -117,12 +117,12 @@ export class OwnLog {
     if (sentence === undefined) return undefined;
     switch (event.type) {
       case "Alone":
-        this.#saidTo.beAlone = true;
+        this.#hasLogged.alone = true;
         return sentence;
       case "Isolated":
         // Peers refuse a member while another process has its id: the network is not at fault.
         if (this.#isInConflict) return undefined;
-        this.#saidTo.beIsolated = true;
+        this.#hasLogged.isolated = true;
         return sentence;
       case "ClientRefused":
       case "HandshakeRefused":
@@ -151,15 +151,15 @@ export class OwnLog {
 
   /** Logs the end of a logged trouble in one line. */
   #handleAllClear(event: AllClear): void {
-    const said = this.#saidTo;
+    const logged = this.#hasLogged;
     const who = nameOf(this.member);
     if (this.#takers.size > 0) return;
-    if (event.type === "MemberJoined" && said.beAlone) {
-      said.beAlone = false;
+    if (event.type === "MemberJoined" && logged.alone) {
+      logged.alone = false;
       warn(`Hearsay: ${who} has found ${JSON.stringify(event.memberId)} and is no longer alone.`);
     }
-    if (event.type === "Rejoined" && said.beIsolated) {
-      said.beIsolated = false;
+    if (event.type === "Rejoined" && logged.isolated) {
+      logged.isolated = false;
       warn(`Hearsay: ${who} is no longer isolated.`);
     }
   }
@@ -176,7 +176,7 @@ export class OwnLog {
   }
 
   /** A seed that is down is an everyday event. A seed that refuses this member needs a person. */
-  #isNewRefusal(event: Refused): boolean {
+  #isNewRefusal(event: RefusalEvent): boolean {
     if (event.type === "SeedFailed" && !isRefusal(event.error)) return false;
     const nowMs = this.member.runtime.monotonicMs();
     if (nowMs - this.#refusals.sinceMs > MINUTE_MS) this.#refusals = { sinceMs: nowMs, lines: 0 };
@@ -190,7 +190,7 @@ function isRefusal(error: unknown): boolean {
 }
 
 /** The subject and reason of a refusal. The port of a client is new for each connection. */
-function aboutOf(event: Refused): string {
+function aboutOf(event: RefusalEvent): string {
   if (event.type === "ClientRefused") return `client ${event.remote.replace(/:\d+$/, "")} ${event.reason}`;
   if (event.type === "SettingsDiffer") return `peer ${event.peerId} ${event.setting}`;
   return event.type === "HandshakeRefused" ? `peer ${event.peerId} ${event.code}` : `seed ${event.address}`;

@@ -9,7 +9,6 @@ import { conflicts, type Fault, faultOf } from "./configuration_rules.ts";
 import { describe } from "./rules.ts";
 
 export { ConfigurationError, type ConfigurationProblem } from "./configuration_error.ts";
-export { presetFor } from "./preset.ts";
 
 /**
  * All settings. Durations are in milliseconds, sizes in bytes. The first five and `gossipActorName` have

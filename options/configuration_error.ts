@@ -22,21 +22,26 @@ export interface ConfigurationProblem {
   readonly source?: string;
 }
 
-/** A configuration is invalid. The error names every problem; nothing was created. */
+/** A configuration, or the arguments of a call, are invalid. The error names every problem; nothing was changed. */
 export class ConfigurationError extends HearsayError {
   /** The class's own name, also after minification. */
   override readonly name: string = "ConfigurationError";
   /** All problems, in the order of the given settings. */
   readonly problems: readonly ConfigurationProblem[];
 
-  /** Makes the error, with one line for each problem. */
-  constructor(given: readonly ConfigurationProblem[], options?: ErrorOptions) {
+  /** Makes the error, with one line for each problem. `isOfCall` is true for the arguments of a call. */
+  constructor(
+    given: readonly ConfigurationProblem[],
+    options: ErrorOptions & { readonly isOfCall?: boolean } = {},
+  ) {
     const problems = given.map(fitForPrint);
     const lines = problems.map(lineOf);
     const count = problems.length === 1 ? "a problem" : `${problems.length} problems`;
     super(
       "invalid_configuration",
-      `The configuration has ${count}; nothing was changed.\n${lines.join("\n")}`,
+      `The ${options.isOfCall ? "call" : "configuration"} has ${count}; nothing was changed.\n${
+        lines.join("\n")
+      }`,
       options,
     );
     this.problems = Object.freeze(problems);

@@ -7,7 +7,7 @@
 import { isMemberUrl } from "../common/host_names.ts";
 import { utf8Length } from "../engine/json.ts";
 import type { ConfigurationProblem } from "./configuration_error.ts";
-import { brokenBy, DIALED_HOST, inTurn, listOf, noKey, type Rule, rule } from "./rules.ts";
+import { both, brokenBy, DIALED_HOST, listOf, noKey, type Rule, rule } from "./rules.ts";
 
 /** The fields of a member's record. */
 interface MemberRecord {
@@ -72,7 +72,7 @@ function newNames(): Rule {
   const isNew = rule((id) => known.size !== known.add(id).size, {
     allowed: "an id that no other member has",
   });
-  return inTurn(NAME, isNew);
+  return both(NAME, isNew);
 }
 
 /** True for a valid list of kinds. */

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { ConfigurationError, DEFAULT_CONFIG, type PartialConfig } from "./configuration.ts";
-import { describe } from "./rules.ts";
+import { DEFAULT_CONFIG, type PartialConfig } from "./configuration.ts";
+import { assertNone, describe } from "./rules.ts";
 
 /** The most members that the defaults serve. */
 const DEFAULT_MEMBERS = 2_000;
@@ -42,7 +42,7 @@ export function presetFor(members: number): PartialConfig {
   if (!Number.isInteger(members) || members < 1 || members > 10_000) {
     const allowed = "a whole number from 1 to 10,000";
     const problem = `must be ${allowed}`;
-    throw new ConfigurationError([{ field: "members", problem, given: describe(members), allowed }]);
+    assertNone([{ field: "members", problem, given: describe(members), allowed }]);
   }
   if (members <= DEFAULT_MEMBERS) return {};
   const maxMembers = Math.max(DEFAULT_CONFIG.maxMembers, 2 * members);

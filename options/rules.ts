@@ -11,9 +11,9 @@ import { isFormedAsKey, lengthOf, mayBeKey, withoutKeys } from "../common/key_ma
 import { printable } from "../common/printable.ts";
 import type { Runtime } from "../common/runtime.ts";
 
-/** Throws one error with all problems, if there are any. */
+/** Throws one error with all problems of a call's arguments, if there are any. */
 export function assertNone(problems: readonly ConfigurationProblem[]): void {
-  if (problems.length > 0) throw new ConfigurationError(problems);
+  if (problems.length > 0) throw new ConfigurationError(problems, { isOfCall: true });
 }
 
 /** The problems of unknown names in an option, or in all options. A value that is no object is a problem too. */
@@ -100,9 +100,9 @@ export function brokenBy<Options extends object>(
   },
 ): ConfigurationProblem[] {
   const values = given as { readonly [name: string]: unknown };
-  return Object.entries<Rule>(rules as Rules<Options>).flatMap(([name, keeps]) => {
+  return Object.entries<Rule>(rules as Rules<Options>).flatMap(([name, rule]) => {
     if (values[name] === undefined && !required.some((each) => each === name)) return [];
-    return keeps(within === undefined ? name : `${within}.${name}`, values[name]);
+    return rule(within === undefined ? name : `${within}.${name}`, values[name]);
   });
 }
 
@@ -242,16 +242,16 @@ export function nameOf(given: string): string {
 }
 
 /** A rule that also refuses keys: names are sent to peers and shown. */
-export function noKey(keeps: Rule): Rule {
+export function noKey(first: Rule): Rule {
   const isNoKey = rule((given) => typeof given !== "string" || !isFormedAsKey(given), {
     problem: "must not be a key, because it is sent to others and shown",
     allowed: "a name; keys belong in `authentication: { keys: [...] }`",
   });
-  return inTurn(keeps, isNoKey);
+  return both(first, isNoKey);
 }
 
 /** A rule of two: checks the second rule only if the first one holds. */
-export function inTurn(first: Rule, second: Rule): Rule {
+export function both(first: Rule, second: Rule): Rule {
   return (field, given) => {
     const problems = first(field, given);
     return problems.length > 0 ? problems : second(field, given);

@@ -41,10 +41,9 @@ export const PONG_TEXT = '{"type":"pong"}';
  *
  * @example
  * ```ts
- * import { assertEquals } from "../deps/std_assert.ts";
- * import { encode } from "./codec.ts";
+ * import { encode } from "@hearsay/gossip/protocol";
  *
- * assertEquals(encode({ type: "ack", id: "7", holds: new Map() }), '{"type":"ack","id":"7"}');
+ * console.assert(encode({ type: "ack", id: "7", holds: new Map() }) === '{"type":"ack","id":"7"}');
  * ```
  */
 export function encode(message: Message | Ping | Pong): string {
@@ -67,15 +66,10 @@ export function encode(message: Message | Ping | Pong): string {
  *
  * @example
  * ```ts
- * import { assertThrows } from "../deps/std_assert.ts";
- * import { ConnectionClosed } from "../common/errors.ts";
- * import { decode } from "./codec.ts";
+ * import { decode } from "@hearsay/gossip/protocol";
  *
- * assertThrows(
- *   () => decode('{"type":"ack"}', { maxMessageBytes: 1024 }),
- *   ConnectionClosed,
- *   "id: must be a well-formed string of 1 to 256 bytes, was left out.",
- * );
+ * const { type } = decode('{"type":"ack","id":"7"}', { maxMessageBytes: 1024 });
+ * console.assert(type === "ack");
  * ```
  */
 export function decode(text: string, limits: WireLimits): Message | Ping | Pong {

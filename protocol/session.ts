@@ -12,8 +12,8 @@ import { type LaterMessages, Outbox } from "./outbox.ts";
 import { PeerRefused, refuse } from "./refusal.ts";
 import { type Answer, type Question, Replies, type Request, Requests, UNKNOWN_ID } from "./requests.ts";
 import { abortable } from "../common/runtime.ts";
-import type { Examined } from "./examined.ts";
-import { examine, type GossipContent, type RequestOptions, type SessionOptions } from "./session_host.ts";
+import type { Verification } from "./verification.ts";
+import { type GossipContent, type RequestOptions, type SessionOptions, verify } from "./session_host.ts";
 
 /**
  * A duplex stream between a connection's two directions:
@@ -38,7 +38,7 @@ export class Session {
   #isOver = false;
   #closedByPeer = false;
   #cancelTimer: () => void = () => {};
-  #examining: Promise<Examined> | undefined;
+  #verifying: Promise<Verification> | undefined;
 
   /** Makes a session. As the acceptor it starts the time limit of the first `hello`. */
   constructor(options: SessionOptions) {
@@ -52,10 +52,10 @@ export class Session {
       },
       write: async (message) => {
         // One message after another, so that no message overtakes a message under verification.
-        this.#examining = this.#ended ? undefined : examine(message, this, options.host);
-        const examined = this.#examining && await this.#examining;
-        this.#examining = undefined;
-        this.#guard(() => this.#receive(message, examined));
+        this.#verifying = this.#ended ? undefined : verify(message, this, options.host);
+        const verification = this.#verifying && await this.#verifying;
+        this.#verifying = undefined;
+        this.#guard(() => this.#receive(message, verification));
         await this.#outbox.room();
       },
       close: () => this.over(undefined),
@@ -198,7 +198,7 @@ export class Session {
   /** Ends both directions now: the connection has ended, or must. Does nothing the second time. */
   over(reason: unknown): void {
     // A refusal under verification may be the reason of the close.
-    if (this.#examining) return void this.#examining.catch(() => {}).then(() => this.over(reason));
+    if (this.#verifying) return void this.#verifying.catch(() => {}).then(() => this.over(reason));
     if (this.#isOver) return;
     this.#isOver = true;
     this.#closedByPeer = this.#ended === undefined;
@@ -238,9 +238,9 @@ export class Session {
     else if (this.#timeouts >= 2) this.leave("Two requests in a row had no answer.");
   }
 
-  #receive(message: Message, examined: Examined | undefined): void {
+  #receive(message: Message, verification: Verification | undefined): void {
     if (this.#ended) return;
-    if (message.type === "error") return this.#receiveRefusal(message, examined);
+    if (message.type === "error") return this.#receiveRefusal(message, verification);
     if (!this.peer && message.type !== "hello") {
       return this.#invalid("Expected `hello` as the first message.");
     }
@@ -252,16 +252,16 @@ export class Session {
           ? this.#receiveHelloAnswer(message)
           : this.#receiveHello(message);
       case "gossip":
-        return this.#receiveGossip(message, examined);
+        return this.#receiveGossip(message, verification);
       case "heartbeat":
         this.#usedMs = this.#options.runtime.monotonicMs();
         return this.#options.host.heartbeat(this, message.liveness);
       case "suspect":
         return this.#options.host.suspected(this, message);
       case "push":
-        return this.#receivePush(message, examined);
+        return this.#receivePush(message, verification);
       case "reply":
-        return this.#receiveReply(message, examined);
+        return this.#receiveReply(message, verification);
       case "ack":
         return this.#receiveAck(message);
       case "reconcile":
@@ -313,11 +313,11 @@ export class Session {
     this.#options.owner.opened(this);
   }
 
-  #receiveGossip(gossip: Gossip, examined: Examined | undefined): void {
+  #receiveGossip(gossip: Gossip, verification: Verification | undefined): void {
     if (!this.#isNewRequest(gossip.id)) return;
     if (gossip.memberId !== this.peer!.id) return this.#invalid("`memberId` must be the peer's own id.");
     this.#usedMs = this.#options.runtime.monotonicMs();
-    const answer = this.#options.host.gossiped(this, gossip, examined);
+    const answer = this.#options.host.gossiped(this, gossip, verification);
     if ("code" in answer) return this.#refuse(answer, gossip.id);
     const { delta, liveness, holds, sent } = answer;
     // A reply without entries needs no acknowledgement.
@@ -325,8 +325,8 @@ export class Session {
     this.#outbox.push({ type: "reply", id: gossip.id, delta, liveness, holds });
   }
 
-  #receivePush(push: Push, examined: Examined | undefined): void {
-    const refusal = this.#options.host.pushed(this, push, examined);
+  #receivePush(push: Push, verification: Verification | undefined): void {
+    const refusal = this.#options.host.pushed(this, push, verification);
     if (refusal) this.#refuse(refusal);
   }
 
@@ -337,10 +337,10 @@ export class Session {
     return delta && { type: "push", delta, relay };
   }
 
-  #receiveReply(reply: Reply, examined: Examined | undefined): void {
+  #receiveReply(reply: Reply, verification: Verification | undefined): void {
     const request = this.#take(reply.id, "gossip");
     if (request?.question.kind !== "gossip") return;
-    const versions = this.#options.host.replied(this, request.question.sent, { reply, examined });
+    const versions = this.#options.host.replied(this, request.question.sent, { reply, verification });
     request.answer.resolve(reply);
     if (versions && "code" in versions) return this.#invalid(versions.message);
     const isToAcknowledge = reply.delta.members.length > 0 || (versions?.size ?? 0) > 0;
@@ -369,7 +369,7 @@ export class Session {
     request.answer.resolve(answer);
   }
 
-  #receiveRefusal(refusal: Refusal, examined: Examined | undefined): void {
+  #receiveRefusal(refusal: Refusal, verification: Verification | undefined): void {
     if (!this.peer && this.role === "acceptor") {
       return this.#invalid("Expected `hello` as the first message.");
     }
@@ -379,7 +379,7 @@ export class Session {
     this.#timeouts = 0;
     // `blocked` always answers a request, which may have timed out. Without a request it is ignored.
     if (refusal.code === "blocked" && id === undefined && !request) return;
-    const invalid = this.#options.host.refused(this, refusal, examined);
+    const invalid = this.#options.host.refused(this, refusal, verification);
     request?.answer.reject(new PeerRefused(refusal));
     if (invalid) return this.#invalid(invalid.message);
     if (!this.peer) this.leave("The handshake was refused.");

@@ -7,7 +7,7 @@
 import type { Sent } from "../engine/engine.ts";
 import type { Delta, KnownVersions, Liveness, MemberDeltas, SummaryPart } from "../engine/types.ts";
 import type { Runtime } from "../common/runtime.ts";
-import type { Examined } from "./examined.ts";
+import type { Verification } from "./verification.ts";
 import type { Gossip, Hello, Message, Push, Refusal, Reply, Suspect, UnknownMessage } from "./message.ts";
 import type { Session } from "./session.ts";
 
@@ -32,7 +32,7 @@ export interface SessionHost {
    */
   onHello(hello: Hello, options: { readonly answering: boolean }): Refusal | "self" | undefined;
   /** Verifies the entries of a message before they are merged; present if members sign. */
-  readonly examine?: (session: Session, message: Gossip | Push | Reply | Refusal) => Promise<Examined>;
+  readonly verify?: (session: Session, message: Gossip | Push | Reply | Refusal) => Promise<Verification>;
   /** Returns the entries to push to the peer; `undefined` if the peer needs no entries of these members. */
   toPush(session: Session, ids: Iterable<string>): MemberDeltas | undefined;
   /** Called for a suspicion, or for the reply to a suspicion. */
@@ -40,19 +40,19 @@ export interface SessionHost {
   /** Called for a heartbeat. */
   heartbeat(session: Session, liveness: Liveness): void;
   /** Merges a push; returns a refusal if it is invalid. */
-  pushed(session: Session, push: Push, examined?: Examined): Refusal | undefined;
-  gossiped(session: Session, gossip: Gossip, examined?: Examined): GossipContent | Refusal;
+  pushed(session: Session, push: Push, verification?: Verification): Refusal | undefined;
+  gossiped(session: Session, gossip: Gossip, verification?: Verification): GossipContent | Refusal;
   /** Merges a reply. Returns the versions to acknowledge, `undefined` if it was ignored, a refusal if it is invalid. */
   replied(
     session: Session,
     sent: Sent,
-    received: { readonly reply: Reply; readonly examined: Examined | undefined },
+    received: { readonly reply: Reply; readonly verification: Verification | undefined },
   ): KnownVersions | Refusal | undefined;
   acknowledged(session: Session, sent: Sent, versions: KnownVersions): void;
   compare(session: Session, part: SummaryPart): SummaryPart | Refusal;
   compared(session: Session, part: SummaryPart, options: { readonly last: boolean }): void;
   /** Called when the peer refused a request or the connection; returns a refusal if its message is invalid. */
-  refused(session: Session, refusal: Refusal, examined?: Examined): Refusal | undefined;
+  refused(session: Session, refusal: Refusal, verification?: Verification): Refusal | undefined;
   /** Called if the host itself threw: an invariant is broken. */
   failed(error: unknown): void;
 }
@@ -94,12 +94,12 @@ export interface RequestOptions {
  * Verifies a message's signatures. Returns `undefined` if there is nothing to verify, so that such messages need no
  * wait.
  */
-export function examine(
+export function verify(
   message: Message,
   session: Session,
   host: SessionHost,
-): Promise<Examined> | undefined {
-  if (message.type === "error") return message.state && host.examine?.(session, message);
+): Promise<Verification> | undefined {
+  if (message.type === "error") return message.state && host.verify?.(session, message);
   const hasEntries = message.type === "gossip" || message.type === "push" || message.type === "reply";
-  return hasEntries && session.peer ? host.examine?.(session, message) : undefined;
+  return hasEntries && session.peer ? host.verify?.(session, message) : undefined;
 }

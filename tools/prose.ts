@@ -14,11 +14,11 @@ export interface Fault {
   readonly message: string;
 }
 
-/** Text of one kind, and the line at which it begins. */
+/** Text of one kind, and the line at which it begins. Texts of the code and cells of tables are sentences if they end as such. */
 interface Piece {
   readonly line: number;
   readonly text: string;
-  readonly kind: "comment" | "doc comment" | "text";
+  readonly kind: "comment" | "doc comment" | "label or sentence";
 }
 
 /** A process is "it", and each operation has one verb: see CONTRIBUTING.md. */
@@ -28,6 +28,8 @@ const BRITISH_SPELLING =
   /\b(\w*(?:dialled|dialling|dialler|behaviour|cancelled|cancelling|neighbour|colour|favour|honour|labelled(?!by)|signalled|modelled|travelled|recognis|organis|authoris|initialis|serialis|normalis|analyse|licence|defence|centre)\w*)/gi;
 /** A sentence begins with its subject. */
 const REFUSED_OPENINGS = /(?:^|[.!:]\s+)((?:What|Whether|Whom|Of)\b[^.?!]*[.?!]?)/g;
+/** The mark of an item in a list of Markdown, before its first word. */
+const LIST_MARK = /^\s*(?:[-*]|\d+\.)\s+/;
 /** A relative pronoun begins one more clause for the reader to keep in mind. Each use of these words counts. */
 const PRONOUNS = /\b(who|whom|whose|what|which|where|that)\b/gi;
 /** The most relative pronouns in 1,000 words of doc comments. 25: well-written libraries have 11 to 24. */
@@ -40,7 +42,6 @@ const MAX_LINES = 450;
 const MAX_NAMES = 50;
 /** Files with prose of others, or about the refused words themselves. */
 const EXCEPTIONS: ReadonlyMap<string, string> = new Map([
-  ["LICENSE", "the licence's own text"],
   ["tools/prose.ts", "names the words"],
   ["tests/repository/prose_test.ts", "names the words"],
 ]);
@@ -56,7 +57,14 @@ export function faultsOfSource(source: string): Fault[] {
 /** The faults of a document in Markdown; code in it is left out. */
 export function faultsOfDocument(source: string): Fault[] {
   const lines = source.replace(/^```.*?^```$/gms, (code) => code.replace(/[^\n]/g, "")).split("\n");
-  return lines.flatMap((text, index) => faultsOfPiece({ line: index + 1, text, kind: "comment" }));
+  return lines.flatMap((text, index) => {
+    const line = index + 1;
+    if (!text.startsWith("|")) {
+      return faultsOfPiece({ line, text: text.replace(LIST_MARK, ""), kind: "comment" });
+    }
+    const cells = text.split(/(?<!\\)\|/).map((cell) => cell.trim());
+    return cells.flatMap((cell) => faultsOfPiece({ line, text: cell, kind: "label or sentence" }));
+  });
 }
 
 /** The relative pronouns and the words of all doc comments in a source file. */
@@ -87,13 +95,15 @@ function faultsOfPiece({ line, text, kind }: Piece): Fault[] {
   for (const match of plain.matchAll(BRITISH_SPELLING)) {
     faults.push({ line: lineAt(match.index), message: `"${match[0]}": use the American spelling` });
   }
-  if (kind === "text") return faults;
   for (const match of plain.matchAll(REFUSED_OPENINGS)) {
-    if (match[1]!.endsWith("?")) continue;
+    const isAllowed = kind === "label or sentence" ? !/[.!]$/.test(match[1]!) : match[1]!.endsWith("?");
+    if (isAllowed) continue;
     const opening = match[1]!.split(/\s+/).slice(0, 4).join(" ");
     faults.push({ line: lineAt(match.index), message: `"${opening} …": begin with the subject` });
   }
-  if (/^\s*The same\b/.test(plain)) faults.push({ line, message: '"The same …": name the subject' });
+  if (kind !== "label or sentence" && /^\s*The same\b/.test(plain)) {
+    faults.push({ line, message: '"The same …": name the subject' });
+  }
   return faults;
 }
 
@@ -131,7 +141,7 @@ function piecesOf(source: string): Piece[] {
       ts.isTemplateMiddle(node) || ts.isTemplateTail(node)
     ) {
       if (/\s\S+\s/.test(node.text)) {
-        pieces.push({ line: lineOf(node.getStart()), text: node.text, kind: "text" });
+        pieces.push({ line: lineOf(node.getStart()), text: node.text, kind: "label or sentence" });
       }
     }
     for (const child of node.getChildren(file)) visit(child);

@@ -16,10 +16,11 @@ export {
 export type { ClientAddress } from "./strangers.ts";
 export type { Idler } from "./web_socket/admission.ts";
 export type { ObserverClient, ObserverDoor, ObserverPlace } from "./web_socket/observers.ts";
-export type { HeaderFields, OpenOptions } from "./web_socket/dial.ts";
 export type {
   Dialer,
+  HeaderFields,
   OpenedSocket,
+  OpenOptions,
   Platform,
   PlatformHandler,
   PlatformServeOptions,

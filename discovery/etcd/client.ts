@@ -8,7 +8,7 @@ import { messageOf } from "../../common/error_text.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { printable } from "../../common/printable.ts";
 import type { ConfigurationProblem } from "../../options/configuration_error.ts";
-import { inTurn, listOf, optionsOf, PEM, rule, type Rules, SECRET, TEXT } from "../../options/rules.ts";
+import { both, listOf, optionsOf, PEM, rule, type Rules, SECRET, TEXT } from "../../options/rules.ts";
 import type { Runtime } from "../../common/runtime.ts";
 import { duration } from "../checks.ts";
 import { askJson, askLines, type AskOptions, HttpRefusal, withoutSecrets } from "../http.ts";
@@ -91,7 +91,7 @@ export const ETCD_RULES: Rules<EtcdOptions> = {
   ),
   username: TEXT,
   password: SECRET,
-  tls: inTurn(
+  tls: both(
     optionsOf<NonNullable<EtcdOptions["tls"]>>({
       caCerts: listOf(PEM, "a list of texts from PEM files"),
       cert: PEM,

@@ -63,7 +63,7 @@ export interface HeartbeatSettings {
 }
 
 /** The arrival of a vector. */
-interface Report {
+interface Arrival {
   readonly now: Instant;
   readonly peerId: string | undefined;
 }
@@ -231,17 +231,17 @@ export class Heartbeats {
     }
   }
 
-  #applyTagged({ stride, counts }: LivenessVector, report: Report): void {
+  #applyTagged({ stride, counts }: LivenessVector, arrival: Arrival): void {
     for (let at = 0; at + TAGGED_DIGITS <= counts.length; at += TAGGED_DIGITS) {
       const state = this.#store.sorted.withTag(counts.slice(at, at + TAG_DIGITS));
-      if (state) this.#applyDigit(state, digitAt(counts, at + TAG_DIGITS), { stride, ...report });
+      if (state) this.#applyDigit(state, digitAt(counts, at + TAG_DIGITS), { stride, ...arrival });
     }
   }
 
   #applyDigit(
     state: MemberState,
     digit: number,
-    { stride, now, peerId }: Report & { readonly stride: number },
+    { stride, now, peerId }: Arrival & { readonly stride: number },
   ): void {
     // A digit has no meaning without a former count. The first count comes with the member's state.
     const known = Math.max(state.heartbeatCount, state.helloCount);

@@ -161,7 +161,7 @@ export class Merge {
     if (fitting.entries.length === 0) return this.refuse(delta, context);
     // With signing on, only a reset was verified as a whole, so only a reset can prove a conflict.
     if (mine && (delta.reset || !this.#signs)) this.#emitConflicts(mine, delta.entries, context);
-    const isNews = number > (mine?.version ?? 0);
+    const isNewer = number > (mine?.version ?? 0);
     const after = this.#mergeEntries(fitting, { held, repaired, context });
     if (fitting !== taken) reportVersion(after, context);
     if (number < end) {
@@ -169,7 +169,7 @@ export class Merge {
       after.partMs = context.now.monotonicMs;
     }
     // Older entries were not verified.
-    if (isNews) after.raiseFloor({ number: forgotten, serial: after.changedSerial });
+    if (isNewer) after.raiseFloor({ number: forgotten, serial: after.changedSerial });
     this.#applyCounts(after, delta, context);
     // The sender reports a lower version of its own state than it once sent.
     if (delta.id === context.peerId && end < after.version) reportVersion(after, context);

@@ -15,7 +15,7 @@ import {
   type Key,
   KEYS,
   type Load,
-  type News,
+  type MemberReport,
   type Report,
   wallClockMs,
 } from "./protocol.ts";
@@ -85,7 +85,7 @@ async function reportMembers(): Promise<void> {
   }
 }
 
-function report(event: News): void {
+function report(event: MemberReport): void {
   const line: Report = { ...event, atMs: wallClockMs() };
   console.log(JSON.stringify(line));
 }

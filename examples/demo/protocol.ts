@@ -38,7 +38,7 @@ export interface Sight {
 }
 
 /** A report of a member. */
-export type News =
+export type MemberReport =
   /** It listens; `sinceMs` is the time of its call of `join`. */
   | { readonly type: "listening"; readonly address: string; readonly sinceMs: number }
   /** Its view of all members. */
@@ -51,7 +51,7 @@ export type News =
   | { readonly type: "stopped"; readonly flush: FlushResult };
 
 /** A report with its time, in milliseconds of the wall clock. */
-export type Report = News & { readonly atMs: number };
+export type Report = MemberReport & { readonly atMs: number };
 
 /** A command to a member, on its standard input. */
 export interface Command {

@@ -36,7 +36,7 @@ export interface EntryRow {
   /** The value as JSON text, printable and cut. */
   readonly value: string;
   readonly number: number;
-  /** True for this member's own value, if the others acknowledge it: `seen` answers who has it. */
+  /** True for this member's own value, if the others acknowledge it: `seen` names those that have it. */
   readonly isOwn: boolean;
   /** This member's wall clock at the set or merge, in Unix milliseconds. */
   readonly atMs: number;

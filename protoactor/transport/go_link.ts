@@ -83,7 +83,7 @@ export class GoLink implements GoSide {
     const { address, context } = options;
     this.address = address;
     this.#context = context;
-    this.member = { id: memberId, ...endpointOf(address), kinds: [] };
+    this.member = { id: memberId, ...hostAndPortOf(address), kinds: [] };
     this.inbox = new GoInbox(INBOX_MESSAGES * context.maxMessageBytes);
   }
 
@@ -280,7 +280,7 @@ export class GoLink implements GoSide {
 const BROKEN: CloseInfo = { code: 0, reason: "The connection broke." };
 
 /** Splits `host:port`; the port is 80 by default. */
-export function endpointOf(address: string): { host: string; port: number } {
+export function hostAndPortOf(address: string): { host: string; port: number } {
   const { hostname, port } = new URL(`http://${address}`);
   return { host: unbracketed(hostname), port: Number(port || 80) };
 }

@@ -12,7 +12,7 @@ function makeStream(options: { readonly signal?: AbortSignal } = {}) {
   return { stream, ends: () => ends };
 }
 
-Deno.test("ConflatingQueue: a reader that keeps up, or is not too far behind, gets every item in order (R8.1)", async () => {
+Deno.test("ConflatingQueue: a reader that keeps up, or is not too far behind, gets every item in order", async () => {
   const { stream } = makeStream();
   const values = Array.from({ length: KEPT_ITEMS - 1 }, (_, value) => value);
   for (const value of values) stream.push({ key: "k", value });
@@ -20,7 +20,7 @@ Deno.test("ConflatingQueue: a reader that keeps up, or is not too far behind, ge
   assertEquals((await Array.fromAsync(stream.readable)).map(({ value }) => value), values);
 });
 
-Deno.test("ConflatingQueue: a slow reader skips superseded items, but gets the latest of every key (R8.1)", async () => {
+Deno.test("ConflatingQueue: a slow reader skips superseded items, but gets the latest of every key", async () => {
   const { stream } = makeStream();
   stream.push({ key: "rare", value: -1 });
   const last = 10 * KEPT_ITEMS;
@@ -37,7 +37,7 @@ Deno.test("ConflatingQueue: a slow reader skips superseded items, but gets the l
   assertEquals(got.length <= KEPT_ITEMS, true, `${got.length} items were kept`);
 });
 
-Deno.test("ConflatingQueue: the items for a reader that fell behind are in order of arrival (R8.1)", async () => {
+Deno.test("ConflatingQueue: the items for a reader that fell behind are in order of arrival", async () => {
   const { stream } = makeStream();
   stream.push({ key: "first and last", value: 0 });
   for (let value = 1; value < KEPT_ITEMS - 1; value++) stream.push({ key: "between", value });
@@ -46,7 +46,7 @@ Deno.test("ConflatingQueue: the items for a reader that fell behind are in order
   assertEquals((await Array.fromAsync(stream.readable)).map(({ key }) => key), ["between", "first and last"]);
 });
 
-Deno.test("ConflatingQueue: with more keys than are kept whole, only superseded items are missed (R8.1)", async () => {
+Deno.test("ConflatingQueue: with more keys than are kept whole, only superseded items are missed", async () => {
   const { stream } = makeStream();
   const keys = 3 * KEPT_ITEMS;
   for (const value of [1, 2]) for (let key = 0; key < keys; key++) stream.push({ key: `${key}`, value });
@@ -55,7 +55,7 @@ Deno.test("ConflatingQueue: with more keys than are kept whole, only superseded 
   assertEquals([latest.size, new Set(latest.values())], [keys, new Set([2])]);
 });
 
-Deno.test("ConflatingQueue: a reader that reads each item as it comes misses no item, even beyond the number of kept items (R8.1)", async () => {
+Deno.test("ConflatingQueue: a reader that reads each item as it comes misses no item, even beyond the number of kept items", async () => {
   const { stream } = makeStream();
   const reader = stream.readable.getReader();
   for (let value = 0; value < 2 * KEPT_ITEMS + 10; value++) {
@@ -65,7 +65,7 @@ Deno.test("ConflatingQueue: a reader that reads each item as it comes misses no 
   await reader.cancel();
 });
 
-Deno.test("ConflatingQueue: ends once: by its signal, its reader, or after the last item (R8.2)", async () => {
+Deno.test("ConflatingQueue: ends once: by its signal, its reader, or after the last item", async () => {
   const aborted = makeStream({ signal: AbortSignal.abort() });
   assertEquals(await Array.fromAsync(aborted.stream.readable), []);
 
@@ -90,7 +90,7 @@ Deno.test("ConflatingQueue: ends once: by its signal, its reader, or after the l
   assertEquals([aborted, later, canceled, finished].map(({ ends }) => ends()), [1, 1, 1, 1]);
 });
 
-Deno.test("ConflatingQueue: a reader that falls behind keeps few large items beside the latest of every key (R8.1)", async () => {
+Deno.test("ConflatingQueue: a reader that falls behind keeps few large items beside the latest of every key", async () => {
   const stream = new ConflatingQueue<{ key: string; value: string }>({ keyOf: ({ key }) => key });
   const large = "x".repeat(1_048_576);
   stream.push({ key: "rare", value: "" });
@@ -102,7 +102,7 @@ Deno.test("ConflatingQueue: a reader that falls behind keeps few large items bes
   assertLess(got.length * large.length, 2 * KEPT_BYTES);
 });
 
-Deno.test("ConflatingQueue: a reader that keeps up gets every large item (R8.1)", async () => {
+Deno.test("ConflatingQueue: a reader that keeps up gets every large item", async () => {
   const stream = new ConflatingQueue<{ key: string; value: string }>({ keyOf: ({ key }) => key });
   const reader = stream.readable.getReader();
   const values = Array.from({ length: 20 }, (_, n) => `${n}`.padEnd(1_048_576 / 2));
@@ -115,7 +115,7 @@ Deno.test("ConflatingQueue: a reader that keeps up gets every large item (R8.1)"
   await reader.cancel();
 });
 
-Deno.test("ConflatingQueue: a slow reader gets the deletion of a key that it has read, and no item of a key that came and went unread (R8.1)", async () => {
+Deno.test("ConflatingQueue: a slow reader gets the deletion of a key that it has read, and no item of a key that came and went unread", async () => {
   const stream = new ConflatingQueue<Item & { readonly deleted: boolean }>({
     keyOf: ({ key }) => key,
     isDeletion: ({ deleted }) => deleted,

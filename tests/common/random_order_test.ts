@@ -2,7 +2,7 @@ import { assert, assertEquals } from "../../deps/std_assert.ts";
 import { Random } from "../../engine/random.ts";
 import { inRandomOrder } from "../../common/random_order.ts";
 
-Deno.test("random order: every order is equally likely, and no member is drawn twice (R2.2)", () => {
+Deno.test("random order: every order is equally likely, and no member is drawn twice", () => {
   const random = new Random(0.5);
   const counts = new Map<string, number>();
   for (let run = 0; run < 24_000; run++) {

@@ -43,7 +43,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     });
   };
 
-  test("a dial becomes a connection at both ends (R8.1, R8.2)", async (pair) => {
+  test("a dial becomes a connection at both ends", async (pair) => {
     const taking = readOne(pair.b.incoming);
     const [near, far] = [await dial(pair), await taking];
     for (const end of [near, far]) {
@@ -54,7 +54,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("every dial becomes a separate connection (R8.2)", async (pair) => {
+  test("every dial becomes a separate connection", async (pair) => {
     const one = await connect(pair);
     const two = await connect(pair);
     await send(one.near, refusal("one"));
@@ -67,7 +67,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     assertEquals(await readOne(two.near.readable), refusal("still open"));
   });
 
-  test("a message of every type arrives equal, and shares no object with the sent message (P2, R8.1)", async (pair) => {
+  test("a message of every type arrives equal, and shares no object with the sent message (P2)", async (pair) => {
     const { near, far } = await connect(pair);
     for (const [from, to] of [[near, far], [far, near]] as const) {
       for (const message of everyMessage()) {
@@ -82,7 +82,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("a message that is changed after it was sent arrives as it was sent (R8.1)", async (pair) => {
+  test("a message that is changed after it was sent arrives as it was sent", async (pair) => {
     const { near, far } = await connect(pair);
     const holds = new Map([["a", { incarnation: LIFE, number: 1 }]]);
     await send(near, { type: "ack", id: "1", holds });
@@ -95,7 +95,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     });
   });
 
-  test("messages keep their order, with both directions at work at once (E4, R8.1)", async (pair) => {
+  test("messages keep their order, with both directions at work at once", async (pair) => {
     const { near, far } = await connect(pair);
     const texts = (from: string) =>
       Array.from({ length: 300 }, (_, n) => `${from} ${n} ${"x".repeat(n * 7)}`);
@@ -196,7 +196,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("a pipe whose signal is aborted closes the connection (R1.3)", async (pair) => {
+  test("a pipe whose signal is aborted closes the connection", async (pair) => {
     const { near, far } = await connect(pair);
     const controller = new AbortController();
     const echo = new TransformStream<Message, Message>();
@@ -210,7 +210,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     assertEquals((await within(far.closed)).code, CLOSE.refused);
   });
 
-  test("a dial whose signal is aborted rejects with its reason (R1.3)", async (pair) => {
+  test("a dial whose signal is aborted rejects with its reason", async (pair) => {
     const controller = new AbortController();
     const dialing = pair.a.dial(pair.addressOfB, { signal: controller.signal });
     const reason = new Error("enough");
@@ -220,7 +220,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     assertStrictEquals(await within(assertRejects(() => again)), reason);
   });
 
-  test("a signal that is aborted after the dial leaves the connection open (R1.3)", async (pair) => {
+  test("a signal that is aborted after the dial leaves the connection open", async (pair) => {
     const controller = new AbortController();
     const taking = readOne(pair.b.incoming);
     const near = await within(pair.a.dial(pair.addressOfB, { signal: controller.signal }));
@@ -230,7 +230,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     assertEquals(await readOne(far.readable), refusal("open"));
   });
 
-  test("a dial of an unused address rejects (R8.1)", async (pair) => {
+  test("a dial of an unused address rejects", async (pair) => {
     const address = pair.a.addressOf({ id: "nobody", host: "127.0.0.1", port: 1, kinds: [] });
     await assertCode("connection", pair.a.dial(address, { signal: never }));
     await assertCode("connection", pair.a.dial("no address", { signal: never }));
@@ -289,7 +289,7 @@ export function transportContract(name: string, makePair: () => Promise<Transpor
     }
   });
 
-  test("a peer that does not read makes writes wait, or is closed, before memory fills up (R8.2)", async (pair) => {
+  test("a peer that does not read makes writes wait, or is closed, before memory fills up", async (pair) => {
     for (const [from, to] of await bothWays(pair)) {
       const writer = from.writable.getWriter();
       const message = sized(CONTRACT_MAX_MESSAGE_BYTES, "x");

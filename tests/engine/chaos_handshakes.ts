@@ -93,7 +93,7 @@ export class Handshakes {
         const how = { isSigned: signed };
         if (incarnation !== undefined) {
           const now = this.#processes.now(to);
-          this.#processes.call(to, () => to.engine.reportedIncarnation(incarnation, now, how));
+          this.#processes.call(to, () => to.engine.onNewerIncarnation(incarnation, now, how));
         }
         if (reason === "expired" || to.engine.view.incarnation !== before) this.greet(to, from.id, () => {});
       },

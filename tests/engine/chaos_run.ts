@@ -8,7 +8,7 @@ import { ensure } from "./chaos_oracle.ts";
 import { World } from "./chaos_world.ts";
 
 /** The interval between checks of convergence. */
-const LOOK_MS = 300;
+const CHECK_INTERVAL_MS = 300;
 
 /** The length and the output of a simulation. */
 export interface RunOptions {
@@ -26,9 +26,9 @@ export function run(seed: number, { rageMs, signed = false, lines = 60 }: RunOpt
   try {
     world.rage(rageMs);
     world.calm();
-    for (let leftMs = world.recoveryMs; illOf(world) !== undefined; leftMs -= LOOK_MS) {
+    for (let leftMs = world.recoveryMs; illOf(world) !== undefined; leftMs -= CHECK_INTERVAL_MS) {
       ensure(leftMs > 0, `in the end ${illOf(world)}`);
-      world.rest(LOOK_MS);
+      world.rest(CHECK_INTERVAL_MS);
     }
   } catch (error) {
     const reason = error instanceof Error ? error.message : `${error}`;

@@ -57,7 +57,7 @@ Deno.test("identity conflict: claims in any form and number fence no member, and
   const [a] = makePair(clock, { settings: { heartbeatExpiration: 1_000 } });
   const ways = [
     (incarnation: string) => void deliver(a, "b", memberDelta("a", incarnation, [entry("k", 1, 1)]), clock),
-    (incarnation: string) => void note(a, a.reportedIncarnation(incarnation, clock.now)),
+    (incarnation: string) => void note(a, a.onNewerIncarnation(incarnation, clock.now)),
     (incarnation: string) =>
       void note(a, a.applyHello({ id: "a", incarnation, digest: "", active: "" }, clock.now)),
     (incarnation: string) => {
@@ -107,7 +107,7 @@ Deno.test("identity conflict: a fenced member begins no incarnation, emits no fu
   eventsOf(a).clear();
   meetTwin(a, clock);
   clock.advance(3_600_000);
-  note(a, a.reportedIncarnation(incarnationAt(clock, 0), clock.now, { isSigned: true }));
+  note(a, a.onNewerIncarnation(incarnationAt(clock, 0), clock.now, { isSigned: true }));
   note(
     a,
     a.handleAck(
@@ -158,7 +158,7 @@ Deno.test("identity conflict: two processes with one id that share a peer both e
       note(twin, twin.countHeartbeat({}, clock.now));
       // The connection of one replaces the other's, so that each needs a new handshake.
       if (handshake(twin, peer!, clock).byB === "id_conflict") {
-        note(twin, twin.reportedIncarnation(peer!.view.latestIncarnation("twin")!, clock.now));
+        note(twin, twin.onNewerIncarnation(peer!.view.latestIncarnation("twin")!, clock.now));
       } else exchange(twin, peer!, { clock });
       if (round > 100) seen.add(valueOf(peer!, "twin", "who"));
     }
@@ -187,7 +187,7 @@ Deno.test("identity conflict: two processes with one id that share no peer both 
       // As in the gossiper: a connection is valid for the incarnation of its handshake.
       if (handshakeIncarnation.get(twin) === twin.view.incarnation) exchange(twin, peer, { clock });
       else if (handshake(twin, peer, clock).byB === "id_conflict") {
-        note(twin, twin.reportedIncarnation(peer.view.latestIncarnation("twin")!, clock.now));
+        note(twin, twin.onNewerIncarnation(peer.view.latestIncarnation("twin")!, clock.now));
       } else handshakeIncarnation.set(twin, twin.view.incarnation);
     }
     exchange(p!, q!, { clock });
@@ -212,7 +212,7 @@ Deno.test("identity: a member that leaves begins no incarnation above that of it
   exchange(successor, c, { clock });
   note(former, former.leave(clock.now));
   exchange(former, c, { clock });
-  note(former, former.reportedIncarnation(successor.view.incarnation, clock.now));
+  note(former, former.onNewerIncarnation(successor.view.incarnation, clock.now));
   assertEquals(former.view.incarnation, incarnation);
   handshake(former, c, clock);
   exchange(former, c, { clock });

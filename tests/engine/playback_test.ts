@@ -141,7 +141,7 @@ Deno.test("replay: where members sign, an unverified later incarnation of this m
   const n = makeNewcomer(clock);
   const { incarnation } = n.view;
   const later = makeIncarnation(clock.wallMs + 1_000, 0.5);
-  note(n, n.reportedIncarnation(later, clock.now));
+  note(n, n.onNewerIncarnation(later, clock.now));
   note(
     n,
     n.handleAck(n.disseminate("b").sent, new Map([["n", { incarnation: later, number: 4 }]]), clock.now),
@@ -152,7 +152,7 @@ Deno.test("replay: where members sign, an unverified later incarnation of this m
     note(n, n.applyPush("b", { delta: message(delta), relay: false }, clock.now));
   }
   assertEquals([n.view.incarnation, eventsOf(n).of("IncarnationRenewed")], [incarnation, []]);
-  note(n, n.reportedIncarnation(later, clock.now, { isSigned: true }));
+  note(n, n.onNewerIncarnation(later, clock.now, { isSigned: true }));
   assertEquals(n.view.incarnation > later, true);
 });
 

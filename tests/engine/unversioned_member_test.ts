@@ -216,7 +216,7 @@ Deno.test("unversioned member: the state of a blocked unversioned member is pass
   assert(nextKeysOfG(a, "b")!.includes("x"));
 });
 
-Deno.test("unversioned member: is blocked as left if it has the gracefully-left key (E10)", () => {
+Deno.test("unversioned member: is blocked as left if it has the gracefully-left key (R10.3)", () => {
   const clock = new TestClock();
   const [a] = makeMixed(clock);
   sendStateOfG(a, "b", [entry(GRACEFULLY_LEFT_KEY, 5, {})], clock);

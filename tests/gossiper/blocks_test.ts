@@ -155,7 +155,7 @@ Deno.test("block: refuses an invalid id, this member's own id, ids above `maxMem
   assertThrows(() => gossiper.block("x"), HearsayError, "has stopped");
 });
 
-Deno.test("block: a member that was forgotten while it was blocked shakes hands again after `unblock` (E5, E11)", async () => {
+Deno.test("block: a member that was forgotten while it was blocked shakes hands again after `unblock` (E10, E11)", async () => {
   await using cluster = await withBlock({ config: { departedRetention: 2_000, tombstoneRetention: 2_000 } });
   const { gossiper: a } = cluster.of("a");
   assertEquals(a.explain("c").isConnected, true);

@@ -27,7 +27,7 @@ Deno.test("session: if two members dial each other at once, both keep the connec
   cluster.network.heal();
 });
 
-Deno.test("session: at most maxConnections connections are kept: the longest unused is closed first, and all members still get state (P4)", async () => {
+Deno.test("session: at most maxConnections connections are kept: the longest unused is closed first, and all members still get state", async () => {
   const ids = ["a", "b", "c", "d", "e", "f"];
   const config = { ...PAIR_CONFIG, gossipFanOut: 2, maxConnections: 2 };
   await using cluster = await TestCluster.started(ids, { config });
@@ -37,7 +37,7 @@ Deno.test("session: at most maxConnections connections are kept: the longest unu
   assertEquals(ids.map((id) => cluster.of(id).blocked), ids.map(() => ({})));
 });
 
-Deno.test("session: the connection of a removed member is closed, and it is not admitted again (R11.1)", async () => {
+Deno.test("session: the connection of a removed member is closed, and it is not admitted again (R7.3)", async () => {
   await using cluster = new TestCluster(["a", "p"], { config: PAIR_CONFIG, fixed: false });
   const peer = new ScriptedPeer(cluster, "p");
   await cluster.make("a").gossiper.start();

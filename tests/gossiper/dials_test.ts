@@ -22,7 +22,7 @@ Deno.test("dials: two handshakes with one address at once share one dial (P4)", 
   assertEquals([found, cluster.sentBy("a", "hello").length], [["b", "b"], 1]);
 });
 
-Deno.test("dials: an unreachable peer is dialed less and less often, and is reached soon after its return (P4)", async () => {
+Deno.test("dials: an unreachable peer is dialed less and less often, and is reached soon after its return", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: { ...PAIR_CONFIG, maxBackoff: 2_000 } });
   await cluster.make("a").gossiper.start();
   await cluster.advance(30_000);

@@ -10,7 +10,7 @@ import { memoryAddress } from "../../testing/memory.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { end, EXPIRING_CONFIG, withAnsweringPeer } from "../requirements/scripted_pair.ts";
 
-Deno.test("gossiper: ends at once with the reason if its transport breaks, and accepts no further call (R12.1)", async () => {
+Deno.test("gossiper: ends at once with the reason if its transport breaks, and accepts no further call", async () => {
   await using elsewhere = new TestCluster(["a"]);
   const { transport } = elsewhere.make("a");
   await using cluster = new TestCluster(["a"]);
@@ -32,7 +32,7 @@ Deno.test("gossiper: ends at once with the reason if its transport breaks, and a
   assertEquals(gossiper.members.find(({ isSelf }) => isSelf)?.status, "failed");
 });
 
-Deno.test("gossiper: dispose before the start ends it: its streams end, and it cannot be started (R9.3)", async () => {
+Deno.test("gossiper: dispose before the start ends it: its streams end, and it cannot be started (R9.4)", async () => {
   await using cluster = new TestCluster(["a"]);
   const { gossiper } = cluster.make("a");
   gossiper.setState("k", 1);
@@ -58,7 +58,7 @@ Deno.test("gossiper: cannot be constructed without a cluster, and the error name
   }
 });
 
-Deno.test("gossiper: a member that learns that it is blocked as expired dials that peer at once, but not after every refusal (R10.3, E10)", async () => {
+Deno.test("gossiper: a member that learns that it is blocked as expired dials that peer at once, but not after every refusal (E10)", async () => {
   const { cluster, a, peer } = await withAnsweringPeer();
   const handshakes = () => peer.received.filter(({ type }) => type === "hello").length;
   const before = handshakes();
@@ -75,7 +75,7 @@ Deno.test("gossiper: a member that learns that it is blocked as expired dials th
   await end(cluster, peer);
 });
 
-Deno.test("ConsensusExtractor: may not call `stop()`, and the refused call does not stop the gossiper (R1.3)", async () => {
+Deno.test("ConsensusExtractor: may not call `stop()`, and the refused call does not stop the gossiper (R1.6)", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: EXPIRING_CONFIG });
   await cluster.runUntil(() => cluster.isConfirmed());
   const [{ gossiper: a }, { gossiper: b }] = [cluster.of("a"), cluster.of("b")];
@@ -112,7 +112,7 @@ Deno.test("gossiper: refuses actor kinds that would leave no room for state in a
   assertEquals(error.problems.map(({ field }) => field), ["cluster.self.kinds"]);
 });
 
-Deno.test("maxMembers: a member above the limit is refused, and the earlier members stay (R11.1)", async () => {
+Deno.test("maxMembers: a member above the limit is refused, and the earlier members stay (E15)", async () => {
   const config = { ...EXPIRING_CONFIG, heartbeatExpiration: 3_000, maxMembers: 3 };
   await using cluster = new TestCluster(["a", "b", "c", "d"], { config });
   const seed = memoryAddress("a", 1);

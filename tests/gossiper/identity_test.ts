@@ -167,7 +167,7 @@ Deno.test("identity conflict: a member that learns of later and later incarnatio
   await end(cluster, peer);
 });
 
-Deno.test("incarnation: a member that left and returns with a clock set back is admitted again within a second (E1, R10.1)", async () => {
+Deno.test("incarnation: a member that left and returns with a clock set back is admitted again within a second (E1, R10.3)", async () => {
   await using cluster = await TestCluster.started(["a", "b", "c"], { config: EXPIRING_CONFIG });
   await cluster.runUntil(() => cluster.isConfirmed());
   const before = incarnationOf(cluster.of("b"));

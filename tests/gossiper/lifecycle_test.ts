@@ -27,7 +27,7 @@ Deno.test("handshake: a refused stranger is no member, not even after the next t
   assertEquals(idsAt(a), ["a"]);
 });
 
-Deno.test("handshake: an admitted stranger stays a member, even if an older topology does not name it (R7.4)", async () => {
+Deno.test("handshake: an admitted stranger stays a member, even if an older topology does not name it", async () => {
   await using cluster = new TestCluster(["a", "p"], { config: PAIR_CONFIG, fixed: false });
   await using peer = new ScriptedPeer(cluster, "p");
   const a = await openMember(cluster);
@@ -40,7 +40,7 @@ Deno.test("handshake: an admitted stranger stays a member, even if an older topo
   assertEquals(a.gossiper.members.find(({ id }) => id === "p")?.member, undefined);
 });
 
-Deno.test("gossiper: an error of the engine ends the member at once as failed, and peers receive no departure (E10)", async () => {
+Deno.test("gossiper: an error of the engine ends the member at once as failed, and peers receive no departure", async () => {
   await using cluster = await TestCluster.started(["a", "b"], { config: EXPIRING_CONFIG });
   await cluster.runUntil(() => cluster.isConfirmed());
   const { runtime, gossiper } = cluster.of("a");

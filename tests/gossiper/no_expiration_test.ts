@@ -12,7 +12,7 @@ async function confirmed(config: object = {}): Promise<TestCluster> {
   return cluster;
 }
 
-Deno.test("heartbeatExpiration Infinity: no member is blocked for silence, and members agree again after a long partition (R2.3)", async () => {
+Deno.test("heartbeatExpiration Infinity: no member is blocked for silence, and members agree again after a long partition (R6.4)", async () => {
   await using cluster = await confirmed();
   for (const id of ["a", "b"]) cluster.network.cut(memoryAddress(id, 1), memoryAddress("c", 1));
   cluster.of("c").gossiper.setState("k", 1);

@@ -141,7 +141,7 @@ Deno.test("dialOnly: a member that joins with `dialOnly` does not listen, and st
   assertEquals(failed, []);
 });
 
-Deno.test("advertise: a member is dialed at its advertised URL, and not where it listens (R8.1)", async () => {
+Deno.test("advertise: a member is dialed at its advertised URL, and not where it listens", async () => {
   const signal = AbortSignal.timeout(10_000);
   const port = freePort();
   await using way = new Proxy(`http://127.0.0.1:${port}`);

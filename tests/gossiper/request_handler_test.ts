@@ -8,7 +8,7 @@ import { partOf, replyTo, ScriptedPeer } from "../requirements/scripted_peer.ts"
 import { end, PAIR_CONFIG, withScripted } from "../requirements/scripted_pair.ts";
 import { entry, memberDelta } from "../engine/harness.ts";
 
-Deno.test("session: a member with an impossible incarnation in a reply is not merged, and the rest of the reply is (E1, P6)", async () => {
+Deno.test("session: a member with an impossible incarnation in a reply is not merged, and the rest of the reply is (E2)", async () => {
   const { cluster, peer } = await withScripted();
   const farAhead = makeIncarnation(cluster.runtime.wallMs() + 2 * 366 * 86_400_000, 0);
   const members = [
@@ -24,7 +24,7 @@ Deno.test("session: a member with an impossible incarnation in a reply is not me
   await end(cluster, peer);
 });
 
-Deno.test("session: a peer that requests and does not read the answers is ignored, and the others are served (P4, P7)", async () => {
+Deno.test("session: a peer that requests and does not read the answers is ignored, and the others are served", async () => {
   await using cluster = new TestCluster(["a", "b"], { config: PAIR_CONFIG });
   await using peer = new ScriptedPeer(cluster, "p");
   for (const id of ["a", "b"]) {

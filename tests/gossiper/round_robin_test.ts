@@ -9,7 +9,7 @@ function makeRoundRobin(ids: () => readonly string[] = () => IDS): RoundRobin {
   return new RoundRobin(ids, () => random.next());
 }
 
-Deno.test("round-robin: takes every id once before it takes an id twice (R2.2)", () => {
+Deno.test("round-robin: takes every id once before it takes an id twice", () => {
   const roundRobin = makeRoundRobin();
   for (let cycle = 0; cycle < 20; cycle++) {
     const taken = IDS.map(() => roundRobin.take(1, () => true)[0]!);
@@ -17,7 +17,7 @@ Deno.test("round-robin: takes every id once before it takes an id twice (R2.2)",
   }
 });
 
-Deno.test("round-robin: takes distinct ids, even if a new order begins in between (R2.2)", () => {
+Deno.test("round-robin: takes distinct ids, even if a new order begins in between", () => {
   const roundRobin = makeRoundRobin();
   for (let times = 0; times < 50; times++) {
     const taken = roundRobin.take(3, () => true);
@@ -25,7 +25,7 @@ Deno.test("round-robin: takes distinct ids, even if a new order begins in betwee
   }
 });
 
-Deno.test("round-robin: takes at most all ids, and only ids that fit (R2.2)", () => {
+Deno.test("round-robin: takes at most all ids, and only ids that fit", () => {
   const roundRobin = makeRoundRobin();
   assertEquals(roundRobin.take(9, () => true).toSorted(), IDS);
   assertEquals(roundRobin.take(9, (id) => id !== "c").toSorted(), ["a", "b", "d", "e"]);
@@ -33,7 +33,7 @@ Deno.test("round-robin: takes at most all ids, and only ids that fit (R2.2)", ()
   assertEquals(makeRoundRobin(() => []).take(3, () => true), []);
 });
 
-Deno.test("round-robin: takes a new id in the next order at the latest (R2.2)", () => {
+Deno.test("round-robin: takes a new id in the next order at the latest", () => {
   let ids = ["a", "b"];
   const roundRobin = makeRoundRobin(() => ids);
   roundRobin.take(1, () => true);

@@ -107,7 +107,7 @@ Deno.test("rounds: an idle member without any connection dials in the next round
   assert(cluster.sentBy("m0", "hello").length > 0);
 });
 
-Deno.test("rounds: reach `gossipFanOut` peers again once a member is silent for a third of the expiration (L4)", async () => {
+Deno.test("rounds: reach `gossipFanOut` peers again once a member is silent for a third of the expiration (R8.5)", async () => {
   await using cluster = await idleCluster(5, { heartbeatExpiration: 12_000, departedRetention: 60_000 });
   for (const direction of [{ from: memoryAddress("m4", 1) }, { to: memoryAddress("m4", 1) }]) {
     cluster.network.setFaults({ hang: true }, direction);

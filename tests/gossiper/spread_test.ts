@@ -32,7 +32,7 @@ function countWithKey(cluster: TestCluster, owner: string, key: string): number 
   return cluster.members.filter((member) => member.value(owner, key) !== undefined).length;
 }
 
-Deno.test("spread: a set reaches every member within milliseconds, in one push per peer", async () => {
+Deno.test("spread: a set reaches every member within milliseconds, in one push per peer (S1)", async () => {
   await using cluster = await settledCluster(8);
   cluster.of("m3").gossiper.setState("k", 1);
   await cluster.advance(ONE_HOP_MS);
@@ -45,7 +45,7 @@ Deno.test("spread: a set reaches every member within milliseconds, in one push p
   );
 });
 
-Deno.test("spread: a delete and a departure are pushed like a set", async () => {
+Deno.test("spread: a delete and a departure are pushed like a set (S1)", async () => {
   await using cluster = await settledCluster(4);
   const { gossiper } = cluster.of("m0");
   gossiper.setState("k", 1);
@@ -59,7 +59,7 @@ Deno.test("spread: a delete and a departure are pushed like a set", async () => 
   await cluster.finish(stopping);
 });
 
-Deno.test("spread: many sets in a row cause one immediate push per peer, which has the last values", async () => {
+Deno.test("spread: many sets in a row cause one immediate push per peer, which has the last values (S3)", async () => {
   await using cluster = await settledCluster(4);
   for (let value = 0; value < 1_000; value++) cluster.of("m0").gossiper.setState(`k${value % 3}`, value);
   // No timer passes.
@@ -68,7 +68,7 @@ Deno.test("spread: many sets in a row cause one immediate push per peer, which h
   assertEquals(["k0", "k1", "k2"].map((key) => cluster.of("m3").value("m0", key)), [999, 997, 998]);
 });
 
-Deno.test("spread: sets that follow soon after a push are pushed together 4 ms after that push", async () => {
+Deno.test("spread: sets that follow soon after a push are pushed together 4 ms after that push (S1)", async () => {
   await using cluster = await settledCluster(2);
   for (const value of [1, 2, 3]) {
     cluster.of("m0").gossiper.setState("k", value);
@@ -79,7 +79,7 @@ Deno.test("spread: sets that follow soon after a push are pushed together 4 ms a
   assertEquals([cluster.sent.length, cluster.of("m1").value("m0", "k")], [2, 3]);
 });
 
-Deno.test("spread: changes join the push that waits for a peer that does not read", async () => {
+Deno.test("spread: changes join the push that waits for a peer that does not read (S3)", async () => {
   await using cluster = await settledCluster(2);
   cluster.network.setFaults({ delayMs: 300 });
   for (let value = 0; value < 60; value++) {
@@ -93,7 +93,7 @@ Deno.test("spread: changes join the push that waits for a peer that does not rea
   assertEquals(cluster.of("m1").value("m0", "k"), 59);
 });
 
-Deno.test("spread: the round after a push checks its arrival, and does not send the entry again", async () => {
+Deno.test("spread: the round after a push checks its arrival, and does not send the entry again (S2)", async () => {
   await using cluster = await settledCluster(2);
   const { gossiper } = cluster.of("m0");
   gossiper.setState("k", "the value");
@@ -105,7 +105,7 @@ Deno.test("spread: the round after a push checks its arrival, and does not send 
   ]);
 });
 
-Deno.test("spread: a lost push is repaired by a round (E5)", async () => {
+Deno.test("spread: a lost push is repaired by a round (E5, S2)", async () => {
   await using cluster = await settledCluster(3);
   const { gossiper } = cluster.of("m0");
   cluster.network.setFaults({ loss: 1 });
@@ -118,7 +118,7 @@ Deno.test("spread: a lost push is repaired by a round (E5)", async () => {
   assertEquals(countWithKey(cluster, "m0", "k"), 3);
 });
 
-Deno.test("spread: a push does not count as acknowledged (E5)", async () => {
+Deno.test("spread: a push does not count as acknowledged (E5, S2)", async () => {
   await using cluster = new TestCluster(["a", "b"]);
   await using peer = new ScriptedPeer(cluster, "b");
   const { gossiper } = cluster.make("a");
@@ -186,7 +186,7 @@ Deno.test("spread: a blocked member is sent no push (R10.2)", async () => {
   assertEquals(cluster.sentBy("m0", "push").map(({ to }) => to), [memoryAddress("m2", 1)]);
 });
 
-Deno.test("spread: in a large cluster a set is passed on, and each member receives it at most twice on average", async () => {
+Deno.test("spread: in a large cluster a set is passed on, and each member receives it at most twice on average (S1)", async () => {
   const ids = Array.from({ length: 66 }, (_, index) => `m${index}`);
   await using cluster = await TestCluster.started(ids, {
     config: { gossipInterval: 1_000, gossipMaxSend: 100 },

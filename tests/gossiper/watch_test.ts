@@ -122,7 +122,7 @@ Deno.test("watch: a watch of another key emits no heartbeat, and a watch that ha
   await other.cancel();
 });
 
-Deno.test("watch: a signal that is already aborted gives a stream that has ended (R8.2)", async () => {
+Deno.test("watch: a signal that is already aborted gives a stream that has ended", async () => {
   await using cluster = new TestCluster(["a"]);
   const { gossiper } = cluster.make("a");
   gossiper.setState("k", 1);

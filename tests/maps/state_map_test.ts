@@ -52,7 +52,7 @@ Deno.test("maps: setMapState, getMapState, removeMapState and getMapKeys change 
   assertEquals(getMapKeys(a, "sto"), []);
 });
 
-Deno.test("maps: a change sends only the entry that changed (R2.1)", async () => {
+Deno.test("maps: a change sends only the entry that changed (E6)", async () => {
   const { cluster, maps: [a, b] } = await mapsAt<string>(["a", "b"]);
   await using _ = cluster;
   for (let at = 0; at < 100; at++) a!.set(`k${at}`, "x".repeat(100));

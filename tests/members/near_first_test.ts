@@ -167,7 +167,7 @@ Deno.test("nearFirst: one in eight heartbeats to far peers with a silent connect
 Deno.test("nearFirst: a far member whose count no member has heard for a quarter of the expiration is asked directly (L3)", async () => {
   await using cluster = await settled({ ids: [...idsOf("a", 4), "b0"], expiration: 120_000 });
   cluster.network.setFaults({ loss: 1 }, { from: memoryAddress("b0", 1) });
-  // Up to a third of the expiration: then each round asks `gossipFanOut` peers (L4).
+  // Up to a third of the expiration: then each round asks `gossipFanOut` peers.
   await cluster.advance(31 * INTERVAL_MS);
   cluster.sent.length = 0;
   await cluster.advance(8 * INTERVAL_MS);
@@ -210,7 +210,7 @@ Deno.test("nearFirst: connections between zones that died are found and replaced
   assertEquals(cluster.isConfirmed(), true);
 });
 
-Deno.test("nearFirst: lost connections between zones are opened again within ten rounds, as without near first (C1)", async () => {
+Deno.test("nearFirst: lost connections between zones are opened again within ten rounds, as without near first (S4)", async () => {
   await using cluster = await settled({ ids: idsOf("ab", 6), expiration: 600_000, detectCrashes: false });
   const own = memoryAddress("a0", 1);
   for (const id of idsOf("b", 6)) cluster.network.cut(own, memoryAddress(id, 1));

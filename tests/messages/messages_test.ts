@@ -305,7 +305,7 @@ Deno.test("broadcast: an abort drops the unsent message, and rejects with its re
   assertEquals(received.length, 16);
 });
 
-Deno.test("messages: an invalid message closes the connection with 4400, and the payload of a message without a subscriber is not checked (M2)", async () => {
+Deno.test("messages: an invalid message closes the connection with 4400, and the payload of a message without a subscriber is not checked (P2)", async () => {
   await using cluster = new TestCluster(["a", "p"]);
   const { gossiper } = cluster.make("a");
   await gossiper.start();
@@ -374,7 +374,7 @@ Deno.test("subscribe: streams a topic until the signal, a cancel or the member's
   assertEquals((await Array.fromAsync(until)).length, 1_024);
 });
 
-Deno.test("onMessage: an error of the callback emits an event, and the handle's disposal ends the calls (M4)", async () => {
+Deno.test("onMessage: an error of the callback emits an event, and the handle's disposal ends the calls", async () => {
   const { cluster, of } = await talking(["a", "b"]);
   await using _ = cluster;
   let calls = 0;

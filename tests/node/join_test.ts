@@ -168,7 +168,7 @@ Deno.test("join: a path in place of a PEM is refused as a path, and a possible s
   assertEquals(message.includes("SECRET"), false);
 });
 
-Deno.test("join: a member on the fixed list listens where the list says (R7.2)", async () => {
+Deno.test("join: a member on the fixed list listens where the list says", async () => {
   const port = freePort();
   const members = [{ id: "a", host: "127.0.0.1", port }, {
     id: "b",
@@ -291,7 +291,7 @@ async function seedFailure(options: Partial<JoinOptions>): Promise<HearsayError>
   return event.error;
 }
 
-Deno.test("join: a seed that is down, of another cluster or incompatible emits an event, once for each reason (R8.3)", async () => {
+Deno.test("join: a seed that is down, of another cluster or incompatible emits an event, once for each reason", async () => {
   await using blue = await join({ cluster: "blue", listen: LISTEN });
   const other = await seedFailure({ seeds: [blue.address] });
   assertEquals(other.code, "refused");
@@ -307,7 +307,7 @@ Deno.test("join: a seed that is down, of another cluster or incompatible emits a
 
 // ---- stop
 
-Deno.test("stop: a second call returns the same promise, during the stop and after it (R9.1)", async () => {
+Deno.test("stop: a second call returns the same promise, during the stop and after it (R1.5)", async () => {
   const node = await join({ cluster: "c", id: "a", listen: LISTEN });
   const first = node.stop();
   assert(node.stop() === first);
@@ -319,7 +319,7 @@ Deno.test("stop: a second call returns the same promise, during the stop and aft
   assertEquals(node.snapshot().members.map(({ status }) => status), ["left"]);
 });
 
-Deno.test("stop: after an abort or a disposal it returns the result of that end (R9.1)", async () => {
+Deno.test("stop: after an abort or a disposal it returns the result of that end (R1.5)", async () => {
   const leaving = new AbortController();
   const aborted = await join({ cluster: "c", listen: LISTEN, signal: leaving.signal });
   leaving.abort();
@@ -346,7 +346,7 @@ Deno.test("stop: a refused call by an extractor does not count as the first call
   assertEquals((await node.stop()).flushed, true);
 });
 
-Deno.test("stop: the errors of later calls name this member (R9.3)", async () => {
+Deno.test("stop: the errors of later calls name this member", async () => {
   const node = await join({ cluster: "c", listen: LISTEN });
   assertThrows(
     () => node.setState("topology", 1),
@@ -378,17 +378,17 @@ async function leaveWhileBehind(changes: (node: Node) => AsyncIterable<unknown>)
   assertEquals([stopped.status, looped], ["fulfilled", { status: "fulfilled", value: undefined }]);
 }
 
-Deno.test("leave: ends a loop over events that sets values (R9.2)", async () => {
+Deno.test("leave: ends a loop over events that sets values", async () => {
   await leaveWhileBehind((node) => node.events.subscribe("GossipUpdate"));
 });
 
-Deno.test("leave: ends a loop over a watched key that sets values (R9.2)", async () => {
+Deno.test("leave: ends a loop over a watched key that sets values", async () => {
   await leaveWhileBehind((node) => node.watch("k"));
   const { signal } = new AbortController();
   await leaveWhileBehind((node) => node.watch("k", { signal }));
 });
 
-Deno.test("leave: aborts the signal of a node at its beginning, however the member leaves (R9.2)", async () => {
+Deno.test("leave: aborts the signal of a node at its beginning, however the member leaves", async () => {
   const leaving = new AbortController();
   const aborted = await join({ cluster: "c", listen: LISTEN, signal: leaving.signal });
   const stopped = await join({ cluster: "c", listen: LISTEN });

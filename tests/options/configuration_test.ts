@@ -5,8 +5,8 @@ import {
   DEFAULT_CONFIG,
   paced,
   type PartialConfig,
-  presetFor,
 } from "../../options/configuration.ts";
+import { presetFor } from "../../options/preset.ts";
 import { HearsayError } from "../../common/errors.ts";
 
 /** The problems in the error for an invalid configuration. */

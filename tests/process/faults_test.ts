@@ -123,7 +123,7 @@ Deno.test("suspension: a process suspended for longer than heartbeatExpiration i
   assertEquals(b.printed("MemberBlocked"), []);
 });
 
-Deno.test("suspension: a member with its event loop blocked for 5 s blocks no member and skips the missed rounds (E9, R8.4)", async () => {
+Deno.test("suspension: a member with its event loop blocked for 5 s blocks no member and skips the missed rounds (E9, R2.5)", async () => {
   const [a, b, c] = await three();
   await using _a = a, _b = b, _c = c;
   await b.program.type("block 5000");
@@ -292,7 +292,7 @@ function close(connection: Deno.Conn): void {
   }
 }
 
-Deno.test("connections: values arrive over a proxy that cuts, stalls and slows connections (P4)", async () => {
+Deno.test("connections: values arrive over a proxy that cuts, stalls and slows connections", async () => {
   const port = freePort();
   await using proxy = new Proxy(port);
   // Other members reach `a` through the proxy alone; `a` dials them directly.

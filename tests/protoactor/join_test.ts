@@ -49,7 +49,7 @@ Deno.test("joinProtoactor: one error names every invalid option (R12.3)", async 
   assertEquals(none.problems[0]?.field, "options");
 });
 
-Deno.test("joinProtoactor: a signal that is aborted before the join rejects with its reason, and no port is opened (R1.3)", async () => {
+Deno.test("joinProtoactor: a signal that is aborted before the join rejects with its reason, and no port is opened (R1.2)", async () => {
   const reason = new Error("enough");
   const error = await assertRejects(() =>
     joinProtoactor({ cluster: "orders", discovery, signal: AbortSignal.abort(reason) })

@@ -21,8 +21,14 @@ const SOON_MS = 10_000;
 if (withoutEtcd !== undefined) console.log(`SKIPPED: the tests with etcd, because ${withoutEtcd}.`);
 
 /** Starts three members of protoactor-go and two Hearsay members; each lists all five. */
-async function five(cast: Processes, config?: PartialConfig): Promise<MemberProcess[]> {
-  const starting = [cast.go(), cast.go(), cast.go(), cast.deno(config), cast.deno(config)];
+async function five(processes: Processes, config?: PartialConfig): Promise<MemberProcess[]> {
+  const starting = [
+    processes.go(),
+    processes.go(),
+    processes.go(),
+    processes.deno(config),
+    processes.deno(config),
+  ];
   const members = await Promise.all(starting);
   await allList(members);
   return members;
@@ -44,8 +50,8 @@ async function allHear(members: readonly MemberProcess[]): Promise<void> {
 live(
   "mixed cluster: three Go and two Hearsay members list all five, and read each other's values",
   async (goProgram) => {
-    await using cast = new Processes({ goProgram, size: 5 });
-    const members = await five(cast);
+    await using processes = new Processes({ goProgram, size: 5 });
+    const members = await five(processes);
     for (const [at, member] of members.entries()) {
       await member.ask({ op: "set", key: "fact", value: { from: member.kind, at } });
     }
@@ -78,8 +84,8 @@ live(
 );
 
 live("mixed cluster: members of the other kind block a killed member", async (goProgram) => {
-  await using cast = new Processes({ goProgram, size: 5, heartbeatExpiration: SOON_MS });
-  const [go, ...others] = await five(cast) as [MemberProcess, ...MemberProcess[]];
+  await using processes = new Processes({ goProgram, size: 5, heartbeatExpiration: SOON_MS });
+  const [go, ...others] = await five(processes) as [MemberProcess, ...MemberProcess[]];
   go.kill();
   for (const member of others.filter(({ kind }) => kind === "deno")) {
     await eventually("the Go member is blocked here, and no other", async () => {
@@ -102,9 +108,9 @@ live("mixed cluster: members of the other kind block a killed member", async (go
 live(
   "mixed cluster: all members know that a Hearsay member left, and a later member receives all state",
   async (goProgram) => {
-    await using cast = new Processes({ goProgram, size: 6 });
+    await using processes = new Processes({ goProgram, size: 6 });
     // A generous timeout: this test checks which members learn of the departure, not how fast.
-    const members = await five(cast, { gossipRequestTimeout: 5_000 });
+    const members = await five(processes, { gossipRequestTimeout: 5_000 });
     const [go, , , stays, leaves] = members as [
       MemberProcess,
       MemberProcess,
@@ -126,7 +132,7 @@ live(
         return blocked.includes(leaves.id) || blocked;
       });
     }
-    const late = await cast.deno();
+    const late = await processes.deno();
     await allList([...rest, late]);
     for (const member of rest) {
       await eventually("the late member has it", () => isSeen(late, "fact", member, member.kind));
@@ -140,8 +146,8 @@ live(
 );
 
 live("mixed cluster: a minute passes without a false block", async (goProgram) => {
-  await using cast = new Processes({ goProgram, size: 5 });
-  const members = await five(cast);
+  await using processes = new Processes({ goProgram, size: 5 });
+  const members = await five(processes);
   const end = performance.now() + 60_000;
   while (performance.now() < end) {
     for (const member of members) assertEquals(await member.blocked(), []);
@@ -170,8 +176,8 @@ async function allApart(one: MemberProcess, others: readonly MemberProcess[]): P
 live(
   "protoactor-go alone: a member suspended for longer than heartbeatExpiration is blocked for ever",
   async (goProgram) => {
-    await using cast = new Processes({ goProgram, size: 3, heartbeatExpiration: SOON_MS });
-    const [still, ...others] = await Promise.all([cast.go(), cast.go(), cast.go()]);
+    await using processes = new Processes({ goProgram, size: 3, heartbeatExpiration: SOON_MS });
+    const [still, ...others] = await Promise.all([processes.go(), processes.go(), processes.go()]);
     await allList([still!, ...others]);
     await allHear([still!, ...others]);
     await still!.standStill(1.5 * SOON_MS, { until: () => allApart(still!, others) });
@@ -184,8 +190,13 @@ live(
 live(
   "mixed cluster: a Hearsay member suspended for longer than heartbeatExpiration blocks no member, and learns that Go members block it",
   async (goProgram) => {
-    await using cast = new Processes({ goProgram, size: 4, heartbeatExpiration: SOON_MS });
-    const [still, hearsay, ...others] = await Promise.all([cast.deno(), cast.deno(), cast.go(), cast.go()]);
+    await using processes = new Processes({ goProgram, size: 4, heartbeatExpiration: SOON_MS });
+    const [still, hearsay, ...others] = await Promise.all([
+      processes.deno(),
+      processes.deno(),
+      processes.go(),
+      processes.go(),
+    ]);
     await allList([still!, hearsay!, ...others]);
     await allHear([still!, hearsay!, ...others]);
     const all = [hearsay!, ...others];
@@ -211,9 +222,16 @@ live(
 );
 
 /** One after another: a Go member misses registrations between its first read of etcd and the start of its watch. */
-async function fourInEtcd(cast: Processes, etcd: EtcdServer): Promise<MemberProcess[]> {
+async function fourInEtcd(processes: Processes, etcd: EtcdServer): Promise<MemberProcess[]> {
   const members: MemberProcess[] = [];
-  for (const start of [() => cast.go(), () => cast.deno(), () => cast.go(), () => cast.deno()]) {
+  for (
+    const start of [
+      () => processes.go(),
+      () => processes.deno(),
+      () => processes.go(),
+      () => processes.deno(),
+    ]
+  ) {
     members.push(await start());
     await eventually(`the ${members.length}. member watches etcd`, async () => {
       const watchers = await watchersOf(etcd);
@@ -240,8 +258,13 @@ async function allListInEtcd(members: readonly MemberProcess[]): Promise<void> {
 live(
   "mixed cluster: a BroadcastEvent of a Go member reaches Hearsay members once, and an event of a Hearsay member reaches Go members (M1, M2)",
   async (goProgram) => {
-    await using cast = new Processes({ goProgram, size: 4 });
-    const [one, other, deno, second] = await Promise.all([cast.go(), cast.go(), cast.deno(), cast.deno()]);
+    await using processes = new Processes({ goProgram, size: 4 });
+    const [one, other, deno, second] = await Promise.all([
+      processes.go(),
+      processes.go(),
+      processes.deno(),
+      processes.deno(),
+    ]);
     await allList([one, other, deno, second]);
     await allHear([one, other, deno, second]);
     const heard = async (member: MemberProcess) => (await member.ask({ op: "heard" })).heard ?? [];
@@ -284,8 +307,8 @@ async function readsMaps(
 live(
   "mixed cluster: maps of Go and Hearsay members are set, changed and removed entry by entry, and read by both (P3)",
   async (goProgram) => {
-    await using cast = new Processes({ goProgram, size: 4 });
-    const members = await Promise.all([cast.go(), cast.go(), cast.deno(), cast.deno()]);
+    await using processes = new Processes({ goProgram, size: 4 });
+    const members = await Promise.all([processes.go(), processes.go(), processes.deno(), processes.deno()]);
     await allList(members);
     const maps = new Map<MemberProcess, Record<string, unknown>>();
     for (const [at, member] of members.entries()) {
@@ -317,8 +340,8 @@ live(
 live(
   "mixed cluster: a map of 20,000 entries reaches a Go member, and so does a later change of one entry (P3)",
   async (goProgram) => {
-    await using cast = new Processes({ goProgram, size: 2 });
-    const [go, deno] = await Promise.all([cast.go(), cast.deno()]);
+    await using processes = new Processes({ goProgram, size: 2 });
+    const [go, deno] = await Promise.all([processes.go(), processes.deno()]);
     await allList([go, deno]);
     const items = async () => ((await go.state("clients"))[deno.id]?.value ?? {}) as Record<string, unknown>;
     await deno.ask({ op: "fillMap", key: "clients", value: 20_000 });
@@ -340,13 +363,13 @@ live(
   async (goProgram) => {
     await using etcd = await EtcdServer.start();
     // Longer than any wait: members must learn of the crash from etcd.
-    await using cast = new Processes({
+    await using processes = new Processes({
       goProgram,
       size: 4,
       etcd: etcd.endpoint,
       heartbeatExpiration: 60_000,
     });
-    const members = await fourInEtcd(cast, etcd);
+    const members = await fourInEtcd(processes, etcd);
     for (const member of members) await member.ask({ op: "set", key: "fact", value: member.id });
     for (const reader of members) {
       for (const writer of members) {

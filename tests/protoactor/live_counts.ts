@@ -28,12 +28,12 @@ async function readsCounts(
 live(
   "mixed cluster: Hearsay members read the actor counts of Go members, and Go members those of Hearsay members, after each change (R6.2)",
   async (goProgram) => {
-    await using cast = new Processes({ goProgram, size: 4 });
+    await using processes = new Processes({ goProgram, size: 4 });
     const [one, other, deno, second] = await Promise.all([
-      cast.go({ kind: "cart" }),
-      cast.go({ kind: "cart" }),
-      cast.deno(),
-      cast.deno(),
+      processes.go({ kind: "cart" }),
+      processes.go({ kind: "cart" }),
+      processes.deno(),
+      processes.deno(),
     ]);
     const all = [one, other, deno, second];
     await allList(all);

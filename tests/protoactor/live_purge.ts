@@ -65,8 +65,8 @@ interface Purging {
  * Sets `fact` at all members. Resolves when the first has acknowledged it to the Hearsay members and has then purged it
  * for the members that it does not list.
  */
-async function untilPurged(cast: Processes): Promise<Purging> {
-  const starting = [cast.go({ purges: true }), cast.deno(), cast.deno(), cast.go()];
+async function untilPurged(processes: Processes): Promise<Purging> {
+  const starting = [processes.go({ purges: true }), processes.deno(), processes.deno(), processes.go()];
   const all = await Promise.all(starting);
   const [purges, listed, hearsay, go] = all as [MemberProcess, MemberProcess, MemberProcess, MemberProcess];
   const unlisted = [hearsay, go];
@@ -99,8 +99,8 @@ async function isWhole(all: readonly MemberProcess[]): Promise<void> {
 live(
   "purge: a Go member that purged unlisted members receives all state again when it lists them",
   async (goProgram) => {
-    await using cast = new Processes({ goProgram, size: 4, manual: true });
-    const { purges, all } = await untilPurged(cast);
+    await using processes = new Processes({ goProgram, size: 4, manual: true });
+    const { purges, all } = await untilPurged(processes);
     await purges.list(all);
     await isWhole(all);
   },
@@ -109,8 +109,8 @@ live(
 live(
   "purge: a Go member receives all state again even if only another Go member reports its new topology",
   async (goProgram) => {
-    await using cast = new Processes({ goProgram, size: 4, manual: true });
-    const starting = [cast.go({ purges: true }), cast.go(), cast.go(), cast.deno()];
+    await using processes = new Processes({ goProgram, size: 4, manual: true });
+    const starting = [processes.go({ purges: true }), processes.go(), processes.go(), processes.deno()];
     const all = await Promise.all(starting);
     const [purges, listed, unlisted, hearsay] = all as [
       MemberProcess,
@@ -137,8 +137,8 @@ live(
 live(
   "purge: a Go member receives all state again when its id disappears from the topology and reappears",
   async (goProgram) => {
-    await using cast = new Processes({ goProgram, size: 4, manual: true });
-    const { purges, listed, unlisted, all } = await untilPurged(cast);
+    await using processes = new Processes({ goProgram, size: 4, manual: true });
+    const { purges, listed, unlisted, all } = await untilPurged(processes);
     const hearsay = [listed, unlisted[0]!];
     // The other Go member keeps it in its list: protoactor-go never accepts a removed id again.
     await listOn(hearsay, all.filter((member) => member !== purges));
@@ -151,9 +151,9 @@ live(
 live(
   "purge: a Go member restarted with its id receives all state again when the id reappears",
   async (goProgram) => {
-    await using cast = new Processes({ goProgram, size: 4, manual: true });
-    const others = await Promise.all([cast.deno(), cast.deno()]);
-    const before = await cast.go({ id: "the-same", purges: true });
+    await using processes = new Processes({ goProgram, size: 4, manual: true });
+    const others = await Promise.all([processes.deno(), processes.deno()]);
+    const before = await processes.go({ id: "the-same", purges: true });
     await listOn([before, ...others], [before, ...others]);
     for (const member of others) {
       await member.ask({ op: "setEverywhere", key: "fact", value: member.id });
@@ -161,7 +161,7 @@ live(
     }
     before.kill();
     await listOn(others, others);
-    const anew = await cast.go({ id: "the-same", purges: true });
+    const anew = await processes.go({ id: "the-same", purges: true });
     assertEquals(await anew.state("fact"), {});
     await listOn([anew, ...others], [anew, ...others]);
     await holdsAll(anew, { key: "fact", of: others });

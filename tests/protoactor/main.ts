@@ -6,7 +6,7 @@
  */
 
 import { whyNoGo } from "./go.ts";
-import { writeAnew } from "./write_anew.ts";
+import { writeResults } from "./write_results.ts";
 
 /** A command to run. A failure does not stop the later ones. */
 interface Step {
@@ -55,7 +55,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (args.includes("--write")) {
-    await writeAnew();
+    await writeResults();
     return 0;
   }
   let failed = 0;

@@ -7,7 +7,7 @@
 import { TextLineStream } from "../../deps/std_streams.ts";
 import type { Member, PartialConfig } from "../../mod.ts";
 import { HEARSAY_KIND } from "../../protoactor/join.ts";
-import { endpointOf } from "../../protoactor/transport/go_link.ts";
+import { hostAndPortOf } from "../../protoactor/transport/go_link.ts";
 import { freePorts } from "../process/ports.ts";
 import type { DenoMemberOptions } from "./deno_member.ts";
 
@@ -52,7 +52,11 @@ export class MemberProcess implements AsyncDisposable {
   ) {
     this.kind = kind;
     this.id = parts.id;
-    this.record = { id: this.id, ...endpointOf(parts.address), kinds: kind === "deno" ? [HEARSAY_KIND] : [] };
+    this.record = {
+      id: this.id,
+      ...hostAndPortOf(parts.address),
+      kinds: kind === "deno" ? [HEARSAY_KIND] : [],
+    };
     this.#child = parts.child;
     this.#input = parts.input;
     this.#lines = parts.lines;

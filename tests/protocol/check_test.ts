@@ -9,7 +9,7 @@ import { ConnectionClosed } from "../../common/errors.ts";
 import { JsonPath, MAX_LISTED, readNames, readNumber, readWhole, wholeOf } from "../../protocol/check.ts";
 import { ANY, gossipOf, HELLO, read } from "./messages.ts";
 
-Deno.test("decode: an error never repeats a peer's text at length (P6)", () => {
+Deno.test("decode: an error never repeats a peer's text at length", () => {
   const error = assertThrows(() => read({ ...HELLO, cluster: "x".repeat(100_000) }), ConnectionClosed);
   assertLessOrEqual(error.message.length, 200);
   const long = { [`${"y".repeat(100_000)}`]: "HERE" };
@@ -27,7 +27,7 @@ Deno.test("readWhole, wholeOf: read a negative zero as zero, so that each number
   assertEquals(Object.is(wholeOf(-0, 0), 0), true);
 });
 
-Deno.test("readNames: accepts as many names as a member may have kinds, and names the place of an invalid name (P6)", () => {
+Deno.test("readNames: accepts as many names as a member may have kinds, and names the place of an invalid name (P2)", () => {
   const place = new JsonPath("kinds");
   const most = Array.from({ length: MAX_LISTED }, (_, index) => `k${index}`);
   assertEquals(readNames(most, place), most);

@@ -7,7 +7,7 @@ import { end, withScripted, withUnknownPeer } from "../requirements/scripted_pai
 
 const HELLO: Question = { kind: "hello" };
 
-Deno.test("requests: a second request is refused as busy until the first is answered (R2.5)", () => {
+Deno.test("requests: a second request is refused as busy until the first is answered (P4)", () => {
   const requests = new Requests("d");
   const first = requests.begin(HELLO);
   assertEquals([first.id, requests.isBusy], ["d1", true]);
@@ -29,7 +29,7 @@ Deno.test("requests: a late answer is matched once, and only the latest timed-ou
   assertEquals(requests.expire(late[1]!), false);
 });
 
-Deno.test("requests: an answer without a request is distinguished from a late answer (P6)", () => {
+Deno.test("requests: an answer without a request is distinguished from a late answer", () => {
   const requests = new Requests("d");
   requests.take(requests.begin(HELLO).id);
   const made = ["d1", "d2", "d0", "d01", "d", "a1", "d1e0", "d9999999999999999"];
@@ -51,7 +51,7 @@ Deno.test("requests: a wait until no request is under way includes requests that
   await waiting;
 });
 
-Deno.test("session: two requests in a row without an answer in time close the connection; a single request does not (P4)", async () => {
+Deno.test("session: two requests in a row without an answer in time close the connection; a single request does not", async () => {
   const { cluster, peer } = await withScripted();
   let unanswered = 0;
   peer.answer = (message) => message.type !== "gossip" || unanswered-- > 0 ? undefined : replyTo(message);

@@ -30,7 +30,7 @@ const REFUSED: readonly (readonly [string, Message])[] = [
 ];
 
 for (const [what, message] of REFUSED) {
-  Deno.test(`session: ${what} is refused as invalid (P6, P7)`, async () => {
+  Deno.test(`session: ${what} is refused as invalid (P2)`, async () => {
     const { cluster, peer } = await withUnknownPeer();
     await peer.say("a", message);
     assertEquals(peer.last("error")?.code, "invalid");
@@ -38,7 +38,7 @@ for (const [what, message] of REFUSED) {
   });
 }
 
-Deno.test("session: any message before the handshake is refused, even a refusal (P2)", async () => {
+Deno.test("session: any message before the handshake is refused, even a refusal (P1)", async () => {
   const { cluster, peer } = await withUnknownPeer();
   await peer.sayUngreeted("a", { type: "error", code: "busy", message: "" });
   await peer.sayUngreeted("a", { type: "reconcile", id: "d1", part: partOf({}) });
@@ -56,7 +56,7 @@ Deno.test("session: a refusal with the code `blocked` that answers no request is
   await end(cluster, peer);
 });
 
-Deno.test("session: a second handshake with another id on a connection is refused (P2, R11.1)", async () => {
+Deno.test("session: a second handshake with another id on a connection is refused (P2)", async () => {
   const { cluster, peer } = await withUnknownPeer();
   const other = { ...peer.hello("d2"), member: { ...peer.hello("d2").member, id: "q" } };
   await peer.say("a", other);
@@ -92,7 +92,7 @@ const GREETED_BACK: readonly (readonly [string, (hello: Hello) => Message, Refus
 ];
 
 for (const [what, answer, code] of GREETED_BACK) {
-  Deno.test(`session: a peer that ${what} is refused as ${code}, and gets no state (P2)`, async () => {
+  Deno.test(`session: a peer that ${what} is refused as ${code}, and gets no state (P1)`, async () => {
     const cluster = new TestCluster(["a", "p"], { config: PAIR_CONFIG });
     const peer = new ScriptedPeer(cluster, "p");
     peer.greeting = ({ id }) => answer(peer.hello(id));
@@ -106,7 +106,7 @@ for (const [what, answer, code] of GREETED_BACK) {
   });
 }
 
-Deno.test("session: an answer of the wrong kind is refused as invalid, and the request fails (P6)", async () => {
+Deno.test("session: an answer of the wrong kind is refused as invalid, and the request fails (P2)", async () => {
   const { cluster, peer } = await withScripted();
   peer.answer = (message) =>
     message.type === "gossip" ? { type: "reconcile", id: message.id, part: partOf({}) } : undefined;

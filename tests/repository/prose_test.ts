@@ -22,8 +22,24 @@ Deno.test("prose: refuses a sentence that begins with its object, unless it is a
 const a = 1;
 // The same for b.
 const b = "What is left";
+throw new Error("It failed. What was set stays set.");
 `;
-  assertEquals(quoted(faultsOfSource(source)), ["2 What it sends. …", "2 Of these none. …", "4 The same …"]);
+  assertEquals(quoted(faultsOfSource(source)), [
+    "2 What it sends. …",
+    "2 Of these none. …",
+    "4 The same …",
+    "6 What was set stays …",
+  ]);
+});
+
+Deno.test("prose: refuses a cell or an item of a list that begins with its object, unless the cell is a label", () => {
+  const document =
+    "| What | Of two, the first. |\n- What it does.\n2. Whether it does.\n| a \\| What it is. |\n";
+  assertEquals(quoted(faultsOfDocument(document)), [
+    "1 Of two, the first. …",
+    "2 What it does. …",
+    "3 Whether it does. …",
+  ]);
 });
 
 Deno.test("prose: leaves out code, links and addresses", () => {

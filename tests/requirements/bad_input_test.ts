@@ -50,7 +50,7 @@ const REFUSED: readonly (readonly [string, string, number])[] = [
 ];
 
 for (const [what, text, code] of REFUSED) {
-  Deno.test(`bad input: ${what} closes the connection with ${code}, and no other member is affected (P2, P6, R8.2)`, async () => {
+  Deno.test(`bad input: ${what} closes the connection with ${code}, and no other member is affected (P2, P6)`, async () => {
     await using victims = await Victims.make();
     const raw = await Raw.greeted(victims.victim);
     raw.say(text);
@@ -105,7 +105,7 @@ for (const id of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {
   });
 }
 
-Deno.test("bad input: a peer of another cluster, or with other limits, is refused with the reason before anything else (P2)", async () => {
+Deno.test("bad input: a peer of another cluster, or with other limits, is refused with the reason before anything else (P1)", async () => {
   await using victims = await Victims.make();
   for (
     const [fields, code] of [
@@ -125,7 +125,7 @@ Deno.test("bad input: a peer of another cluster, or with other limits, is refuse
   await victims.assertServed();
 });
 
-Deno.test("bad input: a handshake that never comes closes with 4408, and gossip before it with 4400 (P4, P6)", async () => {
+Deno.test("bad input: a handshake that never comes closes with 4408, and gossip before it with 4400 (P1, P6)", async () => {
   await using victims = await Victims.make();
   const silent = await Raw.to(victims.victim);
   const hasty = await Raw.to(victims.victim);
@@ -194,7 +194,7 @@ Deno.test("bad input: pushed state whose incarnation is more than a year ahead i
   await raw.hangUp();
 });
 
-Deno.test("bad input: a push or a heartbeat before the handshake closes with 4400 (P4)", async () => {
+Deno.test("bad input: a push or a heartbeat before the handshake closes with 4400 (P1)", async () => {
   await using victims = await Victims.make();
   for (const message of [push(), { type: "heartbeat", count: 1 }]) {
     const hasty = await Raw.to(victims.victim);

@@ -18,7 +18,7 @@ async function outcomes(promises: readonly Promise<unknown>[]) {
   return { fulfilled: results.length - codes.length, codes };
 }
 
-Deno.test("await using: leaves the cluster at the end of the block, as stop() does (R1.1)", async () => {
+Deno.test("await using: leaves the cluster at the end of the block, as stop() does (R1.3)", async () => {
   await using cluster = await TestCluster.started(["a", "b"]);
   await cluster.advance(300);
   const { gossiper } = cluster.of("a");
@@ -38,7 +38,7 @@ Deno.test("await using: leaves the cluster at the end of the block, as stop() do
   assertEquals(order, ["stopped", "disposed", "disposed"]);
 });
 
-Deno.test("await using: does nothing for a gossiper that was never started (R1.1)", async () => {
+Deno.test("await using: does nothing for a gossiper that was never started (R1.3)", async () => {
   await using cluster = await TestCluster.started(["a"]);
   const { gossiper } = cluster.make("b");
   await gossiper[Symbol.asyncDispose]();

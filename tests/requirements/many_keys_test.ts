@@ -8,7 +8,7 @@ import { TestCluster } from "./harness.ts";
 const KEYS = 3_125;
 const CONFIG = { maxMessageBytes: 65_536, heartbeatExpiration: 5_000 };
 
-Deno.test("many keys: a new member receives the many keys of ten members, and no heartbeat waits for them (R4.1)", async () => {
+Deno.test("many keys: a new member receives the many keys of ten members, and no heartbeat waits for them (E7)", async () => {
   const ids = Array.from({ length: 10 }, (_, index) => `m${index}`);
   await using cluster = await TestCluster.started(ids, { config: CONFIG });
   for (const id of ids) {

@@ -70,7 +70,7 @@ Deno.test("topology: gossip of a member that left the topology is refused and ch
   assert(refusals.length > 0);
 });
 
-Deno.test("topology: is taken from the event stream alone, and the last published topology counts (R7.4)", async () => {
+Deno.test("topology: is taken from the event stream alone, and the last published topology counts (R7.1, R7.4)", async () => {
   await using cluster = await unconnected();
   const { stream } = cluster.of("a");
   stream.publish({ type: "ClusterTopology", members: ["a", "b", "c"].map(recordOf), blocked: [] });
@@ -81,7 +81,7 @@ Deno.test("topology: is taken from the event stream alone, and the last publishe
   assertEquals(active.map(({ id }) => id), ["a", "b"]);
 });
 
-Deno.test("topology: an invalid topology is refused with an event, and the topology before it stays (R7.4)", async () => {
+Deno.test("topology: an invalid topology is refused with an event, and the topology before it stays (R7.1)", async () => {
   await using cluster = await unconnected();
   await cluster.publish(["a", "b"], { to: ["a"] });
   const members = [recordOf("a")];
@@ -100,7 +100,7 @@ Deno.test("topology: an invalid topology is refused with an event, and the topol
   assertEquals(cluster.of("a").gossiper.members.map(({ id }) => id), ["a", "b"]);
 });
 
-Deno.test("topology: members that a topology lists as blocked are blocked, and are freed when it no longer lists them (R7.1, R10.1)", async () => {
+Deno.test("topology: members that a topology lists as blocked are blocked, and are freed when it no longer lists them (E10, R7.1)", async () => {
   await using cluster = await unconnected();
   await cluster.publish(["a", "b", "c"]);
   await cluster.runUntil(() => cluster.isConfirmed());

@@ -177,7 +177,7 @@ Deno.test("signatures: false acknowledgements harm only the peer that sends them
   await hears(ben, ids.ada, "still here");
 });
 
-Deno.test("signatures: the heartbeat of a dead member cannot be forged: it is blocked despite claims that it runs", async () => {
+Deno.test("signatures: the heartbeat of a dead member cannot be forged: it is blocked despite claims that it runs (L4)", async () => {
   await using all = await withInsider();
   const { ada, insider } = all;
   // The member sends its state once, and ends.

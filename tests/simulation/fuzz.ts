@@ -8,13 +8,13 @@ import { parseArgs } from "../../deps/std_cli.ts";
 import { seeds } from "../../discovery/seeds.ts";
 import { makeIncarnation, NO_INCARNATION } from "../../engine/incarnation.ts";
 import type { KnownVersions, SummaryPart } from "../../engine/types.ts";
-import { footprintOf } from "../../gossiper/gossiper.ts";
 import type { Message } from "../../protocol/message.ts";
 import { memoryAddress } from "../../testing/memory.ts";
 import { decode } from "../../protocol/codec.ts";
 import { TestCluster } from "../requirements/harness.ts";
 import { deltaOf, ScriptedPeer } from "../requirements/scripted_peer.ts";
 import { entry, memberDelta, tombstone } from "../engine/harness.ts";
+import { footprintOf } from "./footprint.ts";
 import { SeededRandom } from "./seeded_random.ts";
 
 const CONFIG = {

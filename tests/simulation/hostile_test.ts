@@ -42,7 +42,7 @@ async function end(
   await peer[Symbol.asyncDispose]();
 }
 
-Deno.test("limits: 10,000 silent connections evict only each other, and at most maxConnections are open (P4)", async () => {
+Deno.test("limits: 10,000 silent connections evict only each other, and at most maxConnections are open", async () => {
   const both = await withHostile();
   const { cluster, peer } = both;
   const open = new Set<Connection>();

@@ -5,7 +5,8 @@
  */
 
 import { fixedMembers } from "../../discovery/fixed.ts";
-import { configure, type PartialConfig, presetFor } from "../../options/configuration.ts";
+import { configure, type PartialConfig } from "../../options/configuration.ts";
+import { presetFor } from "../../options/preset.ts";
 import { MemoryNetwork } from "../../testing/memory.ts";
 import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
 import { plot } from "./plot.ts";

@@ -154,7 +154,7 @@ Deno.test("memory: 100,000 departed members take no more memory than 5,000 (E6, 
 /** The number of states for measuring the memory of one. */
 const HELD_STATES = 5_000;
 
-Deno.test("memory: a stored state of four keys takes at most 1,450 bytes of heap, its list node and its texts included (E6)", () => {
+Deno.test("memory: a stored state of four keys takes at most 1,450 bytes of heap, its list node and its texts included (E15)", () => {
   const clock = new TestClock();
   const [engine] = makePair(clock, { settings: { maxMembers: HELD_STATES + 2 } });
   const ids = Array.from({ length: HELD_STATES }, (_, index) => `m${index}`);

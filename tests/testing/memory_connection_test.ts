@@ -51,7 +51,7 @@ Deno.test("memory network: a ping from a peer is never visible above the transpo
   assertEquals(far.received, ["seen"]);
 });
 
-Deno.test("memory network: a writer waits as soon as its window is full, until the peer reads (R8.2)", async () => {
+Deno.test("memory network: a writer waits as soon as its window is full, until the peer reads", async () => {
   const large = "x".repeat(WINDOW_BYTES / 4);
   for (const [text, most] of [["x", WINDOW_MESSAGES], [large, 4]] as const) {
     await using world = await World.make({ farReads: false });

@@ -34,7 +34,7 @@ Deno.test("memory network: a fixed delay delays dials, messages and closes for e
   assertEquals(runtime.timers, 0);
 });
 
-Deno.test("memory network: random delays keep the order, and have the configured mean, tail and limit (E4)", async () => {
+Deno.test("memory network: random delays keep the order, and have the configured mean, tail and limit", async () => {
   await using world = await World.make();
   const { runtime, network, near, far } = world;
   network.setFaults({ delayMs: { min: 10, mean: 30, max: 100 } });
@@ -54,7 +54,7 @@ Deno.test("memory network: random delays keep the order, and have the configured
   assertEquals(far.received, Array.from({ length: 2020 }, (_, n) => `${n}`));
 });
 
-Deno.test("memory network: loses messages at random, in one direction only, and loses no close (E5)", async () => {
+Deno.test("memory network: loses messages at random, in one direction only, and loses no close", async () => {
   await using world = await World.make();
   const { runtime, network, near, far, a, b } = world;
   network.setFaults({ loss: 0.3 }, { from: a.address });

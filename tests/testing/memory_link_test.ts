@@ -4,7 +4,7 @@ import { MemoryNetwork } from "../../testing/memory.ts";
 import { VirtualRuntime } from "../../testing/virtual_runtime.ts";
 import { End, never, stateOf, World } from "./memory_pair.ts";
 
-Deno.test("memory network: a message sent when another is due does not overtake it (E4)", async () => {
+Deno.test("memory network: a message sent when another is due does not overtake it", async () => {
   await using world = await World.make();
   const { runtime, network, near, far } = world;
   runtime.setTimer(10, () => {
@@ -71,7 +71,7 @@ Deno.test("memory network: a cut of one direction breaks a connection, also a co
   assertEquals(world.accepted[1]!.ended?.code, 0);
 });
 
-Deno.test("memory network: a link that hangs delivers nothing, and dials hang until their signal is aborted (R8.3)", async () => {
+Deno.test("memory network: a link that hangs delivers nothing, and dials hang until their signal is aborted", async () => {
   await using world = await World.make();
   const { runtime, network, near, far, a, b } = world;
   network.setFaults({ hang: true }, { from: a.address });

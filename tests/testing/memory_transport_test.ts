@@ -69,7 +69,7 @@ Deno.test("memory network: a dial leaves no listener at its signal, however it e
   assertEquals(listeners, 0);
 });
 
-Deno.test("memory network: connections that are not accepted are bounded, and closed when incoming is canceled (R8.2)", async () => {
+Deno.test("memory network: connections that are not accepted are bounded, and closed when incoming is canceled", async () => {
   await using network = new MemoryNetwork({ runtime: realRuntime });
   const [a, b] = [network.transport("a", 1), network.transport("b", 1)];
   const open = () => a.dial(b.address, { signal: never });

@@ -100,20 +100,20 @@ export class Admission {
     const refused = refuseWithoutUpgrade(request, this.#options) ?? this.#refuseOrigin(request, remote) ??
       this.#refuseStranger(request, remote) ?? this.#refuseCrowd(remote);
     if (refused) return refused;
-    const place = this.#take(remote);
+    const slot = this.#take(remote);
     const accept = (admitted: Admitted | Response | undefined) => {
       if (admitted instanceof Response) {
-        place.leave();
+        slot.leave();
         return admitted;
       }
       this.#refusals.forget(remote);
       // A client with a valid token does not count for its address. The connection pool limits members and readers;
       // observers have a limit of their own.
-      if (admitted) place.stopCounting();
-      return { ...place, admitted };
+      if (admitted) slot.stopCounting();
+      return { ...slot, admitted };
     };
     const fail = (error: unknown) => {
-      place.leave();
+      slot.leave();
       this.#refusals.report(remote, `The check of this client failed: ${errorText(error)}`);
       return busy("The check of this client failed.");
     };

@@ -8,8 +8,8 @@ import { messageOf } from "../../common/error_text.ts";
 import { HearsayError } from "../../common/errors.ts";
 import { assertMayConnect } from "../../common/permission.ts";
 import { serve } from "../listening.ts";
-import { addressIn, offerOf, type OpenOptions, openSocket } from "./dial.ts";
-import type { Dialer, OpenedSocket, Platform } from "./platform.ts";
+import { addressIn, offerOf, openSocket } from "./dial.ts";
+import type { Dialer, OpenedSocket, OpenOptions, Platform } from "./platform.ts";
 import { Tunnel } from "./tunnel.ts";
 
 /**

@@ -9,12 +9,12 @@ import { HearsayError } from "../../common/errors.ts";
 import { hasCredentials, isHost, unbracketed } from "../../common/host_names.ts";
 import { describe } from "../../options/rules.ts";
 import { dialError } from "./dial_failure.ts";
-import type { Socket } from "./platform.ts";
+import type { OpenOptions, Socket } from "./platform.ts";
 
 /** The subprotocol that both sides must speak (rule P1). */
 export const SUBPROTOCOL = "hearsay.v2";
 
-/** The subprotocol of observers: clients that read state and are no members (rule P1). */
+/** The subprotocol of observers: clients that read state and are no members. */
 export const OBSERVE_PROTOCOL = "hearsay.observe.v1";
 
 /** The prefix of a second subprotocol that contains the token, for browsers. A server never selects it. */
@@ -51,25 +51,6 @@ export function addressIn({ hash }: URL): string | undefined {
   const address = hash.slice(1);
   const isAddress = /^[\d.]+$|^\[[\da-f:.]+\]$/i.test(address) && isHost(address);
   return isAddress ? unbracketed(address) : undefined;
-}
-
-/** The headers of a request, in any form that `Headers` takes. */
-export type HeaderFields = ConstructorParameters<typeof Headers>[0];
-
-/** Options of a dial. */
-export interface OpenOptions {
-  /** Headers of the upgrade; browsers cannot send any. */
-  readonly headers?: HeaderFields | undefined;
-  /** This side's token. */
-  readonly token?: string | undefined;
-  /** Sends the token in a header, as Deno can, or in a second subprotocol. */
-  readonly tokenIn: "header" | "subprotocol";
-  /** The subprotocol; {@linkcode SUBPROTOCOL} by default. */
-  readonly subprotocol?: string;
-  /** The largest message that is accepted, in bytes. */
-  readonly maxMessageBytes: number;
-  /** Gives the dial up when aborted. */
-  readonly signal: AbortSignal;
 }
 
 /** Options of {@linkcode openSocket}. */

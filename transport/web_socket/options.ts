@@ -10,7 +10,7 @@ import type { Runtime } from "../../common/runtime.ts";
 import type { ListenFailure } from "../listening.ts";
 import type { RefusedClient } from "../strangers.ts";
 import type { Authorize } from "./accept.ts";
-import type { HeaderFields } from "./dial.ts";
+import type { HeaderFields } from "./platform.ts";
 import type { ObserverDoor } from "./observers.ts";
 import type { Platform } from "./platform.ts";
 

@@ -6,7 +6,6 @@
 
 import type { Runtime } from "../../common/runtime.ts";
 import type { ListenFailure, NetAddress, Server } from "../listening.ts";
-import type { OpenOptions } from "./dial.ts";
 
 /** The parts of a WebSocket that a connection uses. */
 export type Socket =
@@ -54,6 +53,25 @@ export interface OpenedSocket {
   readonly socket: Socket;
   /** Called when the connection is over, if other resources of the socket must be released. */
   readonly release?: () => Promise<void>;
+}
+
+/** The headers of a request, in any form that `Headers` takes. */
+export type HeaderFields = ConstructorParameters<typeof Headers>[0];
+
+/** Options of a dial. */
+export interface OpenOptions {
+  /** Headers of the upgrade; browsers cannot send any. */
+  readonly headers?: HeaderFields | undefined;
+  /** This side's token. */
+  readonly token?: string | undefined;
+  /** Sends the token in a header, as Deno can, or in a second subprotocol. */
+  readonly tokenIn: "header" | "subprotocol";
+  /** The subprotocol; `hearsay.v2` by default. */
+  readonly subprotocol?: string;
+  /** The largest message that is accepted, in bytes. */
+  readonly maxMessageBytes: number;
+  /** Gives the dial up when aborted. */
+  readonly signal: AbortSignal;
 }
 
 /** Opens sockets. */

@@ -8,11 +8,12 @@ import { networkInterfaces, rootCertificates } from "../../deps/node_server.ts";
 import { WebSocket as WsSocket } from "../../deps/ws.ts";
 import { HearsayError } from "../../common/errors.ts";
 import type { Server } from "../listening.ts";
-import { addressIn, offerOf, type OpenOptions, openSocket } from "../web_socket/dial.ts";
+import { addressIn, offerOf, openSocket } from "../web_socket/dial.ts";
 import type { ListenOptions } from "../web_socket/options.ts";
 import type {
   Dialer,
   OpenedSocket,
+  OpenOptions,
   Platform,
   PlatformHandler,
   PlatformServeOptions,

@@ -156,7 +156,7 @@ Deno.test("events: prints a sentence for each; an unknown type is an error that 
   assertEquals(unknown.code, 2);
   assertMatch(
     unknown.errors,
-    /^hearsay: .* `types\[0\]` is not an event \(did you mean MemberJoined\?\); got "MemberJoind"/,
+    /^hearsay: .* `types\[0\]` must name an event \(did you mean MemberJoined\?\); got "MemberJoind"/,
   );
   // The member's error has several lines.
   assert(!unknown.errors.includes("u000a"), unknown.errors);

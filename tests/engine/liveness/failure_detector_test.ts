@@ -19,7 +19,7 @@ function checkUntil(
   return found;
 }
 
-Deno.test("failure detector: finds a member silent for longer than the limit, and not before (E9)", () => {
+Deno.test("failure detector: finds a member silent for longer than the limit, and not before (E9, L3)", () => {
   const detector = new FailureDetector(GAP_MS, 0);
   detector.heartbeat("a", 0);
   assertEquals(detector.advance(500, 500), []);
@@ -46,7 +46,7 @@ Deno.test("failure detector: a sign of life between two checks counts from its o
   assertEquals(detector.advance(1_501, 1_000), ["a"]);
 });
 
-Deno.test("failure detector: a suspension of this process counts as one slow round, so that it expires no member (E9)", () => {
+Deno.test("failure detector: a suspension of this process counts as one slow round, so that it expires no member (E9, L3)", () => {
   const detector = new FailureDetector(GAP_MS, 0);
   detector.heartbeat("a", 0);
   assertEquals(checkUntil(detector, { fromMs: 300, untilMs: 9_000 }), []);

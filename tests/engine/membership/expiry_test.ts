@@ -207,7 +207,7 @@ Deno.test("block: the departure of a blocked member is passed on (E10)", () => {
   assertEquals(blockedAt(c!), { b: "left" });
 });
 
-Deno.test("self-block: emits one event per peer until the next handshake with it (E10)", () => {
+Deno.test("self-block: emits one event per peer until the next handshake with it (R6.5)", () => {
   const clock = new TestClock();
   const [a, b] = makePairWithHeartbeats(clock);
   for (let times = 0; times < 3; times++) note(a, a.onBlockedBy("b", "expired"));
@@ -217,7 +217,7 @@ Deno.test("self-block: emits one event per peer until the next handshake with it
   assertEquals(eventsOf(a).of("SelfBlocked").length, 2);
 });
 
-Deno.test("self-block: repeated blocks stop no relay of counts, also with a handshake between them (E10, L2)", () => {
+Deno.test("self-block: repeated blocks stop no relay of counts, also with a handshake between them (L2, R6.5)", () => {
   const clock = new TestClock();
   const [a, b, c] = makeCluster(["a", "b", "c"], clock);
   for (const other of [b!, c!]) {
@@ -238,7 +238,7 @@ Deno.test("self-block: repeated blocks stop no relay of counts, also with a hand
   assert(second! > first! && third! > first!, `${first}, ${second} and ${third} digits`);
 });
 
-Deno.test("self-block: a topology that lists this member as blocked emits an event, and blocks no member (E10, R6.5)", () => {
+Deno.test("self-block: a topology that lists this member as blocked emits an event, and blocks no member (R6.5)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   note(a, a.setTopology({ members: ["a", "b"], blocked: ["a"] }, clock.now));
@@ -319,7 +319,7 @@ Deno.test("forget: a member that joins the topology in time is kept (E11)", () =
   assertEquals(valueOf(a, "x", "k"), "v");
 });
 
-Deno.test("self-block: is forgotten with the peer, and emits an event again when it returns (E10)", () => {
+Deno.test("self-block: is forgotten with the peer, and emits an event again when it returns (R6.5)", () => {
   const clock = new TestClock();
   const [a] = makePair(clock);
   const countEvents = () => note(a, a.onBlockedBy("b", "expired")).events.length;

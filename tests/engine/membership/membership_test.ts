@@ -92,7 +92,7 @@ Deno.test("membership: a member that is removed to make room does not expire lat
   follow(a, ["a", "active"], clock);
   hearsay(a, "departed", 1, clock);
   for (const id of ["b", "c"]) meet(a, id, 1, clock);
-  assertEquals(note(a, a.makePlace(clock.now)).id, "active");
+  assertEquals(note(a, a.makePlaceInTopology(clock.now)).id, "active");
   assertEquals(idsOf(a), ["b", "c"]);
   // Step by step: a longer step would be a suspension of the process.
   for (let steps = 0; steps < 1_000; steps++) note(a, a.tick(clock.advance(800)));

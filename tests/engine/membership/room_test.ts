@@ -210,7 +210,7 @@ Deno.test("room: a handshake takes the slot of a member known by hearsay, the ne
   // Hearsay takes no place of hearsay that is active.
   hearsay(a, "i3", 1, clock);
   assertEquals([idsOf(a), a.view.room.refused], [["b", "c", "i1", "i2", "old"], 1]);
-  assertEquals(note(a, a.makePlace(clock.now)).id, "i2");
+  assertEquals(note(a, a.makePlaceInTopology(clock.now)).id, "i2");
   meet(a, "d", 1, clock);
   assertEquals([idsOf(a), a.view.isMember("i2"), a.view.activeIds().has("i2")], [
     ["b", "c", "d", "i1", "old"],
@@ -219,11 +219,11 @@ Deno.test("room: a handshake takes the slot of a member known by hearsay, the ne
   ]);
   follow(a, clock);
   for (const [id, victim] of [["e", "i1"], ["f", "old"]] as const) {
-    assertEquals(note(a, a.makePlace(clock.now)).id, victim);
+    assertEquals(note(a, a.makePlaceInTopology(clock.now)).id, victim);
     meet(a, id, 1, clock);
     follow(a, clock);
   }
-  assertEquals(note(a, a.makePlace(clock.now)).id, undefined);
+  assertEquals(note(a, a.makePlaceInTopology(clock.now)).id, undefined);
   assertEquals(idsOf(a), ["b", "c", "d", "e", "f"]);
 });
 
@@ -256,10 +256,10 @@ Deno.test("room: a handshake takes the slot of an expired member after the slots
     note(a, a.tick(clock.now));
   }
   assertEquals(a.view.blockedMember("b")?.reason, "expired");
-  assertEquals(note(a, a.makePlace(clock.now)).id, "i");
+  assertEquals(note(a, a.makePlaceInTopology(clock.now)).id, "i");
   meet(a, "d", 1, clock);
   follow(a, clock);
-  assertEquals(note(a, a.makePlace(clock.now)).id, "b");
+  assertEquals(note(a, a.makePlaceInTopology(clock.now)).id, "b");
   assertEquals([a.view.blockedMember("b"), a.view.isMember("b")], [undefined, false]);
   // A member that comes back shakes hands, and is held like any other.
   note(a, a.setTopology({ members: ["a", "b", "c", "d"], blocked: [] }, clock.now));
@@ -285,7 +285,7 @@ Deno.test("room: the first drop emits an event, and all drops in the expiration 
   const a = stranger("a", clock, { maxMembers: 11 });
   for (let index = 0; index < 10; index++) hearsay(a, `i${index}`, 1, clock);
   for (let index = 0; index < 5; index++) {
-    note(a, a.makePlace(clock.now));
+    note(a, a.makePlaceInTopology(clock.now));
     meet(a, `b${index}`, 1, clock);
   }
   const emitted = () => eventsOf(a).of("StateDropped").map(({ memberId, count }) => [memberId, count]);
@@ -340,7 +340,7 @@ Deno.test("room: a member known by hearsay that is removed to make room is no lo
   rounds(5);
   agree();
   assertEquals([a.view.phase, b.view.phase], ["confirmed", "confirmed"]);
-  note(a, a.makePlace(clock.now));
+  note(a, a.makePlaceInTopology(clock.now));
   rounds(5);
   assertEquals([a.view.activeIds().has("i"), b.view.activeIds().has("i"), a.view.digest === b.view.digest], [
     false,
@@ -358,7 +358,7 @@ Deno.test("room: a member known by hearsay that is removed to make room is no lo
   assertEquals([a.view.phase, b.view.phase], ["confirmed", "confirmed"]);
 });
 
-Deno.test("limits: at most maxMembers members are stored, and an event is emitted (E7)", () => {
+Deno.test("limits: at most maxMembers members are stored, and an event is emitted (E15)", () => {
   const clock = new TestClock();
   const { a, others } = pairAmong(9, clock, { maxMembers: 5 });
   const owners = new Owners(clock);

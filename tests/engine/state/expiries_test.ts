@@ -341,7 +341,7 @@ Deno.test("expiry: a new incarnation keeps the rest of a value's lifetime (E16, 
   setFor(a, "k", 1, clock);
   clock.advance(6_000);
   const later = makeEngine("x", clock).view.incarnation;
-  note(a, a.reportedIncarnation(later, clock.now));
+  note(a, a.onNewerIncarnation(later, clock.now));
   assertEquals(valueOf(a, "a", "k"), 1);
   clock.advance(LIFETIME - 6_000);
   tick(clock, a);

@@ -379,7 +379,7 @@ Deno.test("many keys: 50,000 keys can be set by default, and reach another membe
   assertEquals(valueOf(b, "a", "client-10.1.2.49999"), 49_999);
 });
 
-Deno.test("many keys: the first part of a state over the local limit is stored, and the rest is requested ever more rarely (E5)", () => {
+Deno.test("many keys: the first part of a state over the local limit is stored, and the rest is requested ever more rarely (E7)", () => {
   const clock = new TestClock();
   const [a] = makeCluster(["a", "b"], clock);
   const b = makeEngine("b", clock, { settings: { maxKeysPerMember: 16 } });

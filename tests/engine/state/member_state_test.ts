@@ -69,7 +69,7 @@ Deno.test("MemberState: a known version is the number of the nearest live entry 
   assertEquals(state.ackedVersion(known), 30);
 });
 
-Deno.test("MemberState: a known version is not below a floor that the peer has, so that a forgotten tombstone costs no reset (E6)", () => {
+Deno.test("MemberState: a known version is not below a floor that the peer has, so that a forgotten tombstone costs no reset (E8)", () => {
   const state = stateOf(entry("a", 1, 1), entry("b", 2, 1), tombstone("b", 3), entry(HEARTBEAT_KEY, 4, {}));
   state.dropTombstone(state.get("b")!);
   state.put({ ...entry(HEARTBEAT_KEY, 5, {}), timestampMs: 0 }, 5);
@@ -113,7 +113,7 @@ Deno.test("MemberState.isCoveredBy: compares stored entries above a position wit
   assertEquals(state.isCoveredBy([], 5), true);
 });
 
-Deno.test("MemberState: positions of an unversioned member are serials, and its highest number counts (E1)", () => {
+Deno.test("MemberState: positions of an unversioned member are serials, and its highest number counts (E4)", () => {
   const state = new MemberState("m", NO_INCARNATION);
   state.put({ ...entry("a", 9, 1), timestampMs: 0 }, 1);
   state.put({ ...entry("b", 3, 1), timestampMs: 0 }, 2);
@@ -148,7 +148,7 @@ Deno.test("MemberState.isAckedBy: is true for a peer that knows the latest chang
   assertEquals(state.isAckedBy(known), true);
 });
 
-Deno.test("MemberState.attachSignature: a delta ends at the entry up to which the state is signed, and has the signature (E7)", () => {
+Deno.test("MemberState.attachSignature: a delta ends at the entry up to which the state is signed, and has the signature (E4)", () => {
   const state = stateOf(entry("a", 1, 1), tombstone("b", 2));
   assertEquals([state.signedUpTo, state.signature], [0, undefined]);
   const draft = state.unsignedSnapshot();

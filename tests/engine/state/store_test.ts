@@ -149,7 +149,7 @@ Deno.test("Store.peers: are the active ids without this member's id, in any orde
   assertEquals(peers(), ["a", "c"]);
 });
 
-Deno.test("Store.put: emits an update for each key that is set, and for each value that is deleted (R5.3)", () => {
+Deno.test("Store.put: emits an update for each key that is set, and for each value that is deleted (R5.5)", () => {
   const { store, updates } = makeStore("a");
   const a = store.addMember("a", INCARNATION);
   store.put(a, [entry("k", 1, 7), tombstone("never set", 2), heartbeat(3), tombstone("k", 4)], at(5));
@@ -185,7 +185,7 @@ Deno.test("Store.replace: emits the entries that differ, and keeps the times of 
   assertEquals(renewed.get("same")?.timestampMs, 1_000_060);
 });
 
-Deno.test("Store.replace: another number, text or type under a key is a change (R5.4)", () => {
+Deno.test("Store.replace: another number, text or type under a key is a change (R5.5)", () => {
   const { store, updates } = makeStore("a");
   const old = entry("k", 1, 1);
   for (const changed of [{ ...old, number: 2 }, { ...old, json: "1.0" }, { ...old, type: "other" }, old]) {

@@ -19,7 +19,7 @@ Deno.test("readers: receive all state once, and changes by pushes", () => {
   const [a] = makeCluster(["a"], clock);
   begin(a, clock);
   set(a, "k", 1, clock);
-  const read = () => a.read("r", { hasVector: false }).delta;
+  const read = () => a.disseminateToReader("r", { hasVector: false }).delta;
   assertEquals(read().members.map(valuesOf), [["a", 1]]);
   assertEquals(read().members, []);
   set(a, "k", 2, clock);
@@ -42,5 +42,5 @@ Deno.test("readers: receive nothing from a fenced member (E1)", () => {
   change(2);
   fence(n, clock);
   assertEquals(n.pushToReader("r", ["x"]).members, []);
-  assertEquals(n.read("r", { hasVector: false }).delta.members, []);
+  assertEquals(n.disseminateToReader("r", { hasVector: false }).delta.members, []);
 });

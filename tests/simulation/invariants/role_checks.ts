@@ -15,8 +15,8 @@ const LEADER_KEY = "roles.leader";
 const OWNERS_KEY = "roles.owners";
 /** The keys that all members share. */
 export const OWNED_KEYS = ["x", "y", "z"] as const;
-/** The time between two looks of a candidate at the heartbeats. */
-const LOOK_MS = 250;
+/** The time between two checks of the heartbeats by a candidate. */
+const CANDIDATE_INTERVAL_MS = 250;
 /** For timers of two processes at one moment. */
 const SLACK_MS = 20;
 
@@ -244,7 +244,8 @@ export class RoleChecks {
     const suspendedMs = processes.alive.reduce((sum, { frozenMs }) => sum + frozenMs, 0);
     const relayedMs = others.length > 1 ? heartbeatExpiration / 2 : 0;
     const driftMs = MAX_DRIFT * (heardWithin + settle);
-    const mostMs = Math.max(0, heardWithin + LOOK_MS + underWayMs + relayedMs + suspendedMs - settle) +
+    const mostMs =
+      Math.max(0, heardWithin + CANDIDATE_INTERVAL_MS + underWayMs + relayedMs + suspendedMs - settle) +
       driftMs +
       SLACK_MS;
     this.#longestMs = Math.max(this.#longestMs, ms);

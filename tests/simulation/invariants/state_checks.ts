@@ -7,7 +7,7 @@
 import { PENDING_PER_MEMBER } from "../../../engine/sync/peer_memory.ts";
 import type { KnownVersion } from "../../../engine/types.ts";
 import type { MemberSnapshot, Snapshot } from "../../../gossiper/contract.ts";
-import { footprintOf } from "../../../gossiper/gossiper.ts";
+import { footprintOf } from "../footprint.ts";
 import { isAbove } from "../../engine/chaos_oracle.ts";
 import { CHECKED_KEY, type Process } from "../process.ts";
 import type { CheckContext } from "./check_context.ts";

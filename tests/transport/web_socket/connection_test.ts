@@ -56,7 +56,7 @@ Deno.test("connection: a message too large to send is not sent, and closes with 
   await connection.closed;
 });
 
-Deno.test("connection: text that is no message errors the readable and closes with 4400 (P7)", async () => {
+Deno.test("connection: text that is no message errors the readable and closes with 4400 (P2)", async () => {
   await using server = new Disposer(new WebSocketTransport({ ...OPTIONS, listen: { port: 0 } }));
   for (
     const [opcode, text] of [[1, "hello"], [1, '{"type":"ack"}'], [2, '{"type":"ack","id":"1"}']] as const
@@ -160,7 +160,7 @@ Deno.test("connection: a peer that sends pings and reads nothing gets no answers
 
 // ---- the high-water mark
 
-Deno.test("connection: a write resolves when at most highWaterMark bytes wait to be sent (P5)", async () => {
+Deno.test("connection: a write resolves when at most highWaterMark bytes wait to be sent", async () => {
   const { socket, runtime, connection } = fake();
   const writer = connection.writable.getWriter();
   await writer.write(ACK);

@@ -97,7 +97,7 @@ for (
   });
 }
 
-Deno.test("dial: an error says that the other side probably speaks wss, or ws (P1)", async () => {
+Deno.test("dial: an error says that the other side probably speaks wss, or ws", async () => {
   const { cert, key } = await AUTHORITY.sign();
   const caCerts = [AUTHORITY.cert];
   assertEquals(await failureAt({ scheme: "ws", serve: { cert, key } }), [
@@ -110,7 +110,7 @@ Deno.test("dial: an error says that the other side probably speaks wss, or ws (P
   ]);
 });
 
-Deno.test("dial: an error names the option for a certificate of an unknown authority (P1)", async () => {
+Deno.test("dial: an error names the option for a certificate of an unknown authority", async () => {
   const { cert, key } = await AUTHORITY.sign();
   assertEquals(await failureAt({ scheme: "wss", serve: { cert, key } }), [
     "connection",
@@ -118,7 +118,7 @@ Deno.test("dial: an error names the option for a certificate of an unknown autho
   ]);
 });
 
-Deno.test("dial: an error says that the connection is refused if no process listens (P1)", async () => {
+Deno.test("dial: an error says that the connection is refused if no process listens", async () => {
   const address = `ws://127.0.0.1:${freePort()}`;
   const client = new WebSocketTransport(OPTIONS);
   const error = await assertRejects(() => client.dial(address, new AbortController()));
@@ -130,7 +130,7 @@ Deno.test("dial: an error says that the connection is refused if no process list
   );
 });
 
-Deno.test("dial: keeps the text of an unknown failure, and says if a failure has no text (P1)", () => {
+Deno.test("dial: keeps the text of an unknown failure, and says if a failure has no text", () => {
   const url = new URL("ws://orders.example/gossip");
   const textOf = (text: string) => dialError({ url, text, isRefused: false, hasToken: false }).message;
   const begin = "ws://orders.example/gossip could not be reached:";

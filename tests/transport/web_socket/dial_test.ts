@@ -44,7 +44,7 @@ Deno.test("dial: a name that is no plain path segment is served and dialed as we
   await client.dial(server.address!, { signal: never });
 });
 
-Deno.test("dial: a dial of an unused address rejects with a connection error that names the address (P4)", async () => {
+Deno.test("dial: a dial of an unused address rejects with a connection error that names the address", async () => {
   const client = new WebSocketTransport(OPTIONS);
   await using _ = closeEverything(client);
   const { listener, address } = listenTcp();
@@ -57,7 +57,7 @@ Deno.test("dial: a dial of an unused address rejects with a connection error tha
   assertEquals(error.code, "connection");
 });
 
-Deno.test("dial: a dial of a mute peer ends at once when the signal is aborted, with the signal's reason (P4)", async () => {
+Deno.test("dial: a dial of a mute peer ends at once when the signal is aborted, with the signal's reason", async () => {
   const client = new WebSocketTransport(OPTIONS);
   await using _ = closeEverything(client);
   using tcp = listenTcp();
@@ -71,7 +71,7 @@ Deno.test("dial: a dial of a mute peer ends at once when the signal is aborted, 
   assertEquals(await dialed.catch((error) => error), reason);
 });
 
-Deno.test("dial: a dial ends after connectTimeout if no signal ends it (P4)", async () => {
+Deno.test("dial: a dial ends after connectTimeout if no signal ends it", async () => {
   const runtime = new HandRuntime();
   const client = new WebSocketTransport({ ...OPTIONS, runtime, connectTimeout: 3_000 });
   await using _ = closeEverything(client);

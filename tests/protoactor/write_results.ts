@@ -15,7 +15,7 @@ const HISTORIES = 10;
 const STEPS = 25;
 
 /** Writes the vectors, and histories with their results. */
-export async function writeAnew(): Promise<void> {
+export async function writeResults(): Promise<void> {
   const into = await Deno.makeTempDir({ prefix: "hearsay_go_" });
   try {
     const program = await build({ program: "vectors", into, report: console.log });
