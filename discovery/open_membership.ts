@@ -19,6 +19,7 @@ import { reasonOf, ReportOnce } from "../common/report_once.ts";
 import { Semaphore } from "../common/semaphore.ts";
 import { AloneWatch } from "./alone_watch.ts";
 import { LearnedMembers } from "./learned_members.ts";
+import { LostMembers } from "./lost_members.ts";
 
 /**
  * The most handshakes at once. 8: even with a thousand addresses, the first answers bring the rest of the
@@ -133,6 +134,10 @@ class OpenMembership {
       await Promise.all([
         this.#members.follow({ signal }),
         this.#followBlocked(),
+        new LostMembers(this.#context, {
+          members: this.#members,
+          isDialed: (address) => this.#addresses.has(address),
+        }).follow({ signal }),
         find(this.#context, {
           found: (...found) => this.#dialAll(...found),
           isMet: (addresses) =>

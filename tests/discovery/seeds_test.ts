@@ -156,6 +156,28 @@ async function end(cluster: TestCluster, id: string, how: "killed" | "stopped"):
   await cluster.finish(cluster.of(id).dispose());
 }
 
+for (const islands of [[["b"], ["c"]], [["b", "c"], ["d", "e"]]] as const) {
+  Deno.test(`seeds: islands of ${islands[0].length} and ${islands[1].length} merge after an outage longer than every retention, although their only seed left for good (E11)`, async () => {
+    const ids = islands.flat();
+    await using cluster = emptyCluster(["a", ...ids]);
+    for (const id of ["a", ...ids]) await make(cluster, id, "a").gossiper.start();
+    await cluster.runUntil(() => cluster.isConfirmed());
+    await end(cluster, "a", "stopped");
+    for (const one of islands[0]) {
+      for (const other of islands[1]) cluster.network.cut(memoryAddress(one, 1), memoryAddress(other, 1));
+    }
+    await cluster.advance(4 * CONFIG.departedRetention);
+    for (const island of islands) {
+      assertEquals(island.map((id) => activeAt(cluster, id)), island.map(() => [...island]));
+    }
+    cluster.network.heal();
+    await cluster.runUntil(
+      () => ids.every((id) => activeAt(cluster, id).length === ids.length) && cluster.isConfirmed(ids),
+      { withinMs: 20_000 },
+    );
+  });
+}
+
 for (const how of ["stopped", "killed"] as const) {
   for (
     const [seedIds, downMs] of [[["s"], 300], [["s"], 20_000], [["s", "never"], 300], [
