@@ -104,7 +104,7 @@ export interface Alone {
 }
 
 /**
- * A query of the discovery failed, or its answer was unusable. The query is repeated; each reason is emitted once until
+ * A query of the discovery failed, or its answer was unusable. The query is repeated, except with `isFinal`; each reason is emitted once until
  * a query succeeds. The members of the last answer stay.
  */
 export interface DiscoveryFailed {
@@ -114,6 +114,8 @@ export interface DiscoveryFailed {
   readonly source: string;
   /** The error: usually a `HearsayError`. */
   readonly error: unknown;
+  /** True if the source is not queried again. */
+  readonly isFinal?: boolean;
 }
 
 /**

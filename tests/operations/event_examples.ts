@@ -129,7 +129,7 @@ export const EXAMPLES: {
     "debug",
     /comparison with "bob" begins/,
   ],
-  Rejoined: [{ type: "Rejoined" }, "info", /is no longer isolated/],
+  Rejoined: [{ type: "Rejoined" }, "info", /this member has forgotten all others and is alone/],
   RequestFailed: [
     { type: "RequestFailed", peerId: "bob", error: new Error("It took too long.") },
     "debug",
