@@ -93,13 +93,14 @@ export interface SeedRecovered {
 }
 
 /**
- * This member has had no peer for 10 s, and at least one address of its discovery failed. Emitted once until it has a
- * peer again; `join` logs it as well.
+ * This member has had no peer for 10 s, and at least one address of its discovery failed or led to this member itself.
+ * Emitted once until it has a peer again, and once more if an address fails after an `Alone` without a failure; `join`
+ * logs it as well.
  */
 export interface Alone {
   /** The event's type. */
   readonly type: "Alone";
-  /** Each address of the discovery, with the reason of its last failure. */
+  /** Each address of the discovery, with its outcome and the reason of its last failure. */
   readonly seeds: readonly SeedStatus[];
 }
 

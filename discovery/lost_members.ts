@@ -37,20 +37,20 @@ const DIALED_ALONE = 8;
 export class LostMembers {
   readonly #context: DiscoveryContext;
   readonly #members: Pick<LearnedMembers, "idAt" | "recordOf">;
-  readonly #isDialed: (address: string) => boolean;
+  readonly #dialed: Pick<ReadonlyMap<string, unknown>, "has">;
   /** The addresses of members that are blocked, by id: the record is gone by the time of `MemberForgotten`. */
   readonly #blocked = new BoundedMap<string, string>(MAX_LOST);
   /** The time at which each address was lost, by the monotonic clock. */
   readonly #lost = new BoundedMap<string, number>(MAX_LOST);
 
-  /** `isDialed` returns true for an address that is dialed for another reason. */
+  /** `dialed` has the addresses that are dialed for another reason. */
   constructor(context: DiscoveryContext, options: {
     readonly members: Pick<LearnedMembers, "idAt" | "recordOf">;
-    readonly isDialed: (address: string) => boolean;
+    readonly dialed: Pick<ReadonlyMap<string, unknown>, "has">;
   }) {
     this.#context = context;
     this.#members = options.members;
-    this.#isDialed = options.isDialed;
+    this.#dialed = options.dialed;
   }
 
   /** Dials until the signal is aborted. */
@@ -111,7 +111,7 @@ export class LostMembers {
   #drawn(): string[] {
     const { runtime } = this.#context;
     const active = this.#context.activeIds().size;
-    const left = [...this.#lost.keys()].filter((address) => !this.#isDialed(address));
+    const left = [...this.#lost.keys()].filter((address) => !this.#dialed.has(address));
     const drawn: string[] = [];
     if (runtime.random() * active >= DIALERS) return drawn;
     for (let most = active > 1 ? 1 : DIALED_ALONE; most > 0 && left.length > 0; most--) {

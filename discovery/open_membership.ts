@@ -134,10 +134,9 @@ class OpenMembership {
       await Promise.all([
         this.#members.follow({ signal }),
         this.#followBlocked(),
-        new LostMembers(this.#context, {
-          members: this.#members,
-          isDialed: (address) => this.#addresses.has(address),
-        }).follow({ signal }),
+        new LostMembers(this.#context, { members: this.#members, dialed: this.#addresses }).follow({
+          signal,
+        }),
         find(this.#context, {
           found: (...found) => this.#dialAll(...found),
           isMet: (addresses) =>
@@ -234,6 +233,7 @@ class OpenMembership {
         const met = await this.#handshake(seed, signal);
         seed.memberThere = met ?? seed.memberThere;
         seed.failures = met === undefined || met === this.#context.self.id ? seed.failures + 1 : 0;
+        this.#aloneWatch.check();
       }
       if (!signal.aborted) await this.#rest(seed, this.#delayFor(seed));
     }
@@ -330,7 +330,6 @@ class OpenMembership {
   }
 
   #report(address: string, error: unknown): void {
-    this.#aloneWatch.check();
     if (!this.#reported.claim(address, reasonOf(error))) return;
     this.#context.eventStream.publish({ type: "SeedFailed", address, error });
   }

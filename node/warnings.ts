@@ -164,6 +164,13 @@ function fenced({ id, cluster }: Pick<LoggedMember, "id" | "cluster">): string {
 }
 
 function alone({ seeds }: Alone, member: Pick<LoggedMember, "id" | "cluster">): string {
+  if (seeds.length > 0 && seeds.every(({ outcome }) => outcome === "self")) {
+    const addresses = seeds.slice(0, MAX_SEEDS).map(({ address }) => address).join(", ");
+    return `${
+      nameOf(member)
+    } is alone: all its seeds lead to itself (${addresses}). This is right for the first ` +
+      "member of a cluster. Any other member needs the address of another one as a seed.";
+  }
   const shown = seeds.slice(0, MAX_SEEDS).map(({ address, reason, outcome }) =>
     reason?.includes(address)
       ? withoutDot(reason)

@@ -46,7 +46,7 @@ class Harness implements AsyncDisposable {
         recordOf: (id) => this.#records.get(id),
         idAt: (address) => [...this.#records.values()].find((record) => addressOf(record) === address)?.id,
       },
-      isDialed: (address) => dialed.includes(address),
+      dialed: new Map(dialed.map((address) => [address, true])),
     });
     this.#following = lost.follow(this.#ending);
   }

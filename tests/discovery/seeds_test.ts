@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "../../deps/std_assert.ts";
 import { fixedMembers } from "../../discovery/fixed.ts";
+import { openMembership } from "../../discovery/open_membership.ts";
 import { readMember } from "../../discovery/member_record.ts";
 import { seeds } from "../../discovery/seeds.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
@@ -284,6 +285,29 @@ Deno.test("seeds: a member that is alone for 10 s reports the reason once, and i
   await end(cluster, "c", "stopped");
   await cluster.advance(12_000);
   assertEquals(cluster.of("a").emitted("Alone").length, 2);
+});
+
+Deno.test("seeds: a member whose seeds all lead to itself reports it once, and later a seed that fails", async () => {
+  await using cluster = new TestCluster(["a", "b"], { fixed: false });
+  let find!: (addresses: readonly string[]) => void;
+  const discovery = openMembership((_, { found, signal }) => {
+    find = found;
+    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  });
+  await cluster.make("a", { cluster: { discovery } }).gossiper.start();
+  await cluster.advance(60_000);
+  const outcomes = () =>
+    cluster.of("a").emitted("Alone").map(({ seeds }) => seeds.map(({ outcome }) => outcome));
+  // A member without seeds is the first of its cluster.
+  assertEquals(outcomes(), []);
+  find([memoryAddress("a", 1)]);
+  await cluster.advance(60_000);
+  assertEquals(outcomes(), [["self"]]);
+  find([memoryAddress("a", 1), memoryAddress("b", 1)]);
+  await cluster.advance(60_000);
+  assertEquals(outcomes(), [["self"], ["self", "failed"]]);
+  await make(cluster, "b").gossiper.start();
+  await cluster.runUntil(() => activeAt(cluster, "a").length === 2, { withinMs: 10_000 });
 });
 
 const BALANCER = "memory://balancer:1";

@@ -166,6 +166,25 @@ Deno.test("logEvents: the line about a lone member names each address once, with
   ]);
 });
 
+Deno.test("logEvents: the line about a member whose seeds all lead to itself says that the first member may be alone", async () => {
+  await using log = logged();
+  const seed = {
+    address: "ws://127.0.0.1:7001",
+    lastAttemptUnixMilliseconds: 0,
+    outcome: "self",
+    memberId: "twin",
+    reason: null,
+    nextAttemptUnixMilliseconds: 0,
+  } as const;
+  await log.publish({ type: "Alone", seeds: [seed] });
+  await log.publish({ type: "MemberJoined", memberId: "b" });
+  assertEquals(log.lines, [
+    'Hearsay: "twin" of cluster "orders" is alone: all its seeds lead to itself (ws://127.0.0.1:7001). This is ' +
+    "right for the first member of a cluster. Any other member needs the address of another one as a seed.",
+    'Hearsay: "twin" of cluster "orders" has found "b" and is no longer alone.',
+  ]);
+});
+
 Deno.test("logEvents: logs one line if a member hears no other, and names the event that ends the isolation", async () => {
   await using log = logged();
   await log.publish({ type: "Isolated" });
