@@ -150,14 +150,15 @@ export interface HandshakeRefused {
 
 /**
  * This member accepts no connections for now, usually because its process has reached its limit of open files and
- * sockets (`ulimit -n`). Open connections stay. It listens again after a second. Emitted at most once per minute.
+ * sockets (`ulimit -n`). Open connections stay. It tries to listen again every second. Emitted at most once per minute.
+ * `autoManaged` of protoactor emits it for its `/_health` too, also if another process uses the port.
  */
 export interface ListenFailed {
   /** The event's type. */
   readonly type: "ListenFailed";
   /** The address of the listener, as `host:port`. */
   readonly address: string;
-  /** The error of Deno. */
+  /** The error of the system. */
   readonly error: unknown;
 }
 

@@ -290,7 +290,7 @@ Deno.test("logEvents: logs one line in each hour about a listener, a full member
   for (const event of [...events, ...events]) await log.publish(event);
   const rest = " Repetitions within an hour are not logged.";
   assertEquals(log.lines, [
-    `Hearsay: ${address} accepts no connections: Too many open files. It listens again in 1000 ms.${rest}`,
+    `Hearsay: ${address} accepts no connections: Too many open files. It tries to listen again every 1000 ms.${rest}`,
     'Hearsay: the state of a member (last: "b") made room for others, at the limit maxHeldBytes. Raise it if the ' +
     `cluster is to be this large.${rest}`,
     'Hearsay: a state of "b" was refused, because it would exceed a limit or the room for other states.' +
