@@ -93,18 +93,19 @@ export interface SeedRecovered {
 }
 
 /**
- * This member has had no peer for 10 s, and at least one address of its discovery failed. Emitted once until it has a
- * peer again; `join` logs it as well.
+ * This member has had no peer for 10 s, and at least one address of its discovery failed or led to this member itself.
+ * Emitted once until it has a peer again, and once more if an address fails after an `Alone` without a failure; `join`
+ * logs it as well.
  */
 export interface Alone {
   /** The event's type. */
   readonly type: "Alone";
-  /** Each address of the discovery, with the reason of its last failure. */
+  /** Each address of the discovery, with its outcome and the reason of its last failure. */
   readonly seeds: readonly SeedStatus[];
 }
 
 /**
- * A query of the discovery failed, or its answer was unusable. The query is repeated; each reason is emitted once until
+ * A query of the discovery failed, or its answer was unusable. The query is repeated, except with `isFinal`; each reason is emitted once until
  * a query succeeds. The members of the last answer stay.
  */
 export interface DiscoveryFailed {
@@ -114,6 +115,8 @@ export interface DiscoveryFailed {
   readonly source: string;
   /** The error: usually a `HearsayError`. */
   readonly error: unknown;
+  /** True if the source is not queried again. */
+  readonly isFinal?: boolean;
 }
 
 /**
@@ -147,14 +150,15 @@ export interface HandshakeRefused {
 
 /**
  * This member accepts no connections for now, usually because its process has reached its limit of open files and
- * sockets (`ulimit -n`). Open connections stay. It listens again after a second. Emitted at most once per minute.
+ * sockets (`ulimit -n`). Open connections stay. It tries to listen again every second. Emitted at most once per minute.
+ * `autoManaged` of protoactor emits it for its `/_health` too, also if another process uses the port.
  */
 export interface ListenFailed {
   /** The event's type. */
   readonly type: "ListenFailed";
   /** The address of the listener, as `host:port`. */
   readonly address: string;
-  /** The error of Deno. */
+  /** The error of the system. */
   readonly error: unknown;
 }
 

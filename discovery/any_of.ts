@@ -74,7 +74,8 @@ class Union {
     } catch (error) {
       if (this.#signal.aborted) return;
       const { eventStream } = this.#context;
-      eventStream.publish({ type: "DiscoveryFailed", source: `anyOf source ${at + 1}, not retried`, error });
+      const source = `anyOf source ${at + 1}, not retried`;
+      eventStream.publish({ type: "DiscoveryFailed", source, error, isFinal: true });
     }
   }
 

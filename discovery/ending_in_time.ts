@@ -54,5 +54,6 @@ async function tooLate(
     type: "DiscoveryFailed",
     source: "discovery",
     error: new HearsayError("timeout", text),
+    isFinal: true,
   });
 }

@@ -19,6 +19,7 @@ import { reasonOf, ReportOnce } from "../common/report_once.ts";
 import { Semaphore } from "../common/semaphore.ts";
 import { AloneWatch } from "./alone_watch.ts";
 import { LearnedMembers } from "./learned_members.ts";
+import { LostMembers } from "./lost_members.ts";
 
 /**
  * The most handshakes at once. 8: even with a thousand addresses, the first answers bring the rest of the
@@ -133,6 +134,9 @@ class OpenMembership {
       await Promise.all([
         this.#members.follow({ signal }),
         this.#followBlocked(),
+        new LostMembers(this.#context, { members: this.#members, dialed: this.#addresses }).follow({
+          signal,
+        }),
         find(this.#context, {
           found: (...found) => this.#dialAll(...found),
           isMet: (addresses) =>
@@ -229,6 +233,7 @@ class OpenMembership {
         const met = await this.#handshake(seed, signal);
         seed.memberThere = met ?? seed.memberThere;
         seed.failures = met === undefined || met === this.#context.self.id ? seed.failures + 1 : 0;
+        this.#aloneWatch.check();
       }
       if (!signal.aborted) await this.#rest(seed, this.#delayFor(seed));
     }
@@ -325,7 +330,6 @@ class OpenMembership {
   }
 
   #report(address: string, error: unknown): void {
-    this.#aloneWatch.check();
     if (!this.#reported.claim(address, reasonOf(error))) return;
     this.#context.eventStream.publish({ type: "SeedFailed", address, error });
   }

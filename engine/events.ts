@@ -167,6 +167,8 @@ export interface MemberForgotten {
   readonly type: "MemberForgotten";
   /** The member's id. */
   readonly memberId: string;
+  /** The reason of its block; absent if it was not blocked. */
+  readonly reason?: BlockReason;
 }
 
 /**

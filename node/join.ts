@@ -143,7 +143,7 @@ export async function joinOn(platformOf: PlatformOf, options: JoinOptions): Prom
       ...(meters && { meters }),
       ...(signing && { signing }),
     });
-    const logged = { cluster, id, heartbeatExpiration, path: pathOf(config.gossipActorName), runtime };
+    const logged = { cluster, id, node, heartbeatExpiration, path: pathOf(config.gossipActorName), runtime };
     const open = openToAll(options, transport.addressOf(self));
     void logEvents(eventStream, logged, { prints: log, openToAll: open });
     await node.start(signal ? { signal } : {});

@@ -5,12 +5,22 @@
  * @module
  */
 
+import { BoundedMap } from "../common/bounded_map.ts";
 import { HearsayError } from "../common/errors.ts";
 import type { EventOf } from "../contracts/events.ts";
 import type { EventStream } from "../contracts/event_stream.ts";
 import { warn } from "../common/log.ts";
-import { ReportOnce } from "../common/report_once.ts";
-import { type LoggedMember, nameOf, type Warning, warningOf, WARNINGS } from "./warnings.ts";
+import { MAX_SUBJECTS, reasonOf } from "../common/report_once.ts";
+import { LastFailures } from "./last_failures.ts";
+import {
+  knowsOthers,
+  type LoggedMember,
+  nameOf,
+  rejoined,
+  type Warning,
+  warningOf,
+  WARNINGS,
+} from "./warnings.ts";
 
 /**
  * A conflict is over after this many expirations without an event about it. 3: while two processes use one id, each
@@ -37,7 +47,9 @@ export interface OwnLogOptions {
 }
 
 type AllClear = EventOf<typeof ALL_CLEAR[number]>;
-type RefusalEvent = EventOf<"ClientRefused" | "HandshakeRefused" | "SeedFailed" | "SettingsDiffer">;
+type RefusalEvent = EventOf<
+  "ClientRefused" | "HandshakeRefused" | "SeedFailed" | "SettingsDiffer" | "SignatureRefused"
+>;
 
 const OWN_LOGS = new WeakMap<Pick<EventStream, "subscribe">, OwnLog>();
 
@@ -49,10 +61,13 @@ export function ownLogOf(eventStream: Pick<EventStream, "subscribe">): OwnLog | 
 /** Logs one line for each event that needs a person, until the stream ends. */
 export async function logEvents(
   eventStream: EventStream,
-  member: LoggedMember,
+  member: Omit<LoggedMember, "failures">,
   options: OwnLogOptions = {},
 ): Promise<void> {
-  const log = new OwnLog(member, options);
+  const { runtime, heartbeatExpiration: keptMs } = member;
+  const failures = new LastFailures({ keptMs, runtime });
+  void recordFailures(eventStream, failures);
+  const log = new OwnLog({ ...member, failures }, options);
   OWN_LOGS.set(eventStream, log);
   const { prints = true, openToAll } = options;
   if (prints) {
@@ -65,6 +80,12 @@ export async function logEvents(
   }
 }
 
+/** In a subscription of its own: these events are frequent, and must not crowd out those that wait for `logTo`. */
+async function recordFailures(eventStream: EventStream, failures: LastFailures): Promise<void> {
+  const failed = eventStream.subscribe("RequestFailed", { capacity: MAX_WAITING });
+  for await (const event of failed) if (event.type === "RequestFailed") failures.record(event);
+}
+
 /** The log that `join` keeps of one member. */
 export class OwnLog {
   readonly member: LoggedMember;
@@ -74,8 +95,8 @@ export class OwnLog {
   readonly #takers = new Set<(event: Warning) => void>();
   /** Resolves once {@linkcode OwnLog.takeOver} has added a taker. */
   #taken = Promise.withResolvers<void>();
-  /** The callbacks and discoveries with a logged error. */
-  readonly #reported = new ReportOnce();
+  /** The time of the last line about each subject, by the monotonic clock. */
+  readonly #loggedMs = new BoundedMap<string, number>(MAX_SUBJECTS);
   #conflictMs = -Infinity;
   /** True after the line "alone" or "isolated", until the line that the trouble is over. */
   readonly #hasLogged = { alone: false, isolated: false };
@@ -128,22 +149,21 @@ export class OwnLog {
       case "HandshakeRefused":
       case "SeedFailed":
       case "SettingsDiffer":
-        if (!this.#isNewRefusal(event)) return undefined;
-        return `${sentence} Its repetitions are \`${event.type}\` events only.`;
+      case "SignatureRefused":
+        return this.#isNewRefusal(event) ? onceAnHour(sentence) : undefined;
       case "CallbackFailed":
-        // A callback may fail for each event, so only its first error is logged.
-        if (!this.#reported.claim(event.where, "")) return undefined;
-        return `${sentence} Its later errors are \`CallbackFailed\` events only.`;
+        // A callback may fail for each event.
+        return this.#claimHour(event.where) ? onceAnHour(sentence) : undefined;
+      case "ListenFailed":
+        return this.#claimHour(`listener ${event.address}`) ? onceAnHour(sentence) : undefined;
+      case "StateDropped":
+        return this.#claimHour(`room ${event.limit}`) ? onceAnHour(sentence) : undefined;
       case "ConflictDetected":
+        if (event.reason === "limit") return this.#claimHour("limit") ? onceAnHour(sentence) : undefined;
         return this.#isNewConflict() ? sentence : undefined;
       case "DiscoveryFailed":
-        // A source fails at every attempt, so only its first failure in each hour is logged.
-        if (
-          !this.#reported.claim(event.source, `${Math.floor(this.member.runtime.monotonicMs() / HOUR_MS)}`)
-        ) {
-          return undefined;
-        }
-        return `${sentence} Its other failures in this hour are \`DiscoveryFailed\` events only.`;
+        // A source fails at every attempt.
+        return this.#claimHour(event.source) ? onceAnHour(sentence) : undefined;
       default:
         return sentence;
     }
@@ -160,7 +180,9 @@ export class OwnLog {
     }
     if (event.type === "Rejoined" && logged.isolated) {
       logged.isolated = false;
-      warn(`Hearsay: ${who} is no longer isolated.`);
+      // Then `MemberJoined` ends the trouble.
+      logged.alone ||= !knowsOthers(this.member);
+      warn(`Hearsay: ${who} ${rejoined(this.member)}`);
     }
   }
 
@@ -180,8 +202,20 @@ export class OwnLog {
     if (event.type === "SeedFailed" && !isRefusal(event.error)) return false;
     const nowMs = this.member.runtime.monotonicMs();
     if (nowMs - this.#refusals.sinceMs > MINUTE_MS) this.#refusals = { sinceMs: nowMs, lines: 0 };
-    return this.#reported.claim(aboutOf(event), "", () => this.#refusals.lines++ < REFUSALS_PER_MINUTE);
+    return this.#claimHour(aboutOf(event), () => this.#refusals.lines++ < REFUSALS_PER_MINUTE);
   }
+
+  /** True if a subject has no line of the last hour. A fault that recurs later has a line again. */
+  #claimHour(about: string, mayReport: () => boolean = () => true): boolean {
+    const nowMs = this.member.runtime.monotonicMs();
+    if (nowMs - (this.#loggedMs.get(about) ?? -Infinity) < HOUR_MS || !mayReport()) return false;
+    this.#loggedMs.set(about, nowMs);
+    return true;
+  }
+}
+
+function onceAnHour(sentence: string): string {
+  return `${sentence} Repetitions within an hour are not logged.`;
 }
 
 /** True if a member answered and refused this member. */
@@ -192,6 +226,8 @@ function isRefusal(error: unknown): boolean {
 /** The subject and reason of a refusal. The port of a client is new for each connection. */
 function aboutOf(event: RefusalEvent): string {
   if (event.type === "ClientRefused") return `client ${event.remote.replace(/:\d+$/, "")} ${event.reason}`;
+  if (event.type === "SignatureRefused") return `signatures ${event.peerId}`;
   if (event.type === "SettingsDiffer") return `peer ${event.peerId} ${event.setting}`;
-  return event.type === "HandshakeRefused" ? `peer ${event.peerId} ${event.code}` : `seed ${event.address}`;
+  if (event.type === "HandshakeRefused") return `peer ${event.peerId} ${event.code}`;
+  return `seed ${event.address} ${reasonOf(event.error)}`;
 }

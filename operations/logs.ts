@@ -12,7 +12,7 @@ import { realRuntime, type Runtime } from "../common/runtime.ts";
 import { HEARTBEAT_KEY } from "../engine/types.ts";
 import type { GossiperClosed, Snapshot } from "../gossiper/contract.ts";
 import { ownLogOf } from "../node/logged_events.ts";
-import { type LoggedMember, nameOf, WARNINGS } from "../node/warnings.ts";
+import { type NamedMember, nameOf, WARNINGS } from "../node/warnings.ts";
 import { assertNone, assertOptions, rule, type Rules, RUNTIME } from "../options/rules.ts";
 import { isAtLeast, levelOf, LOG_LEVELS, type LogLevel, typesOf } from "./log_levels.ts";
 import { type LeftOut, LogLimit, PERIOD_MS } from "./log_limit.ts";
@@ -96,7 +96,7 @@ class EventLog implements Disposable {
   readonly #node: LoggedNode;
   readonly #logger: Logger;
   readonly #level: LogLevel;
-  readonly #member: Pick<LoggedMember, "id" | "cluster" | "path">;
+  readonly #member: NamedMember;
   readonly #limit: LogLimit;
   readonly #ending = new AbortController();
   readonly #takingOver: Disposable | undefined;

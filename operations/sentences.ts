@@ -10,22 +10,29 @@ import { errorText, messageOf } from "../common/error_text.ts";
 import { HearsayError } from "../common/errors.ts";
 import { printable } from "../common/printable.ts";
 import { describeDifference, meaningOf } from "../protocol/shared_settings.ts";
-import { listenFailed } from "../transport/listening.ts";
-import { type LoggedMember, type Warning, warningOf, WARNINGS, withoutDot } from "../node/warnings.ts";
+import {
+  conflict,
+  type NamedMember,
+  quoted,
+  rejoined,
+  type Warning,
+  warningOf,
+  WARNINGS,
+  withoutDot,
+} from "../node/warnings.ts";
 
 /** The fields of a log line, beside its sentence. */
 export type LogFields = Readonly<Record<string, string | number | boolean>>;
 
-/** The longest text of a member in a sentence, in UTF-16 units. */
-const MAX_QUOTED = 100;
 /** The longest text in a field, in UTF-16 units. */
 const MAX_FIELD = 300;
 
 /** The sentence about an event. Not escaped yet. */
 export function sentenceOf(
   event: HearsayEvent,
-  member: Pick<LoggedMember, "id" | "cluster" | "path">,
+  member: NamedMember,
 ): string {
+  if (event.type === "Rejoined") return `this member ${rejoined(member)}`;
   const warning = isWarning(event) ? warningOf(event, member) : undefined;
   return warning ?? otherSentenceOf(event);
 }
@@ -71,15 +78,13 @@ function isWarning(event: HearsayEvent): event is Warning {
   return (WARNINGS as readonly string[]).includes(event.type);
 }
 
-function otherSentenceOf(event: HearsayEvent): string {
+function otherSentenceOf(event: Exclude<HearsayEvent, EventOf<"Rejoined">>): string {
   switch (event.type) {
     case "EventsDropped":
     case "InvalidValue":
-    case "ListenFailed":
     case "RequestFailed":
     case "SeedRecovered":
     case "SettingsDiffer":
-    case "SignatureRefused":
       return trouble(event);
     case "ConflictDetected":
       return conflict(event);
@@ -92,7 +97,6 @@ function otherSentenceOf(event: HearsayEvent): string {
     case "PhaseChanged":
     case "ReconcilingRequested":
     case "SeenChanged":
-    case "StateDropped":
       return change(event);
     default:
       return membership(event);
@@ -102,18 +106,10 @@ function otherSentenceOf(event: HearsayEvent): string {
 type Trouble = EventOf<
   | "EventsDropped"
   | "InvalidValue"
-  | "ListenFailed"
   | "RequestFailed"
   | "SeedRecovered"
   | "SettingsDiffer"
-  | "SignatureRefused"
 >;
-
-const SIGNATURE_REASONS: Readonly<Record<EventOf<"SignatureRefused">["reason"], string>> = {
-  key: "another key is bound to the id",
-  signature: "they were changed or forged",
-  unsigned: "the signature or the key is missing",
-};
 
 function trouble(event: Trouble): string {
   switch (event.type) {
@@ -123,8 +119,6 @@ function trouble(event: Trouble): string {
       return `the value of ${quoted(event.memberId)} under ${
         quoted(event.key)
       } does not fit its schema, and is left out.`;
-    case "ListenFailed":
-      return listenFailed(event);
     case "RequestFailed":
       return `a request to ${quoted(event.peerId)} failed: ${withoutDot(messageOf(event.error))}.`;
     case "SeedRecovered":
@@ -134,28 +128,6 @@ function trouble(event: Trouble): string {
       const what = `a setting of ${quoted(event.peerId)} differs: ${describeDifference(event)}`;
       return `${what}. ${meaningOf(event.setting)}`;
     }
-    case "SignatureRefused": {
-      const of = `entries of ${quoted(event.memberId)} from ${quoted(event.peerId)}`;
-      return `${of} were refused: ${SIGNATURE_REASONS[event.reason]}.`;
-    }
-  }
-}
-
-function conflict({ memberId, reason, key, sequenceNumber, peerId }: ConflictDetected): string {
-  const from = peerId === undefined ? "" : ` (from ${quoted(peerId)})`;
-  const about = `of ${quoted(memberId)}${from}`;
-  switch (reason) {
-    case "identity":
-      return `another process seems to use the id ${quoted(memberId)}${from}.`;
-    case "value": {
-      const entry = key === undefined ? "" : `, under ${quoted(key)}`;
-      const number = sequenceNumber === undefined ? "One number" : `The number ${sequenceNumber}`;
-      return `two claims about the state ${about} differ. ${number} has two values${entry}.`;
-    }
-    case "digest":
-      return `a full comparison did not make the state ${about} equal.`;
-    case "limit":
-      return `a state ${about} was refused, because it would exceed a limit or the room for other states.`;
   }
 }
 
@@ -169,7 +141,6 @@ type Change = EventOf<
   | "PhaseChanged"
   | "ReconcilingRequested"
   | "SeenChanged"
-  | "StateDropped"
 >;
 
 function change(event: Change): string {
@@ -200,14 +171,10 @@ function change(event: Change): string {
       const { key, sequenceNumber, seenBy, of } = event;
       return `${seenBy} of ${of} members have ${quoted(key)} (number ${sequenceNumber}).`;
     }
-    case "StateDropped": {
-      const states = event.count === 1 ? "the state of a member" : `the states of ${event.count} members`;
-      return `${states} (last: ${quoted(event.memberId)}) made room for others, at the limit ${event.limit}.`;
-    }
   }
 }
 
-type Membership = Exclude<HearsayEvent, Trouble | Change | ConflictDetected>;
+type Membership = Exclude<HearsayEvent, Trouble | Change | ConflictDetected | EventOf<"Rejoined">>;
 
 function membership(event: Membership): string {
   switch (event.type) {
@@ -229,8 +196,6 @@ function membership(event: Membership): string {
       return `the member ${quoted(event.memberId)} may have crashed: its address refuses new connections.`;
     case "MemberUnblocked":
       return `the block of ${quoted(event.memberId)} ended.`;
-    case "Rejoined":
-      return "this member is no longer isolated.";
     case "SelfBlocked": {
       const by = event.peerId === undefined ? "the discovery" : `the peer ${quoted(event.peerId)}`;
       return `${by} blocks this member (${event.reason}).`;
@@ -241,11 +206,6 @@ function membership(event: Membership): string {
       // A warning of `node/warnings.ts` always has a sentence there.
       return `${event.type}: ${"error" in event ? errorText(event.error) : ""}`;
   }
-}
-
-/** A text of another member in quotes, cut. */
-function quoted(text: string): string {
-  return JSON.stringify(text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text);
 }
 
 function counted(count: number, one: string, many: string = `${one}s`): string {

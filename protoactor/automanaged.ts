@@ -12,10 +12,17 @@ import { assertMayConnect } from "../common/permission.ts";
 import { assertNone, HOST, LISTENING_PORT, listOf, optionsOf, rule } from "../options/rules.ts";
 import { sleep } from "../common/runtime.ts";
 import { duration } from "../discovery/checks.ts";
-import { Failures, retryForever } from "../discovery/failures.ts";
+import { Failures } from "../discovery/failures.ts";
 import { askJson } from "../discovery/http.ts";
 import { MemberList } from "../discovery/member_list.ts";
 import { readMember } from "../discovery/member_record.ts";
+import {
+  addressText,
+  LISTEN_AGAIN_MS,
+  LISTEN_FAILED_EVERY_MS,
+  type ListenFailure,
+  serve,
+} from "../transport/listening.ts";
 
 /** The default port of `/_health` in protoactor-go. */
 export const AUTO_MANAGE_PORT = 6330;
@@ -154,18 +161,35 @@ class AutoManaged {
     await Promise.all([this.#serve(signal), this.#poll(signal)]);
   }
 
+  /** Listens until the signal is aborted. A port that another process uses is tried again, as after a loss. */
   async #serve(signal: AbortSignal): Promise<void> {
     const { hostname, port } = this.#options;
-    const source = `/_health server at ${hostname}:${port}`;
-    await retryForever(async ({ succeeded }) => {
-      assertMayConnect(new URL(`http://${bracketed(hostname)}:${port}`));
-      const server = Deno.serve({ hostname, port, signal, onListen: () => {} }, (request) => {
-        const isHealth = request.method === "GET" && URL.parse(request.url)?.pathname === "/_health";
-        return isHealth ? Response.json(this.#health()) : new Response("Not found.\n", { status: 404 });
-      });
-      succeeded();
-      await server.finished;
-    }, { context: this.#context, source, signal });
+    const { eventStream, runtime } = this.#context;
+    const onListenFailed = (failure: ListenFailure) =>
+      eventStream.publish({ type: "ListenFailed", ...failure });
+    for (let reportedMs = -Infinity; !signal.aborted;) {
+      try {
+        assertMayConnect(new URL(`http://${bracketed(hostname)}:${port}`));
+        const options = { hostname, port, signal, runtime, onListenFailed };
+        const server = serve(options, (request) => this.#answer(request));
+        await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+        return await server.shutdown();
+      } catch (error) {
+        const nowMs = runtime.monotonicMs();
+        if (nowMs - reportedMs >= LISTEN_FAILED_EVERY_MS) {
+          reportedMs = nowMs;
+          // The text of `serve` advises port 0, at which no other member would find this one.
+          const cause = error instanceof HearsayError ? error.cause : error;
+          onListenFailed({ address: addressText({ hostname, port }), error: cause });
+        }
+        await sleep(runtime, LISTEN_AGAIN_MS, { signal }).catch(() => {});
+      }
+    }
+  }
+
+  #answer(request: Request): Response {
+    const isHealth = request.method === "GET" && URL.parse(request.url)?.pathname === "/_health";
+    return isHealth ? Response.json(this.#health()) : new Response("Not found.\n", { status: 404 });
   }
 
   #health(): Health {

@@ -162,7 +162,7 @@ export async function joinProtoactor(options: JoinProtoactorOptions): Promise<Pr
     transport.maps = mapsOf(node);
     openEvents(node, { transport, decoders: decoders ?? {} });
     const { heartbeatExpiration } = paced(config);
-    const logged = { cluster: name, id: node.id, heartbeatExpiration, path: "/", runtime };
+    const logged = { cluster: name, id: node.id, node, heartbeatExpiration, path: "/", runtime };
     const open = openToAll(options, transport.addressOf(transport.self));
     void logEvents(eventStream, logged, { prints: log, openToAll: open });
     await node.start(signal ? { signal } : {});

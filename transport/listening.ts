@@ -221,7 +221,8 @@ function warnOf(failure: ListenFailure): void {
 
 /** The sentence about a failed listener. */
 export function listenFailed({ address, error }: ListenFailure): string {
-  return `${address} accepts no connections: ${messageOf(error)}. It listens again in ${LISTEN_AGAIN_MS} ms.`;
+  const why = messageOf(error).replace(/\.$/, "");
+  return `${address} accepts no connections: ${why}. It tries to listen again every ${LISTEN_AGAIN_MS} ms.`;
 }
 
 function serveOnce(

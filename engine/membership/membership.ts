@@ -303,6 +303,7 @@ export class Membership {
   }
 
   #forget(id: string): void {
+    const reason = this.blocks.reason(id);
     const member = this.#store.log.get(id);
     if (member) {
       this.departures.remember(id, { incarnation: member.incarnation, number: member.highestNumber });
@@ -313,6 +314,6 @@ export class Membership {
     this.#store.held.forget(id);
     // A block of a member in the topology stays: without it the dead member would count as active again.
     if (!this.#topology.has(id) && !this.#isBlockedForGood(id)) this.blocks.free(id);
-    this.#emit({ type: "MemberForgotten", memberId: id });
+    this.#emit({ type: "MemberForgotten", memberId: id, ...(reason && { reason }) });
   }
 }

@@ -78,6 +78,8 @@ Deno.test("anyOf: a source that throws emits an event, and the others continue",
   await context.stop();
   assertEquals(source.isStopped, true);
   assertEquals(context.failures, ["anyOf source 1, not retried"]);
+  const failed = context.events.find((event) => event.type === "DiscoveryFailed");
+  assertEquals(failed?.type === "DiscoveryFailed" && failed.isFinal, true);
 });
 
 Deno.test("anyOf: has the members of its lists before the start, and needs handshakes if a source does", () => {

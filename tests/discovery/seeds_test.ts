@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "../../deps/std_assert.ts";
 import { fixedMembers } from "../../discovery/fixed.ts";
+import { openMembership } from "../../discovery/open_membership.ts";
 import { readMember } from "../../discovery/member_record.ts";
 import { seeds } from "../../discovery/seeds.ts";
 import { ConfigurationError } from "../../options/configuration_error.ts";
@@ -156,6 +157,28 @@ async function end(cluster: TestCluster, id: string, how: "killed" | "stopped"):
   await cluster.finish(cluster.of(id).dispose());
 }
 
+for (const islands of [[["b"], ["c"]], [["b", "c"], ["d", "e"]]] as const) {
+  Deno.test(`seeds: islands of ${islands[0].length} and ${islands[1].length} merge after an outage longer than every retention, although their only seed left for good (E11)`, async () => {
+    const ids = islands.flat();
+    await using cluster = emptyCluster(["a", ...ids]);
+    for (const id of ["a", ...ids]) await make(cluster, id, "a").gossiper.start();
+    await cluster.runUntil(() => cluster.isConfirmed());
+    await end(cluster, "a", "stopped");
+    for (const one of islands[0]) {
+      for (const other of islands[1]) cluster.network.cut(memoryAddress(one, 1), memoryAddress(other, 1));
+    }
+    await cluster.advance(4 * CONFIG.departedRetention);
+    for (const island of islands) {
+      assertEquals(island.map((id) => activeAt(cluster, id)), island.map(() => [...island]));
+    }
+    cluster.network.heal();
+    await cluster.runUntil(
+      () => ids.every((id) => activeAt(cluster, id).length === ids.length) && cluster.isConfirmed(ids),
+      { withinMs: 20_000 },
+    );
+  });
+}
+
 for (const how of ["stopped", "killed"] as const) {
   for (
     const [seedIds, downMs] of [[["s"], 300], [["s"], 20_000], [["s", "never"], 300], [
@@ -262,6 +285,29 @@ Deno.test("seeds: a member that is alone for 10 s reports the reason once, and i
   await end(cluster, "c", "stopped");
   await cluster.advance(12_000);
   assertEquals(cluster.of("a").emitted("Alone").length, 2);
+});
+
+Deno.test("seeds: a member whose seeds all lead to itself reports it once, and later a seed that fails", async () => {
+  await using cluster = new TestCluster(["a", "b"], { fixed: false });
+  let find!: (addresses: readonly string[]) => void;
+  const discovery = openMembership((_, { found, signal }) => {
+    find = found;
+    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  });
+  await cluster.make("a", { cluster: { discovery } }).gossiper.start();
+  await cluster.advance(60_000);
+  const outcomes = () =>
+    cluster.of("a").emitted("Alone").map(({ seeds }) => seeds.map(({ outcome }) => outcome));
+  // A member without seeds is the first of its cluster.
+  assertEquals(outcomes(), []);
+  find([memoryAddress("a", 1)]);
+  await cluster.advance(60_000);
+  assertEquals(outcomes(), [["self"]]);
+  find([memoryAddress("a", 1), memoryAddress("b", 1)]);
+  await cluster.advance(60_000);
+  assertEquals(outcomes(), [["self"], ["self", "failed"]]);
+  await make(cluster, "b").gossiper.start();
+  await cluster.runUntil(() => activeAt(cluster, "a").length === 2, { withinMs: 10_000 });
 });
 
 const BALANCER = "memory://balancer:1";

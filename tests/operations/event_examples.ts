@@ -106,7 +106,7 @@ export const EXAMPLES: {
   ListenFailed: [
     { type: "ListenFailed", address: "127.0.0.1:1", error: new Error("too many files") },
     "warn",
-    /^Hearsay: 127\.0\.0\.1:1 accepts no connections: too many files\. It listens again in 1000 ms\.$/,
+    /^Hearsay: 127\.0\.0\.1:1 accepts no connections: too many files\. It tries to listen again every 1000 ms\.$/,
   ],
   MemberBlocked: [
     { type: "MemberBlocked", memberId: "bob", reason: "left" },
@@ -129,7 +129,7 @@ export const EXAMPLES: {
     "debug",
     /comparison with "bob" begins/,
   ],
-  Rejoined: [{ type: "Rejoined" }, "info", /is no longer isolated/],
+  Rejoined: [{ type: "Rejoined" }, "info", /this member has forgotten all others and is alone/],
   RequestFailed: [
     { type: "RequestFailed", peerId: "bob", error: new Error("It took too long.") },
     "debug",

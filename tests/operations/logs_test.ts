@@ -257,7 +257,7 @@ Deno.test("logTo: with the console, a warning of join is one line of one argumen
   assertMatch(lines[0]!, /^Hearsay: "ada" of cluster "orders" hears no other/);
   assertEquals(lines.slice(1), [
     'Hearsay: the member "bob" failed (crashed).',
-    "Hearsay: this member is no longer isolated.",
+    "Hearsay: this member has forgotten all others and is alone. It keeps looking for others.",
   ]);
 });
 

@@ -173,9 +173,14 @@ Deno.test("protoactor automanaged: a port in use emits an event, and is served o
   const port = freePort();
   const taken = Deno.listen({ hostname: "127.0.0.1", port });
   await using a = member("a", [port], 0);
-  await a.until(() => a.failures.some((source) => source.startsWith("/_health server at")));
+  const failed = () => a.events.filter((event) => event.type === "ListenFailed");
+  await a.until(() => failed().length > 0);
+  // A source of members did not fail: nothing is asked at a listener.
+  assertEquals(a.failures.filter((source) => source.includes("server")), []);
   taken.close();
   await a.untilIds("a");
+  const addresses = failed().map((event) => event.type === "ListenFailed" && event.address);
+  assertEquals(addresses, [`127.0.0.1:${port}`]);
 });
 
 Deno.test("protoactor automanaged: refuses invalid hosts", () => {

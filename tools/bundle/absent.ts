@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { LostMembers as FullLostMembers } from "../../discovery/lost_members.ts";
 import type { Suspicions as FullSuspicions } from "../../engine/liveness/suspicions.ts";
 import type { DialLimits as FullDialLimits } from "../../gossiper/dial_limits.ts";
 import type { Explanations as FullExplanations } from "../../gossiper/explanations.ts";
@@ -15,6 +16,11 @@ import type { Session } from "../../protocol/session.ts";
 
 /** The public members of a class. */
 type Public<T> = Pick<T, keyof T>;
+
+/** In place of `discovery/lost_members.ts`: a page dials its seeds alone. */
+export class LostMembers implements Public<FullLostMembers> {
+  async follow(): Promise<void> {}
+}
 
 /** In place of `gossiper/accept_all.ts`: no connection leads to a page. */
 export async function acceptAll(): Promise<void> {}
