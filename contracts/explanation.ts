@@ -43,7 +43,10 @@ export type DecisionKind =
   /** A peer or the discovery blocks this member, or another process has its id and key. */
   | "selfBlocked";
 
-/** A decision about a member. Equal decisions in a row are stored as a single decision with a count. */
+/**
+ * A decision about a member. Equal decisions in a row are stored as a single decision with a count. Equal reports of a
+ * peer (`suspectedByPeer`, `heardByPeer`) are in a row until the next decision of another kind.
+ */
 export interface Decision {
   /** The kind. */
   readonly kind: DecisionKind;
