@@ -20,7 +20,7 @@ export const FAULTS = {
   limit: "state too large",
   name: "name does not resolve",
   notListening: "not listening",
-  observers: "no observers",
+  observers: "observers refused",
   path: "wrong path",
   permission: "permission missing",
   port: "wrong port",
