@@ -14,6 +14,12 @@ import type { Terminal } from "./terminal.ts";
 /** The address without `--at` and `HEARSAY_AT`. */
 export const DEFAULT_ADDRESS = "ws://127.0.0.1:7000";
 
+/**
+ * The text of a dial that got 503. Its error has the code `connection`, as if no member answered, because a peer tries
+ * again after both.
+ */
+const REFUSED_FOR_NOW = /accepts no connection now \(503\)/;
+
 /** The options of every command that asks a member. */
 export interface TargetFlags {
   readonly at?: string;
@@ -100,7 +106,9 @@ export async function connect(
   try {
     return await Observer.connect(address, { ...options, ...(signal && { signal }) });
   } catch (error) {
-    if (error instanceof HearsayError && exitCodeOf(error) === EXIT.refused) {
+    const isRefusal = error instanceof HearsayError &&
+      (exitCodeOf(error) === EXIT.refused || REFUSED_FOR_NOW.test(error.message));
+    if (isRefusal) {
       throw new CommandFailure(EXIT.refused, `${error.message} \`hearsay doctor\` looks for the fault.`);
     }
     if (isGiven || !(error instanceof Error) || (error as { code?: unknown }).code !== "connection") {

@@ -43,7 +43,10 @@ export type DecisionKind =
   /** A peer or the discovery blocks this member, or another process has its id and key. */
   | "selfBlocked";
 
-/** A decision about a member. Equal decisions in a row are stored as a single decision with a count. */
+/**
+ * A decision about a member. Equal decisions in a row are stored as a single decision with a count. Equal reports of a
+ * peer (`suspectedByPeer`, `heardByPeer`) are in a row until the next decision of another kind.
+ */
 export interface Decision {
   /** The kind. */
   readonly kind: DecisionKind;
@@ -93,10 +96,10 @@ export interface Explanation {
   readonly isConnected: boolean;
   /**
    * The number of this member's entries that the other has not acknowledged, as far as known here; 0 for this member
-   * itself.
+   * itself. `null` if the other is neither alive nor suspected, because no exchange shows it.
    */
-  readonly lacks: number;
-  /** The latest decisions about it, at most 16, the oldest first. */
+  readonly lacks: number | null;
+  /** The latest decisions about it, at most 16, with at most 8 reports of peers. The oldest is the first. */
   readonly decisions: readonly Decision[];
   /** For this member itself: the addresses of its discovery. */
   readonly seeds?: readonly SeedStatus[];

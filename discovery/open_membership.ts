@@ -234,6 +234,9 @@ class OpenMembership {
         seed.memberThere = met ?? seed.memberThere;
         seed.failures = met === undefined || met === this.#context.self.id ? seed.failures + 1 : 0;
         this.#aloneWatch.check();
+      } else if (this.#isThere(seed.memberThere) && this.#members.idAt(seed.address) === seed.memberThere) {
+        // The member may have returned by another way than this dial.
+        this.#noteMet(seed, seed.memberThere!);
       }
       if (!signal.aborted) await this.#rest(seed, this.#delayFor(seed));
     }
@@ -303,8 +306,7 @@ class OpenMembership {
       });
       const id = met?.id ?? known();
       if (id === undefined) return undefined;
-      seed.outcome = { outcome: id === this.#context.self.id ? "self" : "met", memberId: id, reason: null };
-      this.#recovered(address, id);
+      this.#noteMet(seed, id);
       return id;
     } catch (error) {
       if (signal.aborted) return undefined;
@@ -318,6 +320,11 @@ class OpenMembership {
   #dial(seed: SeedAddress, signal: AbortSignal): Promise<Member> {
     seed.lastAttemptMs = this.#context.runtime.wallMs();
     return this.#context.handshake(seed.address, { signal });
+  }
+
+  #noteMet(seed: SeedAddress, id: string): void {
+    seed.outcome = { outcome: id === this.#context.self.id ? "self" : "met", memberId: id, reason: null };
+    this.#recovered(seed.address, id);
   }
 
   #recovered(address: string, memberId?: string): void {

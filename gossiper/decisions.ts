@@ -18,6 +18,11 @@ import type { Decision, DecisionKind } from "../contracts/explanation.ts";
  */
 const MOST_OF_A_MEMBER = 16;
 /**
+ * The most reports of peers about one member. 8: half of its decisions. Without this limit one crash in a large cluster
+ * would drop all other decisions.
+ */
+const MOST_REPORTS = 8;
+/**
  * The most members with decisions. The member whose last decision is oldest is dropped first. 512 members take some 2
  * MiB.
  */
@@ -49,7 +54,10 @@ export class Decisions {
     return [...this.#byMember.get(memberId) ?? []];
   }
 
-  /** Records a decision. A decision that equals the member's last decision only raises the count of that decision. */
+  /**
+   * Records a decision. A decision that equals the member's last decision only raises the count of that decision. The
+   * reports of several peers alternate, so a report of a peer is compared with all reports since the last other decision.
+   */
   record(memberId: string, { kind, peerId, reason }: Happened): void {
     const decisions = this.#byMember.get(memberId) ?? [];
     const nowMs = this.#runtime.wallMs();
@@ -58,16 +66,19 @@ export class Decisions {
       ...(peerId !== undefined && peerId !== memberId && { peerId }),
       ...(reason !== undefined && { reason: printable(reason, MOST_CHARACTERS) }),
     };
-    const last = decisions.at(-1);
-    const isAgain = last?.kind === kind && last.peerId === happened.peerId && last.reason === happened.reason;
-    const first = isAgain ? decisions.pop()! : { atUnixMilliseconds: nowMs, times: 0 };
-    decisions.push(Object.freeze({
+    const from = decisions.findLastIndex((each) => !isReport(kind) || !isReport(each.kind));
+    const at = decisions.findLastIndex((each, index) =>
+      index >= from && each.kind === kind && each.peerId === happened.peerId &&
+      each.reason === happened.reason
+    );
+    const first = decisions[at] ?? { atUnixMilliseconds: nowMs, times: 0 };
+    decisions[at < 0 ? decisions.length : at] = Object.freeze({
       ...happened,
       atUnixMilliseconds: first.atUnixMilliseconds,
       lastAtUnixMilliseconds: nowMs,
       times: first.times + 1,
-    }));
-    if (decisions.length > MOST_OF_A_MEMBER) decisions.shift();
+    });
+    dropOldest(decisions);
     this.#byMember.set(memberId, decisions);
   }
 
@@ -135,4 +146,16 @@ export class Decisions {
         if (event.reason === "identity") this.record(event.memberId, { kind: "conflict" });
     }
   }
+}
+
+/** True if a peer reports a decision of its own. */
+function isReport(kind: DecisionKind): boolean {
+  return kind === "suspectedByPeer" || kind === "heardByPeer";
+}
+
+/** Drops the oldest decision of a member that has too many. */
+function dropOldest(decisions: Decision[]): void {
+  const reports = decisions.filter(({ kind }) => isReport(kind));
+  if (reports.length > MOST_REPORTS) decisions.splice(decisions.indexOf(reports[0]!), 1);
+  else if (decisions.length > MOST_OF_A_MEMBER) decisions.shift();
 }

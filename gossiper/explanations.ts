@@ -117,9 +117,10 @@ export class Explanations {
     return { count: report.count, ageMilliseconds, peerId: report.peerId ?? null };
   }
 
-  #lacks(id: string): number {
+  #lacks(id: string): number | null {
     const { view } = this.#options.engineHost;
-    if (id === view.id || !view.activeIds().has(id)) return 0;
+    if (id === view.id) return 0;
+    if (!view.activeIds().has(id)) return null;
     return view.ownEntriesAbove(view.ackedOwnNumber(id)).length;
   }
 

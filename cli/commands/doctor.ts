@@ -11,9 +11,9 @@ import { configure } from "../../options/configuration.ts";
 import type { ObserveOptions } from "../../observer/client.ts";
 import type { Facts } from "../../observer/protocol.ts";
 import { type AddressOptions, examine } from "../doctor/address_steps.ts";
-import { examineOthers, judgeSplit, OTHERS, type Running } from "../doctor/cluster_steps.ts";
-import { type Diagnosis, fail, FAULTS, note } from "../doctor/findings.ts";
-import { judgeAsSeen, judgeRoom, judgeSelf, judgeSettings, seedFault } from "../doctor/member_steps.ts";
+import { causeOf, examineOthers, judgeSplit, OTHERS, type Running } from "../doctor/cluster_steps.ts";
+import { type Diagnosis, fail, type Fault, FAULTS, note } from "../doctor/findings.ts";
+import { judgeAsSeen, judgeRoom, judgeSelf, judgeSettings } from "../doctor/member_steps.ts";
 import { CommandFailure, EXIT, type ExitCode } from "../failure.ts";
 import { allMembers } from "./members.ts";
 import { type MemberFlags, type MemberSettings, memberSettingsOf } from "../member_settings.ts";
@@ -49,10 +49,13 @@ export const doctor: Run<DoctorFlags> = async (context, _, flags) => {
     ? await ofRunning(context, flags)
     : await ofSettings(context, { flags, settings });
   terminal.signal.throwIfAborted();
-  return report(context, diagnoses);
+  // The fault of the asked member comes first, even if another diagnosis has more steps.
+  const own = settings === undefined ? diagnoses[0]?.fault : undefined;
+  const fault = own ?? farthest(diagnoses.filter((each) => each.fault))?.fault;
+  return report(context, { diagnoses, fault });
 };
 
-/** Examines the member at `--at`; if it is alone, its failed seeds too. */
+/** Examines the member at `--at` and the other members; if it is alone or isolated, its failed seeds too. */
 async function ofRunning(context: Context, flags: DoctorFlags): Promise<Diagnosis[]> {
   const { terminal } = context;
   const { address, options } = await targetOf(flags, terminal);
@@ -62,27 +65,21 @@ async function ofRunning(context: Context, flags: DoctorFlags): Promise<Diagnosi
   await using asked = observer;
   const facts = await asked.ask<Facts>("facts");
   judgeSelf(diagnosis, facts);
-  const isVague = diagnosis.fault?.code === "unreachable" && seedFault(facts) === undefined;
   const isAlone = facts.counts.alive + facts.counts.suspected <= 1;
-  const cluster = { ...options, cluster: facts.cluster };
-  if (!isAlone) {
-    const others = await examineOthers({
+  const failed = isAlone || facts.isolated ? facts.seeds.filter(({ outcome }) => outcome === "failed") : [];
+  const inCluster = { ...addressOptions, options: { ...options, cluster: facts.cluster } };
+  const [others, seeds] = await Promise.all([
+    examineOthers({
       scheme: new URL(address).protocol,
       facts,
       members: await allMembers(asked),
       explain: (memberId) => asked.ask<Explanation>("explain", { memberId }),
-    }, { ...addressOptions, options: cluster });
-    // The fault that the other members report has the address of the other process.
-    if (others?.fault?.code === "identity" && diagnosis.fault) diagnosis.fault = others.fault;
-    return others ? [diagnosis, others] : [diagnosis];
-  }
-  if (diagnosis.fault && !isVague && diagnosis.fault.code !== "notListening") return [diagnosis];
-  const failed = facts.seeds.filter(({ outcome }) => outcome === "failed").slice(0, MAX_SEEDS);
-  const seeds = await examineAll(failed.map((seed) => seed.address), { ...addressOptions, options: cluster });
-  // The examination of the seeds may find a more specific fault than the member reports.
-  const closer = farthest(seeds);
-  if (closer?.fault) diagnosis.fault = closer.fault;
-  return [diagnosis, ...seeds];
+    }, inCluster),
+    examineAll(failed.slice(0, MAX_SEEDS).map((seed) => seed.address), inCluster),
+  ]);
+  const cause = causeOf(diagnosis.fault, [others?.fault, farthest(seeds)?.fault]);
+  if (cause) diagnosis.fault = cause;
+  return [diagnosis, ...(others ? [others] : []), ...seeds];
 }
 
 async function factsOf(
@@ -210,12 +207,16 @@ const INDENT = " ".repeat(18);
 const MARKS = { ok: ["ok", "good"], note: ["!!", "warn"], fault: ["no", "bad"] } as const;
 
 /** Prints the fault first, then every step. */
-function report({ screen }: Context, diagnoses: readonly Diagnosis[]): ExitCode {
-  const fault = farthest(diagnoses.filter((each) => each.fault !== undefined))?.fault;
+function report(
+  { screen }: Context,
+  { diagnoses, fault }: { readonly diagnoses: readonly Diagnosis[]; readonly fault: Fault | undefined },
+): ExitCode {
   const code = fault ? EXIT.fault : EXIT.ok;
   if (screen.isJson) {
     screen.json({
-      fault: fault ? { ...fault, title: FAULTS[fault.code] } : null,
+      fault: fault
+        ? { code: fault.code, seen: fault.seen, todo: fault.todo, title: FAULTS[fault.code] }
+        : null,
       diagnoses: diagnoses.map(({ subject, steps, fault: own }) => ({
         subject,
         steps,

@@ -46,10 +46,7 @@ export const explain: Run = async ({ terminal, screen }, [id], flags) => {
   screen.paragraph(printable(summary));
   screen.paragraph(`Ends when: ${printable(endsWhen)}`);
   if (memberId !== self && status !== "unknown") {
-    const lacking = lacks === 0
-      ? "lacks nothing"
-      : `lacks ${printable(String(lacks))} ${lacks === 1 ? "entry" : "entries"}`;
-    screen.line(`It is ${isConnected ? "" : "not "}connected, and ${lacking} of ${printable(self, 200)}.`);
+    screen.line(`It is ${isConnected ? "" : "not "}connected${lackingText(lacks, self)}.`);
   }
   for (const { address, outcome, reason, memberId: seedId } of explanation.seeds ?? []) {
     const rest = reason === null ? "" : ` (${withoutDot(printable(reason))})`;
@@ -58,6 +55,15 @@ export const explain: Run = async ({ terminal, screen }, [id], flags) => {
   if (decisions.length > 0) screen.lines(["", ...screen.table(decisions, DECISIONS)]);
   return code;
 };
+
+/** The end of a sentence about the entries of the asked member; empty if it is unknown what the other lacks. */
+function lackingText(lacks: number | null, self: string): string {
+  if (lacks === null) return "";
+  const entries = lacks === 0
+    ? "nothing"
+    : `${printable(String(lacks))} ${lacks === 1 ? "entry" : "entries"}`;
+  return `, and lacks ${entries} of ${printable(self, 200)}`;
+}
 
 /** The outcome of a seed, with the member there. */
 function outcomeText(outcome: SeedStatus["outcome"], memberId: string | null): string {

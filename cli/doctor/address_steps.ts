@@ -116,6 +116,7 @@ const STEP_OF: { readonly [code in Fault["code"]]?: string } = {
   cluster: "cluster",
   full: "limits",
   key: "key",
+  observers: "limits",
   refused: "access",
   version: "version",
 };

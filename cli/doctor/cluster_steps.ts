@@ -19,6 +19,12 @@ const MAX_ASKED = 16;
 /** A member that was not heard for this number of its intervals is in doubt. 10: more than lost messages explain. */
 export const LATE_INTERVALS = 10;
 
+/**
+ * Faults that explain no fault of the asked member: `blocked` is the same fault as the other member sees it, and the
+ * others keep only this command from asking.
+ */
+const NO_CAUSES: readonly FaultCode[] = ["blocked", "observers", "permission"];
+
 /** The subject of the diagnosis of the other members. */
 export const OTHERS = "The other members";
 
@@ -56,6 +62,21 @@ export async function examineOthers(
   }
   if (more > 0) diagnosis.steps.push(ok("members", `${more} more were not asked.`));
   return diagnosis;
+}
+
+/**
+ * The fault at the other members or at the seeds, if it is a better first line than the asked member's own one. A fault
+ * of a running process goes before a process that ended, because it says more.
+ */
+export function causeOf(
+  own: Fault | undefined,
+  found: readonly (Fault | undefined)[],
+): Fault | undefined {
+  // The fault that another member reports has the address of the other process.
+  if (own?.code === "identity") return found.find((fault) => fault?.code === "identity");
+  if (!own?.isEffect) return undefined;
+  const causes = found.flatMap((fault) => fault && !NO_CAUSES.includes(fault.code) ? [fault] : []);
+  return causes.find(({ code }) => code !== "notListening") ?? causes[0];
 }
 
 /** The other members to ask, first the members in doubt, and the number of members that are left out. */
@@ -198,8 +219,13 @@ function judgeSilent(diagnosis: Diagnosis, { name, fault, member, facts }: {
   const seen = `${name}: ${fault.seen}`;
   if (OF_ASKING.includes(fault.code)) return void diagnosis.steps.push(note("member", seen, fault.todo));
   if (member.status === "failed" && fault.code === "notListening") {
-    const gone = `${seen} It ended without leaving (${member.block?.reason ?? "failed"}).`;
-    return void diagnosis.steps.push(note("member", gone, "Start it again, or wait until it is forgotten."));
+    const gone = `${fault.seen} It ended without leaving (${member.block?.reason ?? "failed"}).`;
+    // A member that is alone has no other one to meet.
+    if (facts.counts.alive + facts.counts.suspected <= 1) {
+      return addFault(diagnosis, name, { ...fault, seen: gone, todo: "Start it again." });
+    }
+    const todo = "Start it again, or wait until it is forgotten.";
+    return void diagnosis.steps.push(note("member", `${name}: ${gone}`, todo));
   }
   if (member.status === "alive" && !isLate(member, facts) && FROM_HERE.includes(fault.code)) {
     const heard = `The cluster heard it ${

@@ -20,7 +20,7 @@ export const FAULTS = {
   limit: "state too large",
   name: "name does not resolve",
   notListening: "not listening",
-  observers: "no observers",
+  observers: "observers refused",
   path: "wrong path",
   permission: "permission missing",
   port: "wrong port",
@@ -44,6 +44,8 @@ export interface Fault {
   readonly seen: string;
   /** The advice, as a sentence. */
   readonly todo: string;
+  /** True if the member only sees the effect, so that the fault at another process says more. */
+  readonly isEffect?: true;
 }
 
 /** One step of a diagnosis. */

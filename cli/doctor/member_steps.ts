@@ -175,6 +175,7 @@ function ownFault(facts: Facts, others: number): Fault | undefined {
         timeOfDay(blockedAt.lastAtUnixMilliseconds)
       }.`,
       todo: "A newer heartbeat ends the block; if none arrives, look at the network, or restart this member.",
+      ...(blockedAt.reason !== "topology" && { isEffect: true }),
     };
   }
   const refused = seedFault(facts);
@@ -184,6 +185,7 @@ function ownFault(facts: Facts, others: number): Fault | undefined {
       code: "isolated",
       seen: `${explanation.summary}${why}`,
       todo: `Look at the network between the members. ${explanation.endsWhen}`,
+      isEffect: true,
     };
   }
   const blocked = facts.blocked.filter(({ reason }) => reason !== "left");
@@ -193,6 +195,7 @@ function ownFault(facts: Facts, others: number): Fault | undefined {
       code: "blocked",
       seen: `This member blocks every other member that it knows: ${ids}.`,
       todo: "Check whether they run and can be dialed; a heartbeat or a handshake ends each block.",
+      ...(blocked.every(({ reason }) => reason !== "topology") && { isEffect: true }),
     };
   }
   return refused ?? handshakeFault(facts) ?? seedless(facts);
@@ -228,7 +231,7 @@ export function recentFault(facts: Facts): Fault | undefined {
 }
 
 /** A seed's fault, if the sentence of its failure shows it. */
-export function seedFault(facts: Facts): Fault | undefined {
+function seedFault(facts: Facts): Fault | undefined {
   for (const { address, outcome, reason } of facts.seeds) {
     if (outcome !== "failed" || reason === null) continue;
     const code = codeOfRefusal(reason);
@@ -237,6 +240,7 @@ export function seedFault(facts: Facts): Fault | undefined {
         code,
         seen: `The seed ${printable(address, 200)} failed: ${printable(reason)}`,
         todo: todoOf(code),
+        ...((code === "notListening" || code === "unreachable") && { isEffect: true }),
       };
     }
   }
@@ -272,6 +276,7 @@ function seedless({ seeds }: Facts): Fault {
       }`
       : "Its seeds are this member itself, or were not dialed yet.",
     todo: "Give it the address of another member in `seeds`.",
+    ...(pending > 0 && { isEffect: true }),
   };
 }
 

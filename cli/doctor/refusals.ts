@@ -180,10 +180,19 @@ function unavailable(answer: HttpAnswer, { url }: Asker): Fault {
       todo: "Try again.",
     };
   }
+  if (/observers may be connected/.test(body)) {
+    return {
+      code: "observers",
+      seen: `The member at ${url.host} takes no further observer (503): ${quoted(body)}`,
+      todo:
+        "End a command that still runs there (`top`, `events`, `watch`, `members --watch`), or ask another " +
+        "member. The limit is fixed.",
+    };
+  }
   return {
     code: "full",
     seen: `The member at ${url.host} accepts no connection now (503): ${quoted(body)}`,
-    todo: "Close connections, or raise the limit that the sentence names.",
+    todo: "Close connections. If the sentence names a limit, raise it.",
   };
 }
 

@@ -310,6 +310,27 @@ Deno.test("seeds: a member whose seeds all lead to itself reports it once, and l
   await cluster.runUntil(() => activeAt(cluster, "a").length === 2, { withinMs: 10_000 });
 });
 
+Deno.test("seeds: a seed whose member returned by a dial of its own has recovered", async () => {
+  await using cluster = new TestCluster(["a", "b"], { fixed: false });
+  await make(cluster, "a").gossiper.start();
+  await make(cluster, "b", "a").gossiper.start();
+  await cluster.runUntil(() => cluster.isConfirmed());
+  await end(cluster, "a", "killed");
+  await cluster.advance(60_000);
+  const seedAtB = () => {
+    const [{ outcome, memberId, reason }] = cluster.of("b").gossiper.snapshot().seeds as [SeedStatus];
+    return [outcome, memberId, reason !== null];
+  };
+  assertEquals([seedAtB(), cluster.of("b").emitted("SeedFailed").length], [["failed", null, true], 1]);
+  await make(cluster, "a", "b").gossiper.start();
+  await cluster.runUntil(() => activeAt(cluster, "b").length === 2);
+  await cluster.advance(60_000);
+  assertEquals(seedAtB(), ["met", "a", false]);
+  assertEquals(cluster.of("b").emitted("SeedRecovered"), [
+    { type: "SeedRecovered", address: "memory://a:1", memberId: "a" },
+  ]);
+});
+
 const BALANCER = "memory://balancer:1";
 
 Deno.test("seeds: a balancer as the only seed connects two members, even if it first leads each member to itself", async () => {

@@ -60,12 +60,13 @@ Deno.test("explain: a crashed member has the peers that suspected it, and the ti
   cluster.crash("c");
   await cluster.advance(500);
   const suspected = cluster.of("a").gossiper.explain("c");
-  assertEquals(suspected.status, "suspected");
+  assertEquals([suspected.status, suspected.lacks], ["suspected", 0]);
   assertStringIncludes(suspected.summary, 'Suspected too by "b".');
   assertStringIncludes(suspected.endsWhen, "blocked as `crashed` after 1.1 s");
   await cluster.advance(1_500);
   const failed = cluster.of("a").gossiper.explain("c");
-  assertEquals([failed.status, failed.isConnected], ["failed", false]);
+  // Without exchanges it is not known what a failed member lacks.
+  assertEquals([failed.status, failed.isConnected, failed.lacks], ["failed", false, null]);
   assertStringIncludes(failed.summary, "It crashed");
   assertStringIncludes(failed.endsWhen, "A newer heartbeat or a handshake ends the block");
   const block = failed.decisions.find(({ kind }) => kind === "blocked")!;
@@ -90,10 +91,10 @@ Deno.test("explain: says that a departed member left, and that an unknown id is 
   await using cluster = await connectedCluster(["a", "b", "c"]);
   await cluster.finish(cluster.of("c").gossiper.stop());
   const left = cluster.of("a").gossiper.explain("c");
-  assertEquals([left.status, left.summary], ["left", "It left in good order."]);
+  assertEquals([left.status, left.summary, left.lacks], ["left", "It left in good order.", null]);
   const unknown = cluster.of("a").gossiper.explain("nemo");
   assertEquals([unknown.status, unknown.heartbeat, unknown.sinceUnixMilliseconds], ["unknown", null, null]);
-  assertEquals(unknown.decisions, []);
+  assertEquals([unknown.decisions, unknown.lacks], [[], null]);
 });
 
 Deno.test("explain: both members of a refused handshake know who refused it and with which code", async () => {

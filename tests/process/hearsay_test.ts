@@ -110,7 +110,7 @@ Deno.test("doctor: asks another member and finds a process that hangs although a
   ben.kill("SIGCONT");
 });
 
-Deno.test("doctor: finds a member that is isolated, because it hears no other", async () => {
+Deno.test("doctor: names the process that hangs, and not the isolation of the other member that it causes", async () => {
   const [one, two] = freePorts(2) as [number, number];
   await using file = await fileWith("cluster: orders\ngossipInterval: 100\nheartbeatExpiration: 60000\n");
   await using ada = await agent("ada", one, ["--config", file.path]);
@@ -121,8 +121,34 @@ Deno.test("doctor: finds a member that is isolated, because it hears no other", 
   await ben.until(/hears no other member/, { withinMs: 40_000 });
   const { code, lines } = await run(["doctor", "--at", `ws://127.0.0.1:${two}`]);
   assertEquals(code, 1, lines.join("\n"));
-  assertMatch(lines[0]!, /^Fault: isolated\. This member is isolated/);
+  assertMatch(lines[0]!, /^Fault: no answer\. "ada" at \S+: .* sends nothing/);
+  assertMatch(lines.join("\n"), /^ {2}no {2}member {6}This member is isolated/m);
   ada.kill("SIGCONT");
+});
+
+Deno.test("doctor: examines the members and seeds of a member that is alone, and names one that crashed", async () => {
+  const [one, two, three] = freePorts(3) as [number, number, number];
+  const [adaAt, benAt] = [`ws://127.0.0.1:${one}`, `ws://127.0.0.1:${two}`];
+  await using file = await fileWith("cluster: orders\ngossipInterval: 100\nheartbeatExpiration: 3000\n");
+  const config = ["--config", file.path];
+  await using ada = await agent("ada", one, config);
+  await using _ben = await agent("ben", two, [...config, "--seed", adaAt]);
+  await using cleo = await agent("cleo", three, [...config, "--seed", adaAt]);
+  await seesAll(benAt, 3);
+  cleo.kill("SIGKILL");
+  await seesAll(benAt, 2);
+  ada.kill("SIGKILL");
+  await eventually("ben blocks both", async () => {
+    const { lines } = await run(["members", "--at", benAt]);
+    return lines.filter((line) => /^(ada|cleo) +failed/.test(line)).length === 2;
+  });
+  const { code, lines } = await run(["doctor", "--at", benAt]);
+  const output = lines.join("\n");
+  assertEquals(code, 1, output);
+  assertMatch(lines[0]!, /^Fault: not listening\. "(ada|cleo)" at \S+: No process listens at /);
+  assertMatch(lines[1]!, /^Do: Start it again/);
+  assertMatch(output, /^The other members\n {2}no {2}member {6}"ada" at /m);
+  assertMatch(output, new RegExp(`^${adaAt}/?\n {2}no {2}TCP {9}No process listens`, "m"));
 });
 
 Deno.test("doctor: finds a name that does not resolve", async () => {

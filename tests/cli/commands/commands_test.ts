@@ -174,6 +174,7 @@ Deno.test("explain and seen: say what a member knows; an unknown member is exit 
   const explained = await run(["explain", "ben", "--at", one.address]);
   assertMatch(explained.output, /^ben is alive, since .* as ada sees it\.$/m);
   assertMatch(explained.output, /^\d\d:\d\d:\d\d +1 +joined/m);
+  assertMatch(explained.output, /^It is connected, and lacks (nothing|\d entr(y|ies)) of ada\.$/m);
   assertMatch(
     (await run(["explain", "--at", one.address])).output,
     /^ada is alive, as it sees itself\.\nThis member is alive, with 1 other\.\nEnds when: It leaves or crashes\.$/m,
@@ -187,7 +188,7 @@ Deno.test("explain and seen: say what a member knows; an unknown member is exit 
   await two.stop();
   const left = await run(["explain", "ben", "--at", one.address]);
   assertMatch(left.output, /^ben has left, since .* as ada sees it\.$/m);
-  assertMatch(left.output, /^Ends when: It starts again and joins\.$/m);
+  assertMatch(left.output, /^Ends when: It starts again and joins\.\nIt is not connected\.$/m);
 });
 
 Deno.test("top: shows rates with meters; without meters it says what to do", async () => {

@@ -1,8 +1,8 @@
 // `hearsay doctor` asks the other members too, and names the fault of one that is alive.
 
 import { assertEquals, assertMatch } from "../../../deps/std_assert.ts";
-import { examineOthers } from "../../../cli/doctor/cluster_steps.ts";
-import type { Diagnosis } from "../../../cli/doctor/findings.ts";
+import { causeOf, examineOthers } from "../../../cli/doctor/cluster_steps.ts";
+import type { Diagnosis, Fault, FaultCode } from "../../../cli/doctor/findings.ts";
 import { judgeSelf } from "../../../cli/doctor/member_steps.ts";
 import { realRuntime } from "../../../common/runtime.ts";
 import { join, type JoinOptions, type Node } from "../../../mod.ts";
@@ -197,8 +197,36 @@ Deno.test("doctor: does not call a port wrong that accepts a connection and send
   );
 });
 
+Deno.test("causeOf: the fault at another process goes before its effect on the asked member, and before nothing else", () => {
+  const fault = (code: FaultCode, isEffect = false): Fault => ({
+    ...{ code, seen: "It was seen.", todo: "Look." },
+    ...(isEffect && { isEffect: true }),
+  });
+  const isolated = fault("isolated", true);
+  const cases:
+    readonly (readonly [Fault | undefined, readonly (FaultCode | undefined)[], string | undefined])[] = [
+      [isolated, ["unreachable", "notListening"], "unreachable"],
+      // A crash explains less than any other fault.
+      [isolated, ["notListening", "key"], "key"],
+      [isolated, [undefined, "notListening"], "notListening"],
+      // The others do not hear this member either, or only this command cannot ask.
+      [isolated, ["blocked", "permission"], undefined],
+      [isolated, ["observers", undefined], undefined],
+      [fault("settings"), ["notListening", undefined], undefined],
+      [fault("identity"), ["limit", "notListening"], undefined],
+      [fault("identity"), ["identity", undefined], "identity"],
+      [undefined, ["notListening", undefined], undefined],
+    ];
+  for (const [own, found, code] of cases) {
+    const cause = causeOf(own, found.map((each) => each && fault(each)));
+    assertEquals(cause?.code, code, `${own?.code}: ${found}`);
+  }
+});
+
 Deno.test("doctor: a member that cannot be reached is a fault if its peers do not hear it either", async () => {
-  const facts = { self: "ada", settings: { gossipInterval: 100 } } as unknown as Facts;
+  const settings = { gossipInterval: 100 };
+  const factsWith = (alive: number) =>
+    ({ self: "ada", settings, counts: { alive, suspected: 0 } }) as unknown as Facts;
   const other = (status: ObservedMember["status"], ageMs: number): ObservedMember => ({
     ...{ id: "ben", isSelf: false, status, address: "127.0.0.1:1", kinds: [], incarnation: "1" },
     block: status === "failed" ? { id: "ben", reason: "crashed", sinceMs: 0 } : null,
@@ -206,9 +234,9 @@ Deno.test("doctor: a member that cannot be reached is a fault if its peers do no
     ...{ lacks: 0, hasAll: true },
   });
   const terminal = new FakeTerminal();
-  const examine = (member: ObservedMember) =>
+  const examine = (member: ObservedMember, alive = 2) =>
     examineOthers({
-      ...{ scheme: "ws:", facts, members: [member] },
+      ...{ scheme: "ws:", facts: factsWith(alive), members: [member] },
       explain: () => Promise.reject(new Error("The member cannot be asked.")),
     }, { terminal, options: { runtime: realRuntime }, signal: terminal.signal });
   const cases = [
@@ -222,4 +250,7 @@ Deno.test("doctor: a member that cannot be reached is a fault if its peers do no
     assertMatch(diagnosis!.steps[0]!.seen, pattern);
   }
   assertEquals(await examine(other("left", 0)), undefined);
+  const { fault } = (await examine(other("failed", 60_000), 1))!;
+  assertEquals([fault?.code, fault?.todo], ["notListening", "Start it again."]);
+  assertMatch(fault!.seen, /^"ben" at \S+: No process listens .* It ended without leaving \(crashed\)\.$/);
 });

@@ -281,7 +281,7 @@ Deno.test("doctor: takes no token, because it would send it to several members",
 
 Deno.test("doctor: says of a member without observers that it cannot be asked", async () => {
   await using node = await member({ observers: false });
-  await assertFault(/^Fault: no observers\. A member at .* accepts peers/, ["--at", node.address]);
+  await assertFault(/^Fault: observers refused\. A member at .* accepts peers/, ["--at", node.address]);
 });
 
 /** Passes the first connection on to another port. */

@@ -105,6 +105,33 @@ Deno.test("judgeSelf: names the reason why a running member is alone", () => {
   }
 });
 
+Deno.test("judgeSelf: marks a fault that another process may cause, and no other fault", () => {
+  const blocks = (reason: "crashed" | "topology") => ({
+    ...ALONE,
+    blocked: [{ id: "ben", reason, sinceMs: NOW_MS }],
+  });
+  const isBlocked = (reason: string): Partial<Facts> => ({
+    ...ALONE,
+    explanation: { ...EXPLANATION, decisions: [decision("selfBlocked", NOW_MS, { reason, peerId: "ben" })] },
+  });
+  const cases: readonly (readonly [Partial<Facts>, boolean])[] = [
+    [{ isolated: true }, true],
+    [blocks("crashed"), true],
+    [blocks("topology"), false],
+    [isBlocked("expired"), true],
+    [isBlocked("topology"), false],
+    [{ ...ALONE, seeds: [seed("failed", "connection refused")] }, true],
+    [{ ...ALONE, seeds: [seed("failed", "It has no token (401).")] }, false],
+    [{ ...ALONE, seeds: [seed("failed", "odd")] }, true],
+    [ALONE, false],
+    [{ fenced: true }, false],
+  ];
+  for (const [changes, isEffect] of cases) {
+    const { fault } = judged((diagnosis) => judgeSelf(diagnosis, facts(changes)));
+    assertEquals(fault!.isEffect === true, isEffect, JSON.stringify(changes));
+  }
+});
+
 Deno.test("judgeSelf: notes blocked members, failed seeds, a seed that leads to itself, and states without room", () => {
   const { fault, steps } = judged((diagnosis) =>
     judgeSelf(

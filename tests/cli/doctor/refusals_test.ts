@@ -51,6 +51,7 @@ const CASES: readonly Case[] = [
   [502, "", { server: "nginx" }, "proxy", /reaches no member \(502, nginx\)/],
   [503, "The member has stopped.", {}, "stopped", /stops, or has not started yet/],
   [503, "Too many connections.", {}, "full", /accepts no connection now/],
+  [503, "At most 8 observers may be connected; close another one.", {}, "observers", /no further observer/],
   [500, "", {}, "port", /another HTTP server: it answered 500/],
 ];
 

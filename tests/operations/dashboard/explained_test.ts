@@ -38,7 +38,7 @@ Deno.test("dashboard explain: a crashed member has its reason, its decisions and
   await cluster.runUntil(() => a.emitted("MemberFailed").length > 0);
   const after = await explained(show, "c");
   const whole = a.gossiper.explain("c");
-  assertEquals([after.id, after.status, after.isConnected], ["c", "failed", false]);
+  assertEquals([after.id, after.status, after.isConnected, after.lacks], ["c", "failed", false, null]);
   assertEquals([after.summary, after.endsWhen], [whole.summary, whole.endsWhen]);
   assertMatch(after.summary, /^It crashed: its connection broke/);
   assertEquals(after.sinceMs, whole.sinceUnixMilliseconds);

@@ -51,6 +51,8 @@ async function keyboard(browser: Browser): Promise<void> {
     await page.locator(".detail li").getByText("blocked by this member: crashed").waitFor();
     await page.locator(".detail li").getByText("suspected by ben").first().waitFor();
     await page.locator(".detail dd").getByText("none open").waitFor();
+    // It is unknown which entries a failed member lacks.
+    await page.locator(".detail dd").getByText("–", { exact: true }).waitFor();
     // A failed member comes before the living ones: the reason and the focus go with it.
     const order =
       `[...document.querySelectorAll("#members tr")].map((row) => row.cells[0].querySelector("code")?.textContent ?? "reason")`;
