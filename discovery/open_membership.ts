@@ -20,6 +20,7 @@ import { Semaphore } from "../common/semaphore.ts";
 import { AloneWatch } from "./alone_watch.ts";
 import { LearnedMembers } from "./learned_members.ts";
 import { LostMembers } from "./lost_members.ts";
+import { ReturningMembers } from "./returning_members.ts";
 
 /**
  * The most handshakes at once. 8: even with a thousand addresses, the first answers bring the rest of the
@@ -54,10 +55,6 @@ const RETURN_INTERVAL_MS = 1_000;
 const RETURN_DIALERS = 8;
 /** The time for which the addresses of a name are tried before the name itself, in milliseconds. */
 const LAST_RESORT_MS = 1_000;
-/**
- * The most addresses of blocked members that are dialed at once, in addition to the addresses of a source.
- */
-const MAX_RETURNS = 16;
 /** Passed to a source of addresses. */
 export interface AddressSink {
   /**
@@ -114,8 +111,7 @@ class OpenMembership {
   readonly #reported = new ReportOnce();
   /** The addresses of the source. */
   readonly #addresses = new Map<string, SeedAddress>();
-  /** The addresses of blocked members, while a restart is expected and the source does not list them. */
-  readonly #returns = new Map<string, SeedAddress>();
+  readonly #returning: ReturningMembers;
   #lastResorts: ReadonlyMap<string, readonly string[]> = new Map();
   readonly #tasks = new Set<Promise<void>>();
 
@@ -124,6 +120,12 @@ class OpenMembership {
     this.#signal = signal;
     this.#aloneWatch = new AloneWatch(context, () => this.#seedStatuses);
     this.#members = new LearnedMembers(context, { onPublished: () => this.#aloneWatch.check() });
+    this.#returning = new ReturningMembers(context, {
+      forMs: RETURN_MS,
+      intervalMs: RETURN_INTERVAL_MS,
+      dialed: this.#addresses,
+      signal,
+    });
     this.#permits = new Semaphore({ permits: MAX_HANDSHAKES, heldMs: HELD_MS, runtime: context.runtime });
   }
 
@@ -144,7 +146,7 @@ class OpenMembership {
           signal,
         }),
       ]);
-      await Promise.all(this.#tasks);
+      await Promise.all([...this.#tasks, this.#returning.settled()]);
     } finally {
       this.#aloneWatch.stop();
     }
@@ -180,7 +182,7 @@ class OpenMembership {
       // A seed may start later than the members that dial it.
       seed.expectedUntilMs = this.#context.runtime.monotonicMs() + RETURN_MS;
       this.#addresses.set(address, seed);
-      this.#run(seed, (signal) => this.#keepDialing(seed, signal));
+      this.#run(seed);
     }
   }
 
@@ -203,20 +205,13 @@ class OpenMembership {
       seed.failures = 1;
       seed.wake();
     }
-    if (address === undefined || canonical === this.#ownAddress || !isDrawn) return;
-    if (this.#addresses.has(address) || this.#returns.has(address) || this.#returns.size >= MAX_RETURNS) {
-      return;
-    }
-    const seed = seedAt(address);
-    seed.expectedUntilMs = runtime.monotonicMs() + RETURN_MS;
-    this.#returns.set(address, seed);
-    this.#run(seed, (signal) => this.#awaitReturn(seed, signal));
+    if (address !== undefined && canonical !== this.#ownAddress && isDrawn) this.#returning.expectAt(address);
   }
 
-  #run(seed: SeedAddress, action: (signal: AbortSignal) => Promise<void>): void {
+  #run(seed: SeedAddress): void {
     const signal = AbortSignal.any([this.#signal, seed.ending.signal]);
     signal.addEventListener("abort", () => seed.wake(), { once: true });
-    const task = action(signal).finally(() => {
+    const task = this.#keepDialing(seed, signal).finally(() => {
       // Otherwise the member's signal would keep the listener.
       seed.ending.abort();
       this.#tasks.delete(task);
@@ -240,21 +235,6 @@ class OpenMembership {
       }
       if (!signal.aborted) await this.#rest(seed, this.#delayFor(seed));
     }
-  }
-
-  /** Dials the address of a blocked member until a member answers or the time is over. */
-  async #awaitReturn(seed: SeedAddress, signal: AbortSignal): Promise<void> {
-    const { address } = seed;
-    const isOver = () =>
-      signal.aborted || this.#addresses.has(address) || this.#isActive(seed.memberThere) ||
-      this.#context.runtime.monotonicMs() >= seed.expectedUntilMs;
-    for (seed.failures = 1; !isOver(); seed.failures++) {
-      await this.#rest(seed, this.#delayFor(seed));
-      if (isOver()) break;
-      const met = await this.#context.handshake(address, { signal }).catch(() => undefined);
-      seed.memberThere = met?.id;
-    }
-    this.#returns.delete(address);
   }
 
   /** True if the address may lead to another member than at the last dial. */

@@ -20,6 +20,7 @@ const IN_PLACE_OF: ReadonlyMap<string, string> = new Map([
   ["deps/canonicalize.ts", "tools/bundle/canonicalize.ts"],
   ["deps/levenshtein.ts", "tools/bundle/levenshtein.ts"],
   ["discovery/lost_members.ts", "tools/bundle/absent.ts"],
+  ["discovery/returning_members.ts", "tools/bundle/absent.ts"],
   ["engine/liveness/entries_for_unversioned.ts", "tools/bundle/entries_for_unversioned.ts"],
   ["engine/liveness/suspicions.ts", "tools/bundle/absent.ts"],
   ["engine/sync/readers.ts", "tools/bundle/reader_memories.ts"],

@@ -7,6 +7,7 @@
  */
 
 import type { LostMembers as FullLostMembers } from "../../discovery/lost_members.ts";
+import type { ReturningMembers as FullReturningMembers } from "../../discovery/returning_members.ts";
 import type { Suspicions as FullSuspicions } from "../../engine/liveness/suspicions.ts";
 import type { DialLimits as FullDialLimits } from "../../gossiper/dial_limits.ts";
 import type { Explanations as FullExplanations } from "../../gossiper/explanations.ts";
@@ -20,6 +21,15 @@ type Public<T> = Pick<T, keyof T>;
 /** In place of `discovery/lost_members.ts`: a page dials its seeds alone. */
 export class LostMembers implements Public<FullLostMembers> {
   async follow(): Promise<void> {}
+}
+
+/** In place of `discovery/returning_members.ts`: a page dials its seeds alone. */
+export class ReturningMembers implements Public<FullReturningMembers> {
+  expectAt(): void {}
+
+  settled(): Promise<void> {
+    return Promise.resolve();
+  }
 }
 
 /** In place of `gossiper/accept_all.ts`: no connection leads to a page. */
