@@ -76,6 +76,21 @@ Deno.test("consensusOf: `reached` resolves at once if there is consensus, with t
   assertEquals(await cluster.finish(reached), [5, 2]);
 });
 
+Deno.test("consensusOf: `reached` resolves if a member breaks the consensus and restores it at once", async () => {
+  await using cluster = await confirmed();
+  const calls: unknown[] = [];
+  using check = consensusOf(at(cluster, "a"), ["one"], {
+    onReached: (values) => calls.push(values),
+    onLost: () => calls.push("lost"),
+  });
+  setAll(cluster, "one", 1);
+  await cluster.finish(check.reached());
+  at(cluster, "a").setState("one", 2);
+  const reached = check.reached();
+  at(cluster, "a").setState("one", 1);
+  assertEquals([await cluster.finish(reached), calls], [[1], [[1]]]);
+});
+
 Deno.test("consensusOf: a member that leaves does not count, and a member alone agrees with no other (E13)", async () => {
   await using cluster = await confirmed();
   using check = consensusOf(at(cluster, "a"), ["one", "two"]);
