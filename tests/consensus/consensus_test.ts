@@ -174,6 +174,15 @@ Deno.test("consensusOf: refuses an empty list of keys, too many or invalid keys 
   for (const keys of [[], many, "one", undefined]) {
     assertThrows(() => consensusOf(gossiper, keys as never), ConfigurationError, "a list of 1 to 100 keys");
   }
+  assertThrows(() => consensusOf(gossiper, []), ConfigurationError, "got a list of 0");
+  assertThrows(() => consensusOf(gossiper, many), ConfigurationError, "got a list of 101");
+  for (const given of [{}, { key: "one" }, { key: "one", extractorFor: () => () => 1 }]) {
+    assertThrows(
+      () => consensusOf(gossiper, ["one", given as never]),
+      ConfigurationError,
+      "`keys[1]` must be a key or a reading; got an object",
+    );
+  }
   assertThrows(() => consensusOf(gossiper, ["one"], { onReach: () => {} } as never), ConfigurationError);
   assertThrows(() => reading("one", 5 as never), ConfigurationError, "extractor");
   assertThrows(() => reading("", () => 1), HearsayError);
