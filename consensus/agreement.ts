@@ -61,11 +61,11 @@ export class ConsensusWaits<T> {
 
   /** Takes the present state, and calls back if it changed. Returns the result of the callback, which may throw. */
   update(present: AgreedValue<T> | undefined): unknown {
-    if (this.#end || present?.text === this.#text) return;
+    if (this.#end) return;
+    if (present) this.#resolve(present.value);
+    if (present?.text === this.#text) return;
     this.#text = present?.text;
-    if (!present) return this.#options.onLost?.();
-    for (const { resolve } of this.#waiting) resolve(present.value);
-    return this.#options.onReached?.(present.value);
+    return present ? this.#options.onReached?.(present.value) : this.#options.onLost?.();
   }
 
   /** Resolves with the value at consensus: the present one, or the next. */
@@ -96,5 +96,13 @@ export class ConsensusWaits<T> {
     // mutant delete-statement: without it only memory would grow.
     this.#leaving.removeEventListener("abort", this.#abort);
     for (const { reject } of this.#waiting) reject(error);
+  }
+
+  /**
+   * An equal text ends the waits too. A consensus may be lost and restored between two updates, and a wait that began
+   * meanwhile would never end.
+   */
+  #resolve(value: T): void {
+    for (const { resolve } of this.#waiting) resolve(value);
   }
 }

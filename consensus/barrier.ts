@@ -67,8 +67,8 @@ export class BarrierTimeout extends HearsayError {
   /** The class's own name, also after minification. */
   override readonly name: string = "BarrierTimeout";
   /**
-   * The ids of the active members that have not finished the step, as far as this member knows, sorted. Empty if too few
-   * members are active, or if this member hears no other.
+   * The ids of the active members that have not finished the step, as far as this member knows, sorted. Empty if this
+   * member hears no other, or if all active members have finished the step, but are too few.
    */
   readonly missing: readonly string[];
 

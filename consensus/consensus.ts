@@ -6,7 +6,7 @@
 
 import type { JsonValue } from "../engine/types.ts";
 import type { ConsensusHandle } from "../gossiper/consensus.ts";
-import { assertNone, assertOptions, rule } from "../options/rules.ts";
+import { assertNone, assertOptions, describeList, rule } from "../options/rules.ts";
 import type { GossiperLike, WaitOptions } from "../gossiper/contract.ts";
 import {
   type AgreedValue,
@@ -33,6 +33,7 @@ export interface KeyConsensus<T> extends Consensus<T> {
 const MAX_KEYS = 100;
 const KEYS = rule((given) => Array.isArray(given) && given.length >= 1 && given.length <= MAX_KEYS, {
   allowed: `a list of 1 to ${MAX_KEYS} keys`,
+  show: describeList,
 });
 
 /**
@@ -42,7 +43,7 @@ const KEYS = rule((given) => Array.isArray(given) && given.length >= 1 && given.
  * This is what the member has seen. Another member may see it later, and it may be lost at any time. With seeds there is
  * no consensus before the first contact. After all others left or failed, the last member agrees with itself.
  *
- * @throws {ConfigurationError} if there is no key, or more than 100.
+ * @throws {ConfigurationError} if there is no key, or more than 100, or one is neither a key nor a reading.
  * @throws {HearsayError} with code `invalid_key` for an invalid key, `stopped` after the end of the member.
  *
  * @example
@@ -77,7 +78,7 @@ export function consensusOf<const Keys extends readonly (string | Reading<unknow
  * Watches for all active members to have one value under all of the keys: protoactor's `InConsensusWith`. The keys
  * usually are readings, each of the part that must be the same.
  *
- * @throws {ConfigurationError} if there is no key, or more than 100.
+ * @throws {ConfigurationError} if there is no key, or more than 100, or one is neither a key nor a reading.
  * @throws {HearsayError} with code `invalid_key` for an invalid key, `stopped` after the end of the member.
  *
  * @example

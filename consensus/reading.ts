@@ -8,7 +8,7 @@ import type { EventStream } from "../contracts/event_stream.ts";
 import type { JsonValue } from "../engine/types.ts";
 import type { ConsensusExtractor } from "../gossiper/consensus.ts";
 import { assertKey } from "../gossiper/validation.ts";
-import { assertNone, FUNCTION } from "../options/rules.ts";
+import { assertNone, FUNCTION, rule } from "../options/rules.ts";
 
 /** A key, and the part of its values to compare. {@linkcode reading} makes one; a typed key is one too. */
 export interface Reading<T> {
@@ -44,7 +44,14 @@ export function reading<T>(key: string, extractor: (value: JsonValue, memberId: 
   return Object.freeze({ key, extractorFor: () => extractor, agreed: (value: JsonValue) => value as T });
 }
 
-/** The reading of a key, or the given one. */
-export function readingOf(given: string | Reading<unknown>): Reading<unknown> {
-  return typeof given === "object" && given !== null ? given : reading(given, (value) => value);
+/** The reading of a key, or the given one, which is the item of a list at the index. */
+export function readingOf(given: string | Reading<unknown>, index: number): Reading<unknown> {
+  if (typeof given !== "object" || given === null) return reading(given, (value) => value);
+  assertNone(READING(`keys[${index}]`, given));
+  return given;
 }
+
+const READING = rule((given) => {
+  const { extractorFor, agreed } = Object(given);
+  return typeof extractorFor === "function" && typeof agreed === "function";
+}, { allowed: "a key or a reading" });

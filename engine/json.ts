@@ -53,7 +53,7 @@ const HINTS: ReadonlyMap<string, string> = new Map([
 function errorAt(path: string, got: string): JsonValueError {
   const hint = HINTS.get(got);
   const rest = hint === undefined ? "" : ` (${hint})`;
-  return new JsonValueError(`${path} must be a JSON value; got ${got}${rest}. Nothing was changed.`);
+  return new JsonValueError(`${path} must be a JSON value; got ${got}${rest}.`);
 }
 
 function copyAt(value: unknown, path: string, ancestors: object[]): JsonValue {

@@ -112,12 +112,12 @@ export function copied(key: string, value: unknown): JsonCopy {
   try {
     return copyJson(value);
   } catch (cause) {
-    const why = cause instanceof JsonValueError
-      ? cause.message
-      : `reading it threw ${errorText(cause)}. Nothing was changed.`;
-    throw new HearsayError("invalid_value", `The key ${describe(key)} cannot take this value: ${why}`, {
-      cause,
-    });
+    const why = cause instanceof JsonValueError ? cause.message : `reading it threw ${errorText(cause)}.`;
+    throw new HearsayError(
+      "invalid_value",
+      `The key ${describe(key)} cannot take this value: ${why} Nothing was changed.`,
+      { cause },
+    );
   }
 }
 

@@ -75,7 +75,11 @@ export class StateMap<V = JsonValue> {
 
   /** The value of this member's own entry; `undefined` if it has none. */
   get(mapKey: string): V | undefined {
-    return this.#node.getState(this.#composed(mapKey)).get(this.#node.id)?.value as V | undefined;
+    const { id } = this.#node;
+    const entry = this.#node.getState(this.#composed(mapKey)).get(id);
+    if (entry) return entry.value as V;
+    const items = goItemsOf(this.#node.getState(this.key).get(id)?.value);
+    return items && Object.hasOwn(items, mapKey) ? items[mapKey] as V : undefined;
   }
 
   /** The keys of this member's own entries, sorted. Costs time in proportion to this member's state. */

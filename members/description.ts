@@ -7,7 +7,7 @@
 import { HearsayError } from "../common/errors.ts";
 import { type Gossiper, insightOf } from "../gossiper/gossiper.ts";
 import { KINDS, NAME } from "../options/member_rules.ts";
-import { assertOptions, FLAG, rule, type Rules } from "../options/rules.ts";
+import { assertOptions, describeList, FLAG, rule, type Rules } from "../options/rules.ts";
 import { areTags, DESCRIPTION_KEY, MAX_TAGS } from "./reading.ts";
 import { NearFirst } from "./near_first.ts";
 
@@ -29,7 +29,10 @@ export interface MemberDescription {
   readonly nearFirst?: boolean;
 }
 
-const TAGS = rule(areTags, { allowed: `a list of at most ${MAX_TAGS} texts of 1 to 256 bytes` });
+const TAGS = rule(areTags, {
+  allowed: `a list of at most ${MAX_TAGS} texts of 1 to 256 bytes`,
+  show: describeList,
+});
 const DESCRIPTION: Rules<MemberDescription> = { tags: TAGS, zone: NAME, kinds: KINDS, nearFirst: FLAG };
 
 /**

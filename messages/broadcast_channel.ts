@@ -6,11 +6,12 @@
 
 import { HearsayError } from "../common/errors.ts";
 import { assertNone, describe, unknownNames } from "../options/rules.ts";
-import { Gossiper } from "../gossiper/gossiper.ts";
+import { Gossiper, insightOf } from "../gossiper/gossiper.ts";
 import type { JsonValue } from "../engine/types.ts";
-import { assertTopic, copiedPayload } from "./checks.ts";
+import { assertSize, assertTopic, copiedPayload } from "./checks.ts";
 import type { Received } from "./contract.ts";
 import { type Messages, messagesOf } from "./messages.ts";
+import { topicContent } from "./wire.ts";
 
 /** The beginning of a channel's topic, so that no other topic of the program is a channel's by chance. */
 const PREFIX = "broadcast-channel:";
@@ -27,7 +28,8 @@ const LOCAL = new WeakMap<Messages, Map<string, Set<BroadcastChannel>>>();
 /**
  * A channel with the interface of the Web's `BroadcastChannel`: every other channel of its name receives what it posts,
  * in this process and in all members that use `@hearsay/gossip/messages`. A message is JSON, not a structured clone: a
- * `Map`, a `Date` or `undefined` in it is a `DataCloneError`. `origin` of an event is the id of the member that posted.
+ * `Map`, a `Date` or `undefined` in it is a `DataCloneError`, and so is a message over 64 KiB or a sixteenth of
+ * `maxMessageBytes`. `origin` of an event is the id of the member that posted.
  * Delivery is that of {@linkcode Messages.broadcast}: at most once, and `postMessage` does not report the receivers.
  *
  * @example
@@ -102,14 +104,14 @@ export class BroadcastChannel extends EventTarget {
    * Sends a message to all other channels of this name, at most once each.
    *
    * @throws {DOMException} named `InvalidStateError` if the channel is closed, and `DataCloneError` for a message that is not
-   * JSON.
+   * JSON or is too large. A member with a lower `maxMessageBytes` does not receive a message above its own limit.
    */
   postMessage(message: unknown): void {
     if (this.#isClosed) {
       throw new DOMException("The channel is closed; nothing was sent.", "InvalidStateError");
     }
-    const data = cloned(message);
     const topic = `${PREFIX}${this.name}`;
+    const data = this.#cloned(topic, message);
     const received = { topic, payload: data, memberId: this.#node.id };
     for (const channel of LOCAL.get(this.#messages)?.get(topic) ?? []) {
       if (channel !== this) queueMicrotask(() => channel.#receive(received));
@@ -163,13 +165,15 @@ export class BroadcastChannel extends EventTarget {
     this.#handlers.set(type, { given: handler, listener });
     this.addEventListener(type, listener);
   }
-}
 
-/** A copy of a message, as its receivers get it. */
-function cloned(message: unknown): JsonValue {
-  try {
-    return copiedPayload("A message", message).value;
-  } catch (error) {
-    throw new DOMException((error as Error).message, "DataCloneError");
+  /** A copy of a message, as its receivers get it. Throws before any channel of this process receives it. */
+  #cloned(topic: string, message: unknown): JsonValue {
+    try {
+      const { value, json } = copiedPayload("A message", message);
+      assertSize(topicContent(topic, json).text, insightOf(this.#node).config.maxMessageBytes);
+      return value;
+    } catch (error) {
+      throw new DOMException((error as Error).message, "DataCloneError");
+    }
   }
 }

@@ -28,9 +28,20 @@ const HEAD_BYTES = 64;
 /** A dialer sends a ping beside a message of this size and more, in bytes; the peer counts both. */
 const PINGED_BYTES = 1_024;
 
+/**
+ * The bytes of a message that its content leaves free. 128: the type, the number and the flag fit, so that no content
+ * that this limit admits is skipped for its number.
+ */
+const RESERVED_BYTES = 2 * HEAD_BYTES;
+
 /** The largest message to a peer, in bytes, by the `maxMessageBytes` of both sides. */
 export function maxBytesOf(theirs: number | undefined, ours: number): number {
   return Math.min(MAX_MESSAGE_BYTES, Math.min(theirs ?? Infinity, ours) / SIZE_DIVISOR);
+}
+
+/** The largest content of a message that a call accepts, in bytes, by the `maxMessageBytes` of both sides. */
+export function maxContentBytesOf(theirs: number | undefined, ours: number): number {
+  return maxBytesOf(theirs, ours) - RESERVED_BYTES;
 }
 
 /** The reason for a message that was not sent. */

@@ -7,7 +7,18 @@
 import { copyJson, type JsonCopy, JsonValueError, utf8Length } from "../engine/json.ts";
 import { errorText } from "../common/error_text.ts";
 import { HearsayError } from "../common/errors.ts";
-import { assertNone, describe, FLAG, integer, listOf, type Rules, SIGNAL, TEXT } from "../options/rules.ts";
+import {
+  assertNone,
+  describe,
+  FLAG,
+  integer,
+  listOf,
+  type Rules,
+  SIGNAL,
+  TEXT,
+  unknownNames,
+} from "../options/rules.ts";
+import { maxContentBytesOf } from "./channel.ts";
 import type { Ask, AskOptions, Audience, BroadcastOptions } from "./contract.ts";
 import { MAX_TIMEOUT_MS, MAX_TOPIC_BYTES } from "./limits.ts";
 
@@ -37,6 +48,17 @@ export function copiedPayload(what: string, value: unknown): JsonCopy {
   }
 }
 
+/** Refuses a content over the limit of a member's `maxMessageBytes`. */
+export function assertSize(text: string, maxMessageBytes: number): void {
+  const mostBytes = maxContentBytesOf(undefined, maxMessageBytes);
+  const bytes = utf8Length(text);
+  if (bytes <= mostBytes) return;
+  throw new HearsayError(
+    "too_large",
+    `A message must have at most ${mostBytes} bytes with its topic; got ${bytes}. Nothing was sent.`,
+  );
+}
+
 /** Refuses an audience of another form. */
 export function assertAudience(audience: unknown): asserts audience is Audience {
   const texts = listOf(TEXT, "a list of texts");
@@ -63,5 +85,6 @@ export function assertAsk(question: unknown): asserts question is Ask {
       allowed,
     }]);
   }
+  assertNone(unknownNames("question", question, { known: ["topic", "payload"] }));
   assertTopic((question as Ask).topic);
 }

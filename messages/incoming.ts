@@ -12,7 +12,7 @@ import type { UnknownMessage } from "../protocol/message.ts";
 import type { Session } from "../protocol/session.ts";
 import type { Answering } from "./answering.ts";
 import type { Asking } from "./asking.ts";
-import { maxBytesOf } from "./channel.ts";
+import { maxContentBytesOf } from "./channel.ts";
 import type { Sender } from "./sender.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import {
@@ -87,7 +87,10 @@ export class Incoming implements Extension {
   #answer(session: Session, { id, topic, within, payload }: QuestionMessage): void {
     const { answering, insight, sender } = this.#options;
     const channel = sender.channelOf(session);
-    const mostBytes = maxBytesOf(session.hello?.settings?.maxMessageBytes, insight.config.maxMessageBytes);
+    const mostBytes = maxContentBytesOf(
+      session.hello?.settings?.maxMessageBytes,
+      insight.config.maxMessageBytes,
+    );
     const checked = answering.has(topic) ? checkedPayload(payload) : null;
     const question = { topic, payload: checked, memberId: session.peer!.id };
     // Without the connection the asker waits no longer, and its next process may ask as much as any other.
@@ -107,5 +110,5 @@ function contentOf(
 ): Content {
   if ("error" in reply) return refusalContent(id, reply.error, reply.reason);
   const content = answerContent(id, reply.json);
-  return utf8Length(content.text) < mostBytes - 128 ? content : refusalContent(id, "too_large");
+  return utf8Length(content.text) <= mostBytes ? content : refusalContent(id, "too_large");
 }

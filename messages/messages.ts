@@ -15,8 +15,8 @@ import type { Insight } from "../gossiper/insight.ts";
 import { WAIT } from "../gossiper/call_options.ts";
 import { Answering } from "./answering.ts";
 import { Asking, gathered, type Outcome } from "./asking.ts";
-import { maxBytesOf } from "./channel.ts";
-import { assertAsk, assertAudience, assertTopic, CALL, copiedPayload } from "./checks.ts";
+import { maxContentBytesOf } from "./channel.ts";
+import { assertAsk, assertAudience, assertSize, assertTopic, CALL, copiedPayload } from "./checks.ts";
 import type {
   AnswerFunction,
   Answers,
@@ -33,7 +33,7 @@ import { Incoming } from "./incoming.ts";
 import { DEFAULT_TIMEOUTS, MAX_CALLS } from "./limits.ts";
 import { Sender } from "./sender.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import { type Content, questionContent, topicContent } from "./wire.ts";
+import { answerContent, type Content, questionContent, topicContent } from "./wire.ts";
 
 /** The messages of each member, so that all parts of a program share one connection with the gossiper. */
 const OPEN = new WeakMap<Gossiper, Messages>();
@@ -132,16 +132,17 @@ export class Messages {
     const { value, json } = copiedPayload("A payload", payload);
     const content = topicContent(topic, json);
     return await this.#call(content, options, async (signal) => {
+      const sent: string[] = [];
+      const skipped: Skipped[] = [];
+      if (options.includeSelf) {
+        // First: own subscribers would otherwise wait for the slowest member, and see messages in another order.
+        this.#subscriptions.deliver(Object.freeze({ topic, payload: value, memberId: this.#node.id }));
+        sent.push(this.#node.id);
+      }
       const others = this.#others();
       const sendings = await Promise.all(
         others.map((member) => this.#sender.send(member, content, { signal })),
       );
-      const sent: string[] = [];
-      const skipped: Skipped[] = [];
-      if (options.includeSelf) {
-        this.#subscriptions.deliver(Object.freeze({ topic, payload: value, memberId: this.#node.id }));
-        sent.push(this.#node.id);
-      }
       for (const [index, { outcome }] of sendings.entries()) {
         const memberId = others[index]!.id;
         if (outcome === "sent") sent.push(memberId);
@@ -185,7 +186,7 @@ export class Messages {
         const ends = AbortSignal.any([signal, this.#node.signal]);
         const outcomes = await Promise.all(members.map(async (member) => {
           const outcome = member.isSelf
-            ? await this.#askSelf({ topic, payload: value }, { within, signal: ends })
+            ? await this.#askSelf({ id: asked.id, topic, payload: value }, { within, signal: ends })
             : await asked.askOne(member, { sender: this.#sender, content, signal: ends });
           return [member.id, outcome] as const;
         }));
@@ -215,11 +216,12 @@ export class Messages {
    * Calls a function with each message of a topic, from now on; returns a handle that ends it. An error of the function is
    * an event `CallbackFailed`. The function has no queue: it is called as messages come.
    *
-   * @throws {HearsayError} as {@linkcode Messages.subscribe}.
+   * @throws {HearsayError} as {@linkcode Messages.subscribe}, and with code `stopped` once this member leaves.
    */
   onMessage<T = JsonValue>(topic: string, callback: (received: Received<T>) => unknown): Disposable {
     assertTopic(topic);
     assertNone(FUNCTION("callback", callback));
+    this.#node.signal.throwIfAborted();
     const { host } = this.#insight;
     const remove = this.#subscriptions.listen(topic, (received) => {
       host.callLater(`a message of ${JSON.stringify(topic)}`, () => callback(received as Received<T>));
@@ -232,11 +234,13 @@ export class Messages {
    * counts as null. An error is sent to the asker, at most 256 characters of it, and is an event `CallbackFailed`. At
    * most 64 questions are answered at a time, 16 of one member; the asker of a further question gets `busy`.
    *
-   * @throws {HearsayError} with code `invalid_key` for an invalid topic, and `busy` if another function answers it.
+   * @throws {HearsayError} with code `invalid_key` for an invalid topic, `busy` if another function answers it, and
+   * `stopped` once this member leaves.
    */
   answer(topic: string, answer: AnswerFunction): Disposable {
     assertTopic(topic);
     assertNone(FUNCTION("answer", answer));
+    this.#node.signal.throwIfAborted();
     return { [Symbol.dispose]: this.#answering.add(topic, answer) };
   }
 
@@ -252,7 +256,7 @@ export class Messages {
     if (view.isFenced) {
       throw new HearsayError("blocked", "Another process uses this member's id; nothing was sent.");
     }
-    assertSize(text, maxBytesOf(undefined, config.maxMessageBytes) - 128);
+    assertSize(text, config.maxMessageBytes);
     if (this.#calls >= MAX_CALLS) {
       throw new HearsayError("busy", `At most ${MAX_CALLS} calls may be under way; nothing was sent.`);
     }
@@ -268,13 +272,17 @@ export class Messages {
   }
 
   async #askSelf(
-    { topic, payload }: { readonly topic: string; readonly payload: JsonValue },
+    { id, topic, payload }: { readonly id: number; readonly topic: string; readonly payload: JsonValue },
     { within, signal }: { readonly within: number; readonly signal: AbortSignal },
   ): Promise<Outcome> {
     const memberId = this.#node.id;
     const reply = await this.#answering.reply({ topic, payload, memberId }, { within, signal });
     if (!reply) return { reason: "timeout" };
-    if ("value" in reply) return { value: reply.value };
+    if ("value" in reply) {
+      const mostBytes = maxContentBytesOf(undefined, this.#insight.config.maxMessageBytes);
+      const isTooLarge = utf8Length(answerContent(id, reply.json).text) > mostBytes;
+      return isTooLarge ? { reason: "too_large" } : { value: reply.value };
+    }
     return { reason: reply.error, ...(reply.reason === undefined ? {} : { message: reply.reason }) };
   }
 
@@ -306,13 +314,4 @@ export class Messages {
     const named = [...this.#others(), ...self].filter(({ id }) => ids.delete(id));
     return { members: named, unknown: [...ids] };
   }
-}
-
-function assertSize(text: string, mostBytes: number): void {
-  const bytes = utf8Length(text);
-  if (bytes <= mostBytes) return;
-  throw new HearsayError(
-    "too_large",
-    `A message must have at most ${mostBytes} bytes with its topic; got ${bytes}. Nothing was sent.`,
-  );
 }

@@ -258,6 +258,11 @@ export function both(first: Rule, second: Rule): Rule {
   };
 }
 
+/** Shows the length of a list whose length may be the problem. */
+export function describeList(given: unknown): string {
+  return Array.isArray(given) ? `a list of ${given.length}` : describe(given);
+}
+
 /** A value as in code, shortened, without anything that may be a key or a password. */
 export function describe(value: unknown): string {
   switch (typeof value) {

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { copyJson } from "../engine/json.ts";
+import { copyJson, JsonValueError } from "../engine/json.ts";
 import { type JsonValue, TYPE } from "../engine/types.ts";
 import { BoundedMap } from "../common/bounded_map.ts";
+import { errorText } from "../common/error_text.ts";
 import { HearsayError } from "../common/errors.ts";
 import { type Gossiper, insightOf } from "../gossiper/gossiper.ts";
 import { assertNone, FUNCTION } from "../options/rules.ts";
@@ -69,12 +70,13 @@ export function openEvents(
  * that ends it. Each event comes at most once, from active members only. protoactor-go publishes events of its own too, such
  * as `cluster.ActivationTerminated`. An error of the function is an event `CallbackFailed`.
  *
- * @throws {HearsayError} with code `invalid_configuration` if `joinProtoactor` did not make the member, and `busy` above 64
- * callbacks.
+ * @throws {HearsayError} with code `invalid_configuration` if `joinProtoactor` did not make the member, `busy` above 64
+ * callbacks, and `stopped` once the member leaves.
  */
 export function onBroadcastEvent(node: Gossiper, callback: (event: GoEvent) => unknown): Disposable {
   assertNone(FUNCTION("callback", callback));
   const { callbacks } = eventsOf(node);
+  node.signal.throwIfAborted();
   if (callbacks.size >= MAX_CALLBACKS) {
     throw new HearsayError(
       "busy",
@@ -114,7 +116,8 @@ function bodyOf(value: unknown): Uint8Array {
   try {
     copy = copyJson(value);
   } catch (cause) {
-    throw new HearsayError("invalid_value", `An event must be JSON: ${(cause as Error).message}`, { cause });
+    const why = cause instanceof JsonValueError ? cause.message : `reading it threw ${errorText(cause)}.`;
+    throw new HearsayError("invalid_value", `An event must be JSON: ${why} Nothing was sent.`, { cause });
   }
   const body = ANY.encode(anyOf({ key: "event", number: 1, type: TYPE.value, ...copy }));
   if (body.length <= MAX_EVENT_BYTES) return body;

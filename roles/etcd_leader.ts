@@ -183,7 +183,7 @@ class Candidacy implements EtcdLeader {
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
     // A renewal that hangs must leave time for two more.
-    const requestTimeout = Math.min(this.#options.requestTimeout ?? 2_000, this.#ttlMs / 3);
+    const requestTimeout = Math.min(this.#options.requestTimeout ?? 2_000, Math.floor(this.#ttlMs / 3));
     using client = new EtcdClient({ ...this.#options, requestTimeout }, this.#runtime);
     for (let failures = 0; !signal.aborted;) {
       try {

@@ -35,7 +35,10 @@ export interface RoleOptions {
    * Higher: candidates of a large cluster, where heartbeats take longer, do not give up in vain.
    */
   readonly heardWithin?: number;
-  /** The name of the role, of at most 100 characters; by default `leader` or `owners` with the kind and the zone. */
+  /**
+   * The name of the role, of at most 100 characters; by default `leader` or `owners` with the kind and the zone, such as
+   * `leader/worker/zone:eu-1`.
+   */
   readonly name?: string;
   /** Ends the role at this member when aborted, like its disposal. */
   readonly signal?: AbortSignal;

@@ -5,7 +5,7 @@
  */
 
 import type { WaitOptions } from "../gossiper/contract.ts";
-import { assertNone, assertOptions, rule, SIGNAL } from "../options/rules.ts";
+import { assertNone, assertOptions, describeList, rule, SIGNAL } from "../options/rules.ts";
 import type { UnknownReason } from "./agreement.ts";
 import type { RoleNode } from "./candidates.ts";
 import { assertOwnersOptions, type OwnersOptions } from "./options.ts";
@@ -55,7 +55,7 @@ const KEY = rule((given) => typeof given === "string", { allowed: "a text" });
 const KEYS = rule(
   (given) =>
     Array.isArray(given) && given.length <= MAX_KEYS && given.every((each) => typeof each === "string"),
-  { allowed: `a list of at most ${MAX_KEYS.toLocaleString("en-US")} texts` },
+  { allowed: `a list of at most ${MAX_KEYS.toLocaleString("en-US")} texts`, show: describeList },
 );
 
 /**

@@ -67,7 +67,9 @@ export class Role {
     if (node.signal.aborted || signal?.aborted) {
       throw new HearsayError("stopped", "The member leaves, or `signal` is aborted. Nothing was changed.");
     }
-    this.name = options.name ?? [type, kind, zone].filter((part) => part !== undefined).join("/");
+    // A zone has the form of its kind, so that the roles of `kind: "eu"` and `zone: "eu"` have two names.
+    const parts = [type, kind, zone === undefined ? undefined : `zone:${zone}`];
+    this.name = options.name ?? parts.filter((part) => part !== undefined).join("/");
     this.#node = node;
     this.#replicas = replicas;
     const key = `roles.${this.name}`;

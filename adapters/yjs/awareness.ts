@@ -27,6 +27,7 @@ import { warn } from "../../common/log.ts";
 import { messageOf } from "../../common/error_text.ts";
 import { realRuntime, type Runtime } from "../../common/runtime.ts";
 import type { GossiperLike } from "../../gossiper/contract.ts";
+import { assertOwnKey } from "../../gossiper/validation.ts";
 import { assertNone, FUNCTION, integer, optionsOf, rule, RUNTIME, TEXT } from "../../options/rules.ts";
 import { LocalState } from "./local_state.ts";
 import { RemoteStates } from "./remote_states.ts";
@@ -146,8 +147,8 @@ const keysOf = new WeakMap<AwarenessNode, Set<string>>();
  * ```
  *
  * @throws {ConfigurationError} naming every fault in the options.
- * @throws {HearsayError} with code `already_started` if this node shares another awareness under the key, and `stopped`
- * if the node leaves.
+ * @throws {HearsayError} with code `invalid_key` for a key that is invalid or is the gossiper's own, `already_started` if
+ * this node shares another awareness under the key, and `stopped` if the node leaves.
  */
 export function shareAwareness<A extends AwarenessLike>(
   node: AwarenessNode,
@@ -157,6 +158,7 @@ export function shareAwareness<A extends AwarenessLike>(
   assertNone(OPTIONS("options", options));
   const { protocol, key = "awareness", maxPerSecond = 20, maxBytes = 16_384 } = options;
   const { onError = (error) => warn(`Awareness: ${messageOf(error)}`), runtime = realRuntime } = options;
+  assertOwnKey(key);
   node.signal.throwIfAborted();
   const keys = keysOf.get(node) ?? new Set();
   keysOf.set(node, keys);

@@ -43,3 +43,13 @@ Deno.test("ConsensusWaits: a wait ends with the first value, an abort of its sig
   leaving.abort(new RangeError("left"));
   await left;
 });
+
+Deno.test("ConsensusWaits: a wait that began without consensus ends with the former value, and nothing is called", async () => {
+  const calls: unknown[] = [];
+  const callbacks = { onReached: (value: number) => calls.push(value), onLost: () => calls.push("lost") };
+  const agreement = new ConsensusWaits<number>(new AbortController().signal, callbacks);
+  agreement.update(agreed(1));
+  const waiting = agreement.reached(undefined, { signal: AbortSignal.timeout(1_000) });
+  agreement.update(agreed(1));
+  assertEquals([await waiting, calls], [1, [1]]);
+});

@@ -103,6 +103,8 @@ Deno.test("barrier: waits for the least number of members, and says how many are
   await using cluster = await TestCluster.started(IDS, { config: CONFIG, fixed: false });
   await cluster.publish(["a", "b"], { to: ["a", "b"] });
   await cluster.runUntil(() => cluster.isConfirmed(["a", "b"]));
+  const alone = await timeoutOf(cluster, arrive(cluster, "a", { members: 3, timeout: 500 }));
+  assertEquals(alone.missing, ["b"]);
   const early = arrive(cluster, "a", { members: 3, timeout: 1_000 });
   const waits = ["a", "b"].map((id) => arrive(cluster, id, { members: 3 }));
   const error = await timeoutOf(cluster, early);

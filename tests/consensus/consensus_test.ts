@@ -76,6 +76,21 @@ Deno.test("consensusOf: `reached` resolves at once if there is consensus, with t
   assertEquals(await cluster.finish(reached), [5, 2]);
 });
 
+Deno.test("consensusOf: `reached` resolves if a member breaks the consensus and restores it at once", async () => {
+  await using cluster = await confirmed();
+  const calls: unknown[] = [];
+  using check = consensusOf(at(cluster, "a"), ["one"], {
+    onReached: (values) => calls.push(values),
+    onLost: () => calls.push("lost"),
+  });
+  setAll(cluster, "one", 1);
+  await cluster.finish(check.reached());
+  at(cluster, "a").setState("one", 2);
+  const reached = check.reached();
+  at(cluster, "a").setState("one", 1);
+  assertEquals([await cluster.finish(reached), calls], [[1], [[1]]]);
+});
+
 Deno.test("consensusOf: a member that leaves does not count, and a member alone agrees with no other (E13)", async () => {
   await using cluster = await confirmed();
   using check = consensusOf(at(cluster, "a"), ["one", "two"]);
@@ -158,6 +173,15 @@ Deno.test("consensusOf: refuses an empty list of keys, too many or invalid keys 
   const many = Array.from({ length: 101 }, (_, index) => `${index}`);
   for (const keys of [[], many, "one", undefined]) {
     assertThrows(() => consensusOf(gossiper, keys as never), ConfigurationError, "a list of 1 to 100 keys");
+  }
+  assertThrows(() => consensusOf(gossiper, []), ConfigurationError, "got a list of 0");
+  assertThrows(() => consensusOf(gossiper, many), ConfigurationError, "got a list of 101");
+  for (const given of [{}, { key: "one" }, { key: "one", extractorFor: () => () => 1 }]) {
+    assertThrows(
+      () => consensusOf(gossiper, ["one", given as never]),
+      ConfigurationError,
+      "`keys[1]` must be a key or a reading; got an object",
+    );
   }
   assertThrows(() => consensusOf(gossiper, ["one"], { onReach: () => {} } as never), ConfigurationError);
   assertThrows(() => reading("one", 5 as never), ConfigurationError, "extractor");

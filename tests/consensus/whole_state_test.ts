@@ -107,6 +107,19 @@ Deno.test("consensusBy: `value` and `reached` read the state after the last set"
   assertEquals([check.value, await check.reached()], [7, 7]);
 });
 
+Deno.test("consensusBy: `reached` resolves if a member breaks the consensus and restores it at once", async () => {
+  await using cluster = await confirmed();
+  const { gossiper } = cluster.of("a");
+  using check = checkAt(cluster, "a", totalOf);
+  for (const id of IDS) cluster.of(id).gossiper.setState("slots", 1);
+  await cluster.finish(check.reached());
+  await turn(cluster);
+  gossiper.deleteState("slots");
+  const reached = check.reached();
+  gossiper.setState("slots", 1);
+  assertEquals(await cluster.finish(reached), 3);
+});
+
 Deno.test("consensusBy: an equal result in another order is no change", async () => {
   await using cluster = await confirmed();
   const { gossiper } = cluster.of("a");

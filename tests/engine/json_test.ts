@@ -53,7 +53,7 @@ Deno.test("JSON: refuses a value that JSON cannot carry, with the path (R4.2)", 
   for (const [value, message] of cases) {
     const error = assertThrows(() => copyJson(value), JsonValueError, message);
     assertInstanceOf(error, TypeError);
-    assert(error.message.endsWith(". Nothing was changed."), error.message);
+    assert(error.message.endsWith("."), error.message);
   }
 });
 
@@ -181,7 +181,7 @@ Deno.test("copyJson: hints how to make JSON of a Date, a Map, a Set, bytes and a
     assertThrows(
       () => copyJson({ at: value }),
       JsonValueError,
-      `value.at must be a JSON value; got ${got}. Nothing was changed.`,
+      `value.at must be a JSON value; got ${got}.`,
     );
   }
 });

@@ -206,6 +206,15 @@ Deno.test("maps: the map of a member of protoactor-go, one value, is read and wa
   assertEquals(valuesOf(map!.state("tea")), { a: 1, b: 2 });
   assertEquals([map!.sum("tea"), valuesOf(map!.entries("b"))], [3, { tea: 2, milk: [1], __proto__x: null }]);
   assertEquals([other!.get("toString"), valuesOf(map!.state("toString"))], [undefined, {}]);
+  // The member that set the value reads its own entries too.
+  assertEquals([getMapKeys(go, "stock"), getMapState(go, "stock", "tea")], [
+    ["__proto__x", "milk", "tea"],
+    2,
+  ]);
+  assertEquals([getMapState(go, "stock", "toString"), getMapState(go, "stock", "coffee")], [
+    undefined,
+    undefined,
+  ]);
   go.setState("stock", goMapValue({ milk: [1], tea: 5 }));
   await cluster.runUntil(() => map!.sum("tea") === 6);
   go.setState("stock", "no map");

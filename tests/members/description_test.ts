@@ -70,7 +70,10 @@ Deno.test("describeMember: refuses invalid descriptions, and changes nothing", a
   const cases: [unknown, string][] = [
     [{ tags: "gpu" }, "`tags` must be a list of at most 64 texts of 1 to 256 bytes"],
     [{ tags: [""] }, "`tags` must be a list of at most 64 texts of 1 to 256 bytes"],
-    [{ tags: Array(65).fill("a") }, "`tags` must be a list of at most 64 texts of 1 to 256 bytes"],
+    [
+      { tags: Array(65).fill("a") },
+      "`tags` must be a list of at most 64 texts of 1 to 256 bytes; got a list of 65",
+    ],
     [{ zone: "" }, "`zone` must be a text of 1 to 256 bytes"],
     [{ zone: "é".repeat(129) }, "`zone` must be a text of 1 to 256 bytes"],
     [{ kinds: [1] }, "`kinds` must be a list"],

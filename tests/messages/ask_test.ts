@@ -67,6 +67,11 @@ Deno.test("ask: an audience is a list of kinds or of ids, and unknown ids are re
   for (const question of [undefined, "who", {}]) {
     await assertRejects(() => of("a").ask("all", question as never), ConfigurationError, "question");
   }
+  await assertRejects(
+    () => of("a").ask("all", { topic: "who", paylaod: 1 } as never),
+    ConfigurationError,
+    "`question.paylaod` is not an option (did you mean payload?)",
+  );
 });
 
 Deno.test("ask: reports for each member why it did not answer, and an error's text is cut (M6)", async () => {
@@ -93,6 +98,21 @@ Deno.test("ask: reports for each member why it did not answer, and an error's te
   });
   assertEquals(unanswered.find(({ memberId }) => memberId === "b")!.message, "e".repeat(256));
   assertEquals(cluster.of("b").emitted("CallbackFailed").length, 1);
+});
+
+Deno.test("ask: a member's answer to itself has the same limit as one to a peer (M4)", async () => {
+  const { cluster, of } = await talking(["a", "b"]);
+  await using _ = cluster;
+  for (const id of ["a", "b"]) of(id).answer("q", ({ payload }) => "x".repeat(payload as number));
+  const ask = async (length: number) => {
+    const { answers, unanswered } = await cluster.finish(
+      of("a").ask("all", { topic: "q", payload: length }, { includeSelf: true }),
+    );
+    return [[...answers.keys()].sort(), reasons(unanswered)];
+  };
+  const most = 65_536 - 128 - '"id":1,"payload":""}'.length;
+  assertEquals(await ask(most), [["a", "b"], {}]);
+  assertEquals(await ask(most + 1), [[], { a: "too_large", b: "too_large" }]);
 });
 
 Deno.test("ask: an answer after the time is dropped, and the answering function's signal was aborted (M6)", async () => {

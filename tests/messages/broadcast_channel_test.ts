@@ -75,6 +75,27 @@ Deno.test("BroadcastChannel: throws a DataCloneError for a value that JSON canno
   assertThrows(() => new BroadcastChannel("n", { node, nod: 1 } as never), ConfigurationError, "nod");
 });
 
+Deno.test("BroadcastChannel: throws a DataCloneError for a message that is too large, and no channel receives it (M4)", async () => {
+  const { cluster } = await talking(["a", "b"]);
+  await using _ = cluster;
+  const open = (id: string) => new BroadcastChannel("n", { node: cluster.of(id).gossiper });
+  const [sender, local, remote] = [open("a"), open("a"), open("b")];
+  const heard: unknown[] = [];
+  for (const channel of [local, remote]) channel.onmessage = ({ data }) => heard.push(data.length);
+  const most = 65_536 - 128 - '"topic":"broadcast-channel:n","payload":""}'.length;
+  const error = assertThrows(
+    () => sender.postMessage("x".repeat(most + 1)),
+    DOMException,
+    "at most 65408 bytes",
+  );
+  assertEquals(error.name, "DataCloneError");
+  await cluster.advance(100);
+  assertEquals(heard, []);
+  sender.postMessage("x".repeat(most));
+  await cluster.advance(100);
+  assertEquals(heard, [most, most]);
+});
+
 Deno.test("BroadcastChannel: the end of a block with `using` closes the channel", async () => {
   const { cluster } = await talking(["a", "b"]);
   await using _ = cluster;

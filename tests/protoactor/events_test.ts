@@ -126,6 +126,7 @@ Deno.test("broadcastEvent: refuses an invalid event, and members without protoac
   const { node } = play;
   const codeOf = (action: () => unknown) => assertThrows(action, HearsayError).code;
   assertEquals(codeOf(() => broadcastEvent(node, undefined)), "invalid_value");
+  assertThrows(() => broadcastEvent(node, NaN), HearsayError, "got the number NaN. Nothing was sent.");
   assertEquals(codeOf(() => broadcastEvent(node, "x".repeat(65_536))), "too_large");
   for (let count = 0; count < 64; count++) onBroadcastEvent(node, () => {});
   assertEquals(codeOf(() => onBroadcastEvent(node, () => {})), "busy");
@@ -135,4 +136,5 @@ Deno.test("broadcastEvent: refuses an invalid event, and members without protoac
   assertEquals(codeOf(() => onBroadcastEvent(other, () => {})), "invalid_configuration");
   await node[Symbol.asyncDispose]();
   assertEquals(codeOf(() => broadcastEvent(node, 1)), "stopped");
+  assertEquals(codeOf(() => onBroadcastEvent(node, () => {})), "stopped");
 });

@@ -169,7 +169,9 @@ Deno.test("etcdLeader: without etcd the leader is unknown with the error as reas
 });
 
 /** A gateway that grants leases, and answers transactions and watches as given; counts these. */
-function fakeEtcd({ txn, watch }: { readonly txn: () => Response; readonly watch?: () => Response }) {
+function fakeEtcd(
+  { txn, watch }: { readonly txn: () => Response | Promise<Response>; readonly watch?: () => Response },
+) {
   const asked = { txn: 0, watch: 0 };
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
     await request.text();
@@ -209,6 +211,17 @@ Deno.test("etcdLeader: if etcd renews leases but refuses the key, the leader is 
   const answer = await until(ben, (each) => each.state === "unknown" && each.reason !== "starting");
   assert(answer.state === "unknown");
   assertMatch(answer.error!.message, /permission denied/);
+});
+
+Deno.test("etcdLeader: the error of a request without an answer names its limit in whole milliseconds", async () => {
+  const ending = Promise.withResolvers<Response>();
+  await using etcd = fakeEtcd({ txn: () => ending.promise });
+  await using ada = candidate("ada", etcd.endpoint);
+  const answer = await until(ada, (each) => each.state === "unknown" && each.reason === "unreachable");
+  // Otherwise the server would wait for its answer.
+  ending.resolve(new Response());
+  assert(answer.state === "unknown");
+  assertMatch(answer.error!.message, / took longer than 666 ms\.$/);
 });
 
 Deno.test("etcdLeader: watches that end at once cause no flood of requests", async () => {

@@ -204,9 +204,17 @@ Deno.test("leader: only members with the kind, the zone and a weight are candida
   }
   await cluster.runUntil(() => agreedLeader(roles) !== undefined);
   assert(["a", "e"].includes(agreedLeader(roles)!));
-  assertEquals(roles[0]!.role.name, "leader/worker/east");
+  assertEquals(roles[0]!.role.name, "leader/worker/zone:east");
   const { gossiper } = cluster.of("d");
-  assertEquals([...gossiper.getState("roles.leader/worker/east").keys()].sort(), ["a", "e"]);
+  assertEquals([...gossiper.getState("roles.leader/worker/zone:east").keys()].sort(), ["a", "e"]);
+});
+
+Deno.test("leader: a role of a kind and a role of a zone of the same word have two names", async () => {
+  await using cluster = emptyCluster();
+  const { gossiper, runtime } = await startMember(cluster, "a", ["eu", "zone:eu"]);
+  using kind = leader(gossiper, { kind: "eu", atLeast: 1, runtime });
+  using zone = leader(gossiper, { zone: "eu", atLeast: 1, runtime });
+  assertEquals([kind.name, zone.name], ["leader/eu", "leader/zone:eu"]);
 });
 
 Deno.test("leader: disposal makes room for another leader and frees the name, and epochs go on rising", async () => {

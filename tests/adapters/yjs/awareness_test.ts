@@ -407,6 +407,13 @@ Deno.test("awareness: every fault in the options is named, and a node that leave
   for (const limits of [{ maxPerSecond: 1, maxBytes: 64 }, { maxPerSecond: 1_000, maxBytes: 1_048_576 }]) {
     shareAwareness(gossiper, awareness, { protocol, ...limits })[Symbol.dispose]();
   }
+  for (const key of ["topology", "x".repeat(1_025), "\ud800"]) {
+    // Twice: a key that is refused is not in use afterwards.
+    for (let times = 0; times < 2; times++) {
+      const refused = () => shareAwareness(gossiper, awareness, { protocol, key });
+      assertEquals(assertThrows(refused, HearsayError).code, "invalid_key");
+    }
+  }
   await cluster.stop("a");
   assertEquals(
     assertThrows(() => shareAwareness(gossiper, awareness, { protocol }), HearsayError).code,
