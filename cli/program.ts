@@ -196,7 +196,7 @@ function running(program: Command, bind: Bind): void {
 function others(program: Command, bind: Bind): void {
   bind(program.command("keygen"), async () => (await import("./commands/keygen.ts")).keygen)
     .description("print a new cluster key")
-    .option("--signing <file>", "write a new key pair for signing to this file instead")
+    .option("--signing <file>", "write a new key pair for signing to this file instead; needs --allow-write")
     .option("--fingerprints", "print the fingerprints of the keys that are given instead, to compare them")
     .option("--keys-file <file>", "the file with those keys (or HEARSAY_KEYS)");
   bind(asking(program.command("token")), async () => (await import("./commands/token.ts")).token)

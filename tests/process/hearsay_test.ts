@@ -232,6 +232,25 @@ Deno.test("hearsay: the command ends without an error when the reader of its out
   assertEquals([piped.lines.length, piped.errors], [2, ""]);
 });
 
+Deno.test("hearsay: the task may write a file for signing; without the permission the error names the flag", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile("deno.json"));
+  const permissions = tasks.hearsay.command.split(" ").filter((part: string) => part.startsWith("--allow"));
+  const folder = await Deno.makeTempDir();
+  try {
+    const args = ["keygen", "--signing", `${folder}/key`];
+    const without = await run(args, { permissions: ["--allow-net", "--allow-env", "--allow-read"] });
+    assertEquals(without.code, 2);
+    assertMatch(without.errors, /^hearsay: --signing must name a file; .* the --allow-write flag\.\n$/);
+    const narrow = ["--allow-read", `--allow-write=${folder}`];
+    for (const each of [permissions, narrow]) {
+      assertEquals((await run(args, { permissions: each })).code, 0);
+      await Deno.remove(`${folder}/key`);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("hearsay: ends with the documented exit code and one line for each error", async () => {
   const cases: readonly (readonly [number, readonly string[], RegExp])[] = [
     [2, ["memebrs"], /^hearsay: unknown command 'memebrs' \(Did you mean members\?\)\n$/],
