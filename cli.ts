@@ -5,6 +5,8 @@
  * deno run --allow-net --allow-env --allow-read jsr:@hearsay/gossip/cli members --at ws://127.0.0.1:7000
  * ```
  *
+ * `keygen --signing`, and an agent that makes its `signingKeyFile`, need `--allow-write=<folder>` too.
+ *
  * @module
  */
 

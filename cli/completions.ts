@@ -36,7 +36,7 @@ export function completionsFor(
   const commands = program.commands.map((command): Known => ({
     name: command.name(),
     text: command.description(),
-    flags: command.options.map(({ long, required, description, flags }) => ({
+    flags: command.options.filter(({ hidden }) => !hidden).map(({ long, required, description, flags }) => ({
       name: long!,
       hasValue: required,
       isFile: flags.includes("<file>"),

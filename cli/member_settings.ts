@@ -5,14 +5,15 @@
  */
 
 import { parse } from "../deps/std_yaml.ts";
-import type { PartialConfig } from "../options/configuration.ts";
+import { messageOf } from "../common/error_text.ts";
+import { assertOwnKey, copied } from "../gossiper/validation.ts";
+import { ConfigurationError, isPlainObject, type PartialConfig } from "../options/configuration.ts";
 import { printable } from "../common/printable.ts";
 import { describe } from "../options/rules.ts";
 import { loadConfig } from "../options/yaml.ts";
 import type { JoinOptions } from "../node/join_options.ts";
-import { signingKeyFromFile } from "../security/key_sources.ts";
 import { CommandFailure, EXIT } from "./failure.ts";
-import { keysOf, reading, textOf } from "./target.ts";
+import { assertCertificates, authorityIn, keysOf, pemIn, reading, signingKeyIn } from "./target.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The flags of a member. */
@@ -51,6 +52,8 @@ export interface MemberSettings {
   readonly caFile?: string;
   /** The settings of the gossiper. */
   readonly config: PartialConfig;
+  /** The flags in place of fields of the file, for errors. */
+  readonly flagOf: { readonly [field: string]: string };
 }
 
 interface FieldRule {
@@ -74,7 +77,7 @@ const whole = (most: number): FieldRule => ({
 });
 
 /** The fields of the file other than the gossiper's settings. */
-const FIELDS: { readonly [field in Exclude<keyof MemberSettings, "config">]: FieldRule } = {
+const FIELDS: { readonly [field in Exclude<keyof MemberSettings, "config" | "flagOf">]: FieldRule } = {
   advertise: NAME,
   aliases: ADDRESSES,
   caFile: NAME,
@@ -91,7 +94,7 @@ const FIELDS: { readonly [field in Exclude<keyof MemberSettings, "config">]: Fie
   signingKeyFile: NAME,
   state: {
     allowed: "values by name",
-    isRight: (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+    isRight: isPlainObject,
   },
   tlsCertFile: NAME,
   tlsKeyFile: NAME,
@@ -125,22 +128,39 @@ export async function memberSettingsOf(flags: MemberFlags): Promise<MemberSettin
     ...(flags.keysFile !== undefined && { keysFile: flags.keysFile }),
     ...(flags.ca !== undefined && { caFile: flags.ca }),
     config,
+    flagOf: {
+      ...(flags.keysFile !== undefined && { keysFile: "--keys-file" }),
+      ...(flags.ca !== undefined && { caFile: "--ca" }),
+    },
   };
+}
+
+/** The name of a setting in errors: the flag, or the field of the file. */
+export function nameIn({ flagOf }: MemberSettings, field: keyof typeof FIELDS): string {
+  return Object.hasOwn(flagOf, field) ? flagOf[field]! : `\`${field}\``;
 }
 
 /** The options of `join` for a member. Reads its files. */
 export async function joinOptionsOf(settings: MemberSettings, terminal: Terminal): Promise<JoinOptions> {
   const { cluster, id, hostname, port, advertise, dialOnly, insecure, kinds, seeds, config } = settings;
   const { tlsCertFile, tlsKeyFile, caFile, aliases, clockTolerance, signingKeyFile } = settings;
-  const keys = await keysOf(settings, terminal);
+  const keys = await keysOf(settings, terminal, { name: nameIn(settings, "keysFile") });
   const signingKey = signingKeyFile === undefined
     ? undefined
-    : await reading(signingKeyFile, "signingKeyFile", () => signingKeyFromFile(signingKeyFile));
-  const text = async (file: string | undefined, name: string) =>
-    file === undefined ? undefined : await textOf(file, name);
-  const cert = await text(tlsCertFile, "tlsCertFile");
-  const key = await text(tlsKeyFile, "tlsKeyFile");
-  const ca = await text(caFile, "caFile");
+    : await signingKeyIn(signingKeyFile, nameIn(settings, "signingKeyFile"));
+  const cert = tlsCertFile && await pemIn(tlsCertFile, nameIn(settings, "tlsCertFile"));
+  const key = tlsKeyFile && await pemIn(tlsKeyFile, nameIn(settings, "tlsKeyFile"));
+  if (tlsCertFile && cert && key) {
+    assertCertificates({ cert, key }, { file: tlsCertFile, name: nameIn(settings, "tlsCertFile") });
+  }
+  if ((cert ?? key ?? caFile) !== undefined && (!cert || !key) && (!dialOnly || cert || key)) {
+    const why = dialOnly ? "belong together" : "must be given for a member that listens with TLS";
+    throw new CommandFailure(
+      EXIT.usage,
+      `\`tlsCertFile\` and \`tlsKeyFile\` ${why}; got one or none of them.`,
+    );
+  }
+  const ca = caFile && await authorityIn(caFile, nameIn(settings, "caFile"));
   return {
     cluster,
     ...(dialOnly ? { dialOnly } : { listen: { hostname, port } }),
@@ -168,6 +188,20 @@ export async function joinOptionsOf(settings: MemberSettings, terminal: Terminal
   };
 }
 
+/** The error of `join` for these options, in the words of the file and of the flags. */
+export function inWordsOfFile({ problems }: ConfigurationError): ConfigurationError {
+  const reworded = (text: string) =>
+    text.replaceAll("`advertise: { host, port }`", "`advertise: host:port`")
+      .replaceAll("`{ host, port }`", "`host:port`")
+      .replaceAll("`authentication: { keys: [...] }`", "`keysFile` (--keys-file, HEARSAY_KEYS)");
+  return new ConfigurationError(problems.map(({ field, problem, allowed, ...rest }) => ({
+    ...rest,
+    field: field === "authentication" ? "keysFile" : field.replace(/^(authentication|config|listen)\./, ""),
+    problem: reworded(problem),
+    allowed: reworded(allowed),
+  })));
+}
+
 /** `host:port`, or a URL. */
 function advertiseOf(text: string): NonNullable<JoinOptions["advertise"]> {
   const [, host, port] = /^(.+):(\d+)$/.exec(text) ?? [];
@@ -185,8 +219,22 @@ async function readFile(file: string): Promise<Partial<MemberSettings>> {
     const { allowed, isRight } = FIELDS[field as keyof typeof FIELDS];
     if (!isRight(value)) throw usage(`\`${field}\` in ${printable(file, 200)}`, allowed, value);
   }
+  for (const [key, value] of Object.entries(Object(given["state"]))) assertState(file, key, value);
   const settings = Object.entries(config).filter(([field]) => Object.hasOwn(given, field));
   return { ...Object.fromEntries(own), config: Object.fromEntries(settings) };
+}
+
+/** Refuses a key or a value before the member joins: a member that fails later has joined in vain. */
+function assertState(file: string, key: string, value: unknown): void {
+  try {
+    assertOwnKey(key);
+    copied(key, value);
+  } catch (error) {
+    // The hint of the library is for code.
+    const text = messageOf(error).replace(/(?: \(`[^`]*` makes .*?\))?\. Nothing was changed\.$/, "") +
+      (value instanceof Date ? "; put a date in quotes." : ".");
+    throw new CommandFailure(EXIT.usage, `\`state\` in ${printable(file, 200)}: ${text}`);
+  }
 }
 
 function portOf(text: string): number {

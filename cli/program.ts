@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type AddHelpTextContext, Command, CommanderError, Option } from "../deps/commander.ts";
+import { type AddHelpTextContext, Command, CommanderError, Help, Option } from "../deps/commander.ts";
 import { VERSION } from "../common/version.ts";
 import { typesOf } from "../operations/log_levels.ts";
 import { CommandFailure, EXIT, type ExitCode, exitCodeOf, lineOf } from "./failure.ts";
@@ -36,38 +36,59 @@ Examples:
   hearsay members --at ws://127.0.0.1:7000
   hearsay get version --json
   hearsay doctor --config member.yaml
-
-Exit codes: 0 all went well; 1 a fault was found, or the thing asked for was not; 2 the command line or a file is wrong;
-3 no member could be reached; 4 a member refused.`;
+`;
+const CODES =
+  "Exit codes: 0 all went well; 1 a fault was found, or the thing asked for was not; 2 the command line or a file is " +
+  "wrong; 3 no member could be reached, or the asked one has left; 4 a member refused.";
+/** The narrowest column of descriptions. On a narrower terminal they begin on a line of their own. */
+const LEAST_WIDTH = 24;
 
 /** Runs the command line; resolves with the exit code. Never rejects. */
 export async function main(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT.ok;
-  const isJson = args.includes("--json");
-  try {
-    const program = programOf(terminal, (code) => exitCode = code);
-    await program.parseAsync([...args], { from: "user" });
-    return exitCode;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    const code = exitCodeOf(error);
-    const line = lineOf(error);
+  // The arguments after -- belong to another program.
+  const isJson = args.slice(0, args.includes("--") ? args.indexOf("--") : args.length).includes("--json");
+  const fail = (code: ExitCode, line: string): ExitCode => {
     terminal.writeError(
       isJson ? `${JSON.stringify({ error: line, exitCode: code })}\n` : `hearsay: ${line}\n`,
     );
     return code;
+  };
+  try {
+    const program = programOf(terminal, (code) => exitCode = code, { isJson });
+    await program.parseAsync([...args], { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) return fail(exitCodeOf(error), lineOf(error));
+    if (error.exitCode === 0) return EXIT.ok;
+    // Without --json the parser has written its error itself.
+    return isJson ? fail(EXIT.usage, parserLine(error)) : EXIT.usage;
   }
 }
 
-/** The tree of commands. */
-export function programOf(terminal: Terminal, exit: (code: ExitCode) => void): Command {
+/** The text of the parser's error as one line. */
+function parserLine({ code, message }: CommanderError): string {
+  if (code === "commander.help") return "A command must be given; `hearsay --help` lists them.";
+  return lineOf(message.replace(/^error: /, ""));
+}
+
+/** The tree of commands. With `isJson` it writes no errors. */
+export function programOf(
+  terminal: Terminal,
+  exit: (code: ExitCode) => void,
+  { isJson = false }: { readonly isJson?: boolean } = {},
+): Command {
   const program = new Command("hearsay")
+    .configureHelp({ minWidthToWrap: LEAST_WIDTH, formatItem })
     .description("Looks into a running cluster, and runs members of it.")
     .version(VERSION)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.write(text),
-      writeErr: (text) => terminal.writeError(text.replace(/^error: /, "hearsay: ").replace("\n(", " (")),
+      writeErr: (text) => {
+        // With --json the error is written as JSON.
+        if (!isJson) terminal.writeError(text.replace(/^error: /, "hearsay: ").replace("\n(", " ("));
+      },
       // The help has no colors; without these two the parser would read the environment.
       getOutHasColors: () => false,
       getErrHasColors: () => false,
@@ -75,10 +96,13 @@ export function programOf(terminal: Terminal, exit: (code: ExitCode) => void): C
       getErrHelpWidth: () => Math.min(100, terminal.size().columns),
     })
     .showSuggestionAfterError()
-    .addHelpText("after", EXAMPLES);
-  const bind = <F extends CommonFlags>(command: Command, load: () => Promise<Run<F>>): Command =>
-    command
-      .option("--json", "print JSON: one document, or one in each line")
+    .addHelpText("after", ({ command }) => `${EXAMPLES}\n${wrappedFor(command, CODES)}`);
+  const bind: Bind = <F extends CommonFlags>(
+    command: Command,
+    load: () => Promise<Run<F>>,
+    { hasJson = true }: { readonly hasJson?: boolean } = {},
+  ) =>
+    (hasJson ? command.option("--json", "print JSON: one document, or one in each line") : command)
       .option("--no-color", "print without colors; NO_COLOR in the environment does too")
       .action(async (...given: unknown[]) => {
         // Commander passes the arguments, the flags and the command.
@@ -94,7 +118,27 @@ export function programOf(terminal: Terminal, exit: (code: ExitCode) => void): C
   return program;
 }
 
-type Bind = <F extends CommonFlags>(command: Command, load: () => Promise<Run<F>>) => Command;
+type Bind = <F extends CommonFlags>(
+  command: Command,
+  load: () => Promise<Run<F>>,
+  options?: { readonly hasJson?: boolean },
+) => Command;
+
+/** A text, wrapped to the width of the help. */
+function wrappedFor(command: Command, text: string, indent = 0): string {
+  const width = command.configureOutput().getOutHelpWidth!() - indent;
+  const wrapped = command.createHelp().boxWrap(text, width);
+  return wrapped.replaceAll(/^/gm, " ".repeat(indent));
+}
+
+/** An item of the help: the description in a column of its own, or below its term on a narrow terminal. */
+function formatItem(term: string, termWidth: number, description: string, help: Help): string {
+  const { helpWidth = 80 } = help;
+  if (description === "" || helpWidth - termWidth - 4 >= LEAST_WIDTH) {
+    return Help.prototype.formatItem.call(help, term, termWidth, description, help);
+  }
+  return `  ${term}\n${help.boxWrap(description, helpWidth - 6).replaceAll(/^/gm, " ".repeat(6))}`;
+}
 
 /** The commands that ask a member. */
 function observing(program: Command, bind: Bind): void {
@@ -129,16 +173,14 @@ function observing(program: Command, bind: Bind): void {
 function typesHelp({ command }: AddHelpTextContext): string {
   const usual = typesOf("info");
   const others = typesOf("debug").filter((type) => !usual.includes(type));
-  const help = command.createHelp();
-  const width = command.configureOutput().getOutHelpWidth!();
-  const list = (types: readonly string[]) =>
-    help.boxWrap(types.join(", "), width - 2).replaceAll(/^/gm, "  ");
+  const list = (types: readonly string[]) => wrappedFor(command, types.join(", "), 2);
   return `\nTypes of membership and trouble:\n${list(usual)}\n\nOther types:\n${list(others)}`;
 }
 
 /** The commands for a member that the command line starts or describes. */
 function running(program: Command, bind: Bind): void {
-  bind(owning(asking(program.command("doctor"))), async () => (await import("./commands/doctor.ts")).doctor)
+  const doctor = owning(asking(program.command("doctor"), { takesToken: false }));
+  bind(doctor, async () => (await import("./commands/doctor.ts")).doctor)
     .description("find out why a member is alone: a running one (--at), or one with these settings");
   const agent = owning(program.command("agent"))
     .option("--cluster <name>", "the cluster's name")
@@ -154,14 +196,16 @@ function running(program: Command, bind: Bind): void {
 function others(program: Command, bind: Bind): void {
   bind(program.command("keygen"), async () => (await import("./commands/keygen.ts")).keygen)
     .description("print a new cluster key")
-    .option("--signing <file>", "write a new key pair for signing to this file instead")
+    .option("--signing <file>", "write a new key pair for signing to this file instead; needs --allow-write")
     .option("--fingerprints", "print the fingerprints of the keys that are given instead, to compare them")
     .option("--keys-file <file>", "the file with those keys (or HEARSAY_KEYS)");
   bind(asking(program.command("token")), async () => (await import("./commands/token.ts")).token)
     .description(
       "print a token for reading, for 30 s and one connection: HEARSAY_TOKEN of a person without a key",
     );
-  bind(program.command("simulate [args...]"), async () => (await import("./commands/simulate.ts")).simulate)
+  const simulate = program.command("simulate [args...]");
+  // The simulator prints text only.
+  bind(simulate, async () => (await import("./commands/simulate.ts")).simulate, { hasJson: false })
     .description("run the project's simulator; arguments follow after --");
   bind(
     program.command("completions <shell>"),
@@ -182,15 +226,18 @@ function owning(command: Command): Command {
     .option("--seed <address>", "a member to dial; may be repeated", collect);
 }
 
-/** Adds the flags for the member to ask. */
-function asking(command: Command): Command {
+/** Adds the flags for the member to ask. A command that takes no token refuses it with the reason. */
+function asking(command: Command, { takesToken = true } = {}): Command {
   return command
     .addOption(
       new Option("--at <address>", `the member to ask (HEARSAY_AT; default ${DEFAULT_ADDRESS})`),
     )
     .option("--cluster <name>", "the cluster's name; needed with keys (HEARSAY_CLUSTER)")
     .option("--keys-file <file>", "a file with the keys of the cluster (or HEARSAY_KEYS)")
-    .option("--token <text>", "a token for one connection, in place of keys (HEARSAY_TOKEN)")
+    .addOption(
+      new Option("--token <text>", "a token for one connection, in place of keys (HEARSAY_TOKEN)")
+        .hideHelp(!takesToken),
+    )
     .option("--ca <file>", "certificates of authorities for wss:, as PEM")
     .option("--path <name>", "the member's gossipActorName, if the address has no path (default gossip)");
 }

@@ -7,7 +7,7 @@
 import { printableJson } from "../common/printable.ts";
 import { type Column, Painter, tableOf, type Tone } from "./paint.ts";
 import type { Terminal } from "./terminal.ts";
-import { cut, widthOf } from "./width.ts";
+import { cut, cutEnd, widthOf } from "./width.ts";
 
 /** Moves the cursor to the first line. */
 const HOME = "\u001b[H";
@@ -90,13 +90,15 @@ export class Screen {
   /** Draws lines in place of the former lines. Without a terminal they are appended. */
   draw(lines: readonly string[]): void {
     if (!this.mayRedraw) return this.lines(lines);
-    const { rows } = this.#terminal.size();
+    const { columns, rows } = this.#terminal.size();
     const fitting = lines.length > rows - 1
       ? [...lines.slice(0, rows - 2), this.paint(`… ${lines.length - rows + 2} more lines`, "dim")]
       : lines;
     const begin = this.#hasDrawn ? HOME : CLEAR_ALL + HOME;
     this.#hasDrawn = true;
-    this.#terminal.write(`${begin}${fitting.map((line) => `${line}${CLEAR_LINE}\n`).join("")}${CLEAR_BELOW}`);
+    // A line that the terminal wraps would move the lines below it.
+    const drawn = fitting.map((line) => `${cutEnd(line, columns)}${CLEAR_LINE}\n`);
+    this.#terminal.write(`${begin}${drawn.join("")}${CLEAR_BELOW}`);
   }
 
   /** On a terminal, the text cut to this number of columns; elsewhere the whole text. */

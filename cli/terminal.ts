@@ -37,7 +37,7 @@ export function processTerminal(): Terminal {
     isTerminal: Deno.stdout.isTerminal(),
     size: () => {
       try {
-        return Deno.consoleSize();
+        return usable(Deno.consoleSize());
       } catch {
         return USUAL_SIZE;
       }
@@ -51,6 +51,11 @@ export function processTerminal(): Terminal {
       return (interrupted ??= interruption()).signal;
     },
   };
+}
+
+/** The size of a terminal. Some terminals give 0 because they do not know theirs. */
+export function usable({ columns, rows }: ReturnType<Terminal["size"]>): ReturnType<Terminal["size"]> {
+  return { columns: columns || 80, rows: rows || 24 };
 }
 
 function interruption(): AbortController {

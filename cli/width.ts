@@ -30,6 +30,31 @@ export function cut(text: string, most: number): string {
   return [...fitting(characters, most - 1 - end), "…", ...tail].join("");
 }
 
+/** The codes of colors. */
+// deno-lint-ignore no-control-regex -- an escape begins each
+const CODE = /(\u001b\[[\d;]*m)/;
+
+/**
+ * A line, cut to this number of columns at its end. Its colors stay. It is cut between two words, because a part of a
+ * number would be another number.
+ */
+export function cutEnd(line: string, most: number): string {
+  // Every second part is a code.
+  const parts = line.split(CODE);
+  const plain = parts.filter((_, at) => at % 2 === 0).join("");
+  if (widthOf(plain) <= most) return line;
+  const head = fitting([...plain], Math.max(0, most - 1)).join("");
+  const words = /\s/.test(plain[head.length]!) ? head : head.replace(/\S+$/, "");
+  let left = (words.trim() === "" ? head : words.trimEnd()).length;
+  const kept = parts.map((part, at) => {
+    if (at % 2 === 1) return part;
+    const text = part.slice(0, left);
+    left -= text.length;
+    return text;
+  });
+  return `${kept.join("")}…`;
+}
+
 /** The first characters that fit into this number of columns. */
 function fitting(characters: readonly string[], most: number): string[] {
   let width = 0;

@@ -8,6 +8,7 @@ export {
   type AddHelpTextContext,
   Command,
   CommanderError,
+  Help,
   InvalidArgumentError,
   Option,
 } from "npm:commander@15.1.0";

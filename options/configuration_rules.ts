@@ -52,16 +52,25 @@ export type Fault =
   & Pick<ConfigurationProblem, "problem" | "allowed">
   & Partial<Pick<ConfigurationProblem, "field" | "given">>;
 
+/** True for a name that is no setting. */
+export function isUnknown(field: string): boolean {
+  return !Object.hasOwn(RULES, field);
+}
+
+/** The fault of a name that is no setting. `others` are more allowed names. */
+export function unknownFault(field: string, value: unknown, others: readonly string[] = []): Fault {
+  const known = [...others, ...FIELDS];
+  const nearest = nearestOf(field, known);
+  // The value is not shown: a misspelled name may be that of a secret.
+  const given = typeof value === "string" ? { given: "a text" } : {};
+  return nearest === undefined
+    ? { problem: "is not a setting", allowed: known.join(", "), field: nameOf(field), ...given }
+    : { problem: `is not a setting (did you mean ${nearest}?)`, allowed: nearest, ...given };
+}
+
 /** Checks one setting alone; returns `undefined` for a valid one. */
 export function faultOf(field: string, value: unknown): Fault | undefined {
-  if (!Object.hasOwn(RULES, field)) {
-    const nearest = nearestOf(field, FIELDS);
-    // The value is not shown: a misspelled name may be that of a secret.
-    const given = typeof value === "string" ? { given: "a text" } : {};
-    return nearest === undefined
-      ? { problem: "is not a setting", allowed: FIELDS.join(", "), field: nameOf(field), ...given }
-      : { problem: `is not a setting (did you mean ${nearest}?)`, allowed: nearest, ...given };
-  }
+  if (isUnknown(field)) return unknownFault(field, value);
   const rule = RULES[field as keyof GossiperConfig];
   if (rule.kind === "segment") {
     const fits = typeof value === "string" && value.length <= rule.max &&

@@ -24,6 +24,7 @@ import {
   type PartialConfig,
   settingsFrom,
 } from "./configuration.ts";
+import { isUnknown, unknownFault } from "./configuration_rules.ts";
 import { assertOptions, describe, listOf, type Rules, SIGNAL, TEXT } from "./rules.ts";
 
 export { ConfigurationError } from "./configuration.ts";
@@ -100,12 +101,17 @@ function read(text: string, { name = "YAML", ignore = [] }: ParseOptions): Confi
   if (values === null) return { values: {}, problems: [{ ...EMPTY, source: `${name}, line 1` }] };
   if (!isPlainObject(values)) return { values, placeOf };
   const settings = Object.entries(values).filter(([field]) => !ignore.includes(field) || SECRETS.has(field));
-  const problems = settings.filter(([field]) => SECRETS.has(field)).map(([field]) => ({
-    ...SECRET,
-    field,
-    source: placeOf(field),
-  }));
-  return { values: Object.fromEntries(settings.filter(([field]) => !SECRETS.has(field))), placeOf, problems };
+  const problems: ConfigurationProblem[] = [];
+  const own: [string, unknown][] = [];
+  for (const [field, value] of settings) {
+    const source = placeOf(field);
+    if (SECRETS.has(field)) problems.push({ ...SECRET, field, source });
+    // The caller's names are allowed too, so they are suggested and listed.
+    else if (isUnknown(field)) {
+      problems.push({ field, given: describe(value), ...unknownFault(field, value, ignore), source });
+    } else own.push([field, value]);
+  }
+  return { values: Object.fromEntries(own), placeOf, problems };
 }
 
 /** Names of secrets. A configuration file is copied, mailed and committed, so it must not contain keys. */

@@ -8,15 +8,23 @@
 import { ts } from "../deps/typescript.ts";
 
 const ROOT = new URL("..", import.meta.url);
+/** The entry of the command, which needs Deno and exports nothing. */
+const COMMAND = "./cli";
+/** The packages that the command alone needs. */
+const COMMAND_NEEDS: ReadonlySet<string> = new Set(["commander"]);
 /** Parts of the checkout that a program does not load. */
 const LEFT_OUT: readonly string[] = [
   "docs",
   "CONTRIBUTING.md",
+  "cli",
+  "cli.ts",
   "deno.lock",
+  "deps/commander*",
   "deps/std_assert.d.ts",
   "deps/std_cli*",
   "deps/std_fmt*",
   "deps/std_streams*",
+  "observer/client.ts",
 ];
 
 /** Makes the package, and returns the path of its file. */
@@ -63,15 +71,11 @@ interface Manifest {
   readonly exports: Readonly<Record<string, unknown>>;
 }
 
-/** The entry of the command, which needs Deno and exports nothing. */
-const COMMAND = "./cli";
-
 /** Gives each dependency its one version, as this checkout has it, and leaves out the command. */
 async function finishManifest(path: string): Promise<Manifest> {
   const manifest: Manifest = JSON.parse(await Deno.readTextFile(path));
-  const dependencies = Object.fromEntries(
-    Object.entries(manifest.dependencies).map(([name, range]) => [name, range.replace(/^\^/, "")]),
-  );
+  const needed = Object.entries(manifest.dependencies).filter(([name]) => !COMMAND_NEEDS.has(name));
+  const dependencies = Object.fromEntries(needed.map(([name, range]) => [name, range.replace(/^\^/, "")]));
   const { [COMMAND]: _, ...exports } = manifest.exports;
   const finished = { ...manifest, exports, dependencies, engines: { node: ">=22.3" } };
   await Deno.writeTextFile(path, `${JSON.stringify(finished, null, 2)}\n`);

@@ -4,13 +4,16 @@
  * @module
  */
 
-import { join } from "../../node/join.ts";
+import { messageOf } from "../../common/error_text.ts";
+import { join, type Node } from "../../node/join.ts";
+import type { JoinOptions } from "../../node/join_options.ts";
 import { leaveOnSignals } from "../../node/leave_on_signals.ts";
 import { type Logger, logTo } from "../../operations/logs.ts";
 import { LOG_LEVELS, type LogLevel } from "../../operations/log_levels.ts";
 import { MemberMeters } from "../../operations/metrics/member_meters.ts";
+import { ConfigurationError } from "../../options/configuration_error.ts";
 import { CommandFailure, EXIT } from "../failure.ts";
-import { joinOptionsOf, type MemberFlags, memberSettingsOf } from "../member_settings.ts";
+import { inWordsOfFile, joinOptionsOf, type MemberFlags, memberSettingsOf } from "../member_settings.ts";
 import type { Tone } from "../paint.ts";
 import type { CommonFlags, Context, Run } from "../program.ts";
 
@@ -29,14 +32,14 @@ export const agent: Run<AgentFlags> = async (context, _, flags) => {
   const level = levelIn(flags.log ?? "info");
   const settings = await memberSettingsOf(flags);
   const options = await joinOptionsOf(settings, context.terminal);
-  const node = await join({
+  const node = await joined({
     ...options,
     log: false,
     meters: new MemberMeters(),
     observers: { maySet: flags.readOnly !== true },
   });
   using _log = logTo(node, loggerFor(context), { level });
-  for (const [key, value] of Object.entries(settings.state)) node.setState(key, value);
+  await setAll(node, settings.state);
   if (screen.isJson) screen.json({ id: node.id, cluster: settings.cluster, address: node.address });
   else {screen.line(
       `${node.id} of ${JSON.stringify(settings.cluster)} listens on ${node.address || "no address"}`,
@@ -46,6 +49,25 @@ export const agent: Run<AgentFlags> = async (context, _, flags) => {
   const { reason, error } = await node.closed;
   if (reason === "failed") throw error;
 };
+
+async function joined(options: JoinOptions): Promise<Node> {
+  try {
+    return await join(options);
+  } catch (error) {
+    throw error instanceof ConfigurationError ? inWordsOfFile(error) : error;
+  }
+}
+
+/** Sets the keys of the file. If a limit refuses one, the member leaves, because no process will run it. */
+async function setAll(node: Node, state: Readonly<Record<string, unknown>>): Promise<void> {
+  try {
+    for (const [key, value] of Object.entries(state)) node.setState(key, value);
+  } catch (error) {
+    await node.stop();
+    const text = messageOf(error).replace(/ Nothing was changed\.$/, "");
+    throw new CommandFailure(EXIT.usage, `\`state\` does not fit: ${text} The member has left again.`);
+  }
+}
 
 function levelIn(text: string): LogLevel {
   const level = LOG_LEVELS.find((each) => each === text);

@@ -16,10 +16,10 @@ import { type Diagnosis, fail, type Fault, FAULTS, note } from "../doctor/findin
 import { judgeAsSeen, judgeRoom, judgeSelf, judgeSettings } from "../doctor/member_steps.ts";
 import { CommandFailure, EXIT, type ExitCode } from "../failure.ts";
 import { allMembers } from "./members.ts";
-import { type MemberFlags, type MemberSettings, memberSettingsOf } from "../member_settings.ts";
+import { type MemberFlags, type MemberSettings, memberSettingsOf, nameIn } from "../member_settings.ts";
 import type { CommonFlags, Context, Run } from "../program.ts";
 import type { Screen } from "../screen.ts";
-import { keysOf, targetOf, textOf } from "../target.ts";
+import { authorityIn, keysOf, targetOf } from "../target.ts";
 
 /** The flags of the command. */
 export interface DoctorFlags extends CommonFlags, MemberFlags {
@@ -58,7 +58,7 @@ export const doctor: Run<DoctorFlags> = async (context, _, flags) => {
 /** Examines the member at `--at` and the other members; if it is alone or isolated, its failed seeds too. */
 async function ofRunning(context: Context, flags: DoctorFlags): Promise<Diagnosis[]> {
   const { terminal } = context;
-  const { address, options } = await targetOf(flags, terminal);
+  const { address, options } = await targetOf({ ...flags, token: "" }, terminal);
   const addressOptions = { terminal, options, signal: terminal.signal };
   const { diagnosis, observer } = await examine(address, addressOptions);
   if (!observer) return [diagnosis];
@@ -95,14 +95,14 @@ async function ofSettings(
   { flags, settings }: { readonly flags: DoctorFlags; readonly settings: MemberSettings },
 ): Promise<Diagnosis[]> {
   const { terminal } = context;
-  const keys = await keysOf(settings, terminal);
+  const keys = await keysOf(settings, terminal, { name: nameIn(settings, "keysFile") });
   const { caFile, cluster, clockTolerance, config } = settings;
   const options: ObserveOptions = {
     runtime: terminal.runtime,
     path: flags.path ?? config.gossipActorName ?? "gossip",
     cluster,
     ...(keys && { keys }),
-    ...(caFile !== undefined && { caCerts: [await textOf(caFile, "--ca")] }),
+    ...(caFile !== undefined && { caCerts: [await authorityIn(caFile, nameIn(settings, "caFile"))] }),
   };
   const addressOptions: AddressOptions = {
     terminal,
@@ -110,17 +110,17 @@ async function ofSettings(
     signal: terminal.signal,
     ...(clockTolerance !== undefined && { clockTolerance }),
   };
-  const own = await examineOwn(settings, addressOptions);
+  const examined = await examineOwn(settings, addressOptions);
+  const own = examined?.diagnosis;
   if (settings.seeds.length === 0) {
     const without: Diagnosis = { subject: "seeds", steps: [] };
-    if (own?.fault === undefined && own) return [own];
-    return [
-      fail(without, "seeds", {
-        code: "alone",
-        seen: "The member has no seeds.",
-        todo: "Give it the address of another member: `seeds:` in the file, or --seed <address>.",
-      }),
-    ];
+    if (own && examined.isAsked && own.fault === undefined) return [own];
+    fail(without, "seeds", {
+      code: "alone",
+      seen: "The member has no seeds.",
+      todo: "Give it the address of another member: `seeds:` in the file, or --seed <address>.",
+    });
+    return examined?.isAsked === false ? [without, examined.diagnosis] : [without];
   }
   await using running = new RunningMembers();
   const seeds = await examineAll(settings.seeds.slice(0, MAX_SEEDS), addressOptions, { settings, running });
@@ -135,17 +135,29 @@ async function ofSettings(
 
 /** The diagnosis of the member itself, if it runs; `undefined` if it does not. */
 async function examineOwn(
-  { hostname, port, config, tlsCertFile }: MemberSettings,
+  settings: MemberSettings,
   options: AddressOptions,
-): Promise<Diagnosis | undefined> {
+): Promise<{ readonly diagnosis: Diagnosis; readonly isAsked: boolean } | undefined> {
+  const { hostname, port, config, tlsCertFile, advertise } = settings;
   if (port === 0) return undefined;
   const host = /^(0\.0\.0\.0|::)$/.test(hostname) ? "127.0.0.1" : hostname;
   const scheme = tlsCertFile === undefined ? "ws" : "wss";
   const path = config.gossipActorName ?? "gossip";
-  const { diagnosis, observer } = await examine(`${scheme}://${bracketed(host)}:${port}/${path}`, options);
-  if (!observer) return undefined;
-  judgeSelf(diagnosis, await factsOf(observer));
-  return diagnosis;
+  const local = await examine(`${scheme}://${bracketed(host)}:${port}/${path}`, options);
+  const isUntrusted = local.diagnosis.fault?.code === "tls";
+  // A certificate is often for the advertised name alone.
+  const named = isUntrusted && advertise !== undefined
+    ? await examine(advertise.includes("://") ? advertise : `${scheme}://${advertise}/${path}`, options)
+    : undefined;
+  const { diagnosis, observer } = named?.observer ? named : local;
+  if (observer) {
+    judgeSelf(diagnosis, await factsOf(observer));
+    return { diagnosis, isAsked: true };
+  }
+  if (!isUntrusted) return undefined;
+  // Members dial its other address, so this certificate need not be at fault.
+  excuse(diagnosis);
+  return { diagnosis, isAsked: false };
 }
 
 /** The members that answered, until their connections are closed. */

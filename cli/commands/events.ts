@@ -13,7 +13,7 @@ import { sentenceOf } from "../../operations/sentences.ts";
 import { timeOfDay, type Tone } from "../paint.ts";
 import type { Run } from "../program.ts";
 import type { Screen } from "../screen.ts";
-import { connect, targetOf } from "../target.ts";
+import { askedLeft, connect, targetOf } from "../target.ts";
 
 const TONES: { readonly [level in LogLevel]: Tone } = {
   debug: "dim",
@@ -36,6 +36,7 @@ export const events: Run = async ({ terminal, screen }, types, flags) => {
   } catch (error) {
     if (!signal.aborted) throw error;
   }
+  if (!signal.aborted) throw askedLeft(observer);
 };
 
 /** True for a heartbeat: heartbeats come from each member in every interval, and are not interesting. */

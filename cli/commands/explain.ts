@@ -9,10 +9,10 @@ import { printable } from "../../common/printable.ts";
 import type { SeedStatus } from "../../contracts/cluster.ts";
 import type { Decision, Explanation, Lacking } from "../../contracts/explanation.ts";
 import type { ObservedMember } from "../../observer/protocol.ts";
-import { EXIT } from "../failure.ts";
+import { CommandFailure, EXIT } from "../failure.ts";
 import { type Column, duration, timeOfDay } from "../paint.ts";
 import type { Run } from "../program.ts";
-import { connect, targetOf } from "../target.ts";
+import { connect, keyIn, targetOf } from "../target.ts";
 import { STATUS_TONE } from "./members.ts";
 
 const DECISIONS: readonly Column<Decision>[] = [
@@ -25,6 +25,12 @@ const DECISIONS: readonly Column<Decision>[] = [
 
 /** Explains the status of a member; without an id, of the asked member. */
 export const explain: Run = async ({ terminal, screen }, [id], flags) => {
+  if (id === "") {
+    throw new CommandFailure(
+      EXIT.usage,
+      "The id must not be empty; without an id, the asked member is explained.",
+    );
+  }
   await using observer = await connect(await targetOf(flags, terminal), terminal.signal);
   const { self, wallMs } = observer.welcome;
   const memberId = id ?? self;
@@ -87,7 +93,8 @@ const LACKING: readonly Column<Lacking>[] = [
 ];
 
 /** Prints the members that have the asked member's latest value of a key. */
-export const seen: Run = async ({ terminal, screen }, [key = ""], flags) => {
+export const seen: Run = async ({ terminal, screen }, args, flags) => {
+  const key = keyIn(args);
   await using observer = await connect(await targetOf(flags, terminal), terminal.signal);
   const answer = await observer.ask<Seen>("seenBy", { key });
   const { sequenceNumber, have, of, lacking } = answer;

@@ -5,10 +5,10 @@
  */
 
 import { fingerprintsOf } from "../../security/fingerprint.ts";
-import { newClusterKey, signingKeyFromFile } from "../../security/key_sources.ts";
+import { newClusterKey } from "../../security/key_sources.ts";
 import { CommandFailure, EXIT } from "../failure.ts";
 import type { CommonFlags, Run } from "../program.ts";
-import { keysOf } from "../target.ts";
+import { keysOf, reading, signingKeyIn } from "../target.ts";
 
 /** The flags of the command. */
 interface KeygenFlags extends CommonFlags {
@@ -31,13 +31,13 @@ export const keygen: Run<KeygenFlags> = async ({ terminal, screen }, _, flags) =
     const key = await newClusterKey();
     return screen.isJson ? screen.json({ key }) : screen.line(key);
   }
-  if (await exists(file)) {
+  if (await reading(file, "--signing", () => exists(file))) {
     throw new CommandFailure(
       EXIT.usage,
       "--signing must name a new file; this one exists. Nothing was changed.",
     );
   }
-  await signingKeyFromFile(file);
+  await signingKeyIn(file, "--signing");
   if (screen.isJson) screen.json({ file });
   else {screen.line(
       "The file has a new key pair, and only its owner may read it. Name it as `signingKeyFile`.",

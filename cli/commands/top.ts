@@ -129,26 +129,20 @@ function linesOf(
   const rounds = rate(amounts.rounds, before.amounts.rounds).toFixed(1);
   return [
     ...lines,
-    row("rounds", printable(`${amounts.rounds} (${rounds}/s), ${amounts.skippedRounds} skipped`), screen),
-    row("sent", traffic(sent, rate(sent.bytes, before.counts.sent.bytes)), screen),
-    row("received", traffic(received, rate(received.bytes, before.counts.received.bytes)), screen),
-    row(
-      "connected",
-      `${amounts.connections.ready}, and ${amounts.connections.handshake} in the handshake`,
-      screen,
-    ),
-    row("queues", queues(amounts.queues), screen),
-    row("lag", lagLine(counts.lag, amounts.oldestSpreadMs), screen),
-    row("event loop", `${atMost(counts.eventLoopDelay.mostMs)} late (95 %)`, screen),
+    row("rounds", printable(`${amounts.rounds} (${rounds}/s), ${amounts.skippedRounds} skipped`)),
+    row("sent", traffic(sent, rate(sent.bytes, before.counts.sent.bytes))),
+    row("received", traffic(received, rate(received.bytes, before.counts.received.bytes))),
+    row("connected", `${amounts.connections.ready}, and ${amounts.connections.handshake} in the handshake`),
+    row("queues", queues(amounts.queues)),
+    row("lag", lagLine(counts.lag, amounts.oldestSpreadMs)),
+    row("event loop", `${atMost(counts.eventLoopDelay.mostMs)} late (95 %)`),
     row("blocks", `${counts.falseBlocks} of members that were alive`),
     ...(peers.length > 0 ? ["", ...screen.table(peers, columnsOf(peers))] : []),
   ];
 }
 
-/** A line. An unpainted text is cut, because a line that the terminal wraps would move the lines below it. */
-function row(name: string, text: string, screen?: Screen): string {
-  const head = `  ${name.padEnd(11)} `;
-  return head + (screen ? screen.cut(text, screen.columns - head.length) : text);
+function row(name: string, text: string): string {
+  return `  ${name.padEnd(11)} ${text}`;
 }
 
 function traffic(total: Counts["sent"], perSecond: number): string {

@@ -11,7 +11,7 @@ import type { ObservedValue, ValuesPage } from "../../observer/protocol.ts";
 import { CommandFailure, EXIT } from "../failure.ts";
 import { type Column, timeOfDay } from "../paint.ts";
 import type { CommonFlags, Run } from "../program.ts";
-import { connect, targetOf } from "../target.ts";
+import { askedLeft, connect, keyIn, targetOf } from "../target.ts";
 
 /** The flags of `hearsay get`. */
 interface GetFlags extends CommonFlags {
@@ -29,7 +29,8 @@ const COLUMNS: readonly Column<ObservedValue>[] = [
 ];
 
 /** Prints the values of a key. */
-export const get: Run<GetFlags> = async ({ terminal, screen }, [key = ""], flags) => {
+export const get: Run<GetFlags> = async ({ terminal, screen }, args, flags) => {
+  const key = keyIn(args);
   await using observer = await connect(await targetOf(flags, terminal), terminal.signal);
   const values = await allValues(observer, key);
   const { member } = flags;
@@ -70,7 +71,8 @@ interface SetFlags extends CommonFlags {
 }
 
 /** Lets the asked member set a key of its own. */
-export const set: Run<SetFlags> = async ({ terminal, screen }, [key = "", text], flags) => {
+export const set: Run<SetFlags> = async ({ terminal, screen }, [name, text], flags) => {
+  const key = keyIn([name]);
   if ((text === undefined) === (flags.delete !== true)) {
     throw new CommandFailure(EXIT.usage, "Either a value as JSON or --delete must be given, and not both.");
   }
@@ -107,7 +109,8 @@ function valueIn(text: string): JsonValue {
 }
 
 /** Follows the values of a key. */
-export const watch: Run = async ({ terminal, screen }, [key = ""], flags) => {
+export const watch: Run = async ({ terminal, screen }, args, flags) => {
+  const key = keyIn(args);
   const { signal } = terminal;
   await using observer = await connect(await targetOf(flags, terminal), signal);
   try {
@@ -125,4 +128,5 @@ export const watch: Run = async ({ terminal, screen }, [key = ""], flags) => {
   } catch (error) {
     if (!signal.aborted) throw error;
   }
+  if (!signal.aborted) throw askedLeft(observer);
 };

@@ -68,6 +68,8 @@ async function takePart() {
   element("leave").onclick = async () => {
     element("form").hidden = true;
     await node.stop();
+    // The streams have ended before the member's own status changed.
+    show(node);
     element("about").textContent = "This page has left. Load it again to return.";
   };
   void follow(node, node.watchMembers());

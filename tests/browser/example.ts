@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "../../deps/std_assert.ts";
+import { assert, assertEquals, assertMatch } from "../../deps/std_assert.ts";
 import { Program } from "../process/program.ts";
 import { chromiumTest, endBrowser, TestBrowser } from "./chromium.ts";
 import { bundled } from "./bundled.ts";
@@ -46,6 +46,8 @@ chromiumTest("browser example: pages join, see each other and the processes, and
   await page.click("#leave");
   await reader.waitForFunction(aliveRows(2));
   await page.waitForFunction(`document.getElementById("about").textContent.includes("has left")`);
+  const [own] = await page.evaluate(`${ROWS}.filter((row) => row.includes("(this page)"))`) as string[];
+  assertMatch(own!, /left/);
 });
 
 chromiumTest("browser example: ids and values of members stay text", async () => {

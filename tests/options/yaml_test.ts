@@ -23,3 +23,20 @@ Deno.test("YAML: a misspelled option, or a signal in place of options, is refuse
     "`ignore` must be a list",
   );
 });
+
+Deno.test("YAML: an unknown name is compared with the caller's own names too (R12.3)", () => {
+  const problemOf = (text: string) =>
+    assertThrows(() => parseConfig(text, { ignore: ["seeds", "port"] }), ConfigurationError).problems[0]!;
+  assertEquals(problemOf("seedz: []\n"), {
+    field: "seedz",
+    problem: "is not a setting (did you mean seeds?)",
+    given: "an array",
+    allowed: "seeds",
+    source: "YAML, line 1",
+  });
+  assertEquals(problemOf("gossipFanOut: 3\nxyzzy: 1\n").allowed.split(", ").slice(0, 3), [
+    "seeds",
+    "port",
+    "gossipInterval",
+  ]);
+});

@@ -1,6 +1,7 @@
 // The command `hearsay` as processes: members run by it, faults that only processes have, a real terminal.
 
 import { assert, assertEquals, assertMatch } from "../../deps/std_assert.ts";
+import { Authority } from "../security/certificates.ts";
 import { freePorts } from "./ports.ts";
 import { eventually, Program } from "./program.ts";
 
@@ -159,6 +160,37 @@ Deno.test("doctor: finds a name that does not resolve", async () => {
   assertMatch(lines[0]!, /^Fault: name does not resolve\. The name no-such-host\.invalid has no address/);
 });
 
+Deno.test("doctor --config: asks the running member at its advertised name, or notes that its certificate is for another", async () => {
+  const [port] = freePorts(1) as [number];
+  const authority = await Authority.make();
+  const { cert, key } = await authority.sign({ names: [{ type: "dns", value: "localhost" }] });
+  const folder = await Deno.makeTempDir();
+  try {
+    const file = async (name: string, text: string) => {
+      await Deno.writeTextFile(`${folder}/${name}`, text);
+      return `${folder}/${name}`;
+    };
+    // No member is at the seed, so the diagnosis of the member itself follows.
+    const settings =
+      `cluster: orders\nid: ada\nport: ${port}\nseeds: ["wss://127.0.0.1:1"]\ncaFile: ${await file(
+        "ca",
+        authority.cert,
+      )}\n` +
+      `tlsCertFile: ${await file("cert", cert)}\ntlsKeyFile: ${await file("key", key)}\n`;
+    const advertising = await file("advertising.yaml", `${settings}advertise: localhost:${port}\n`);
+    await using _ada = await agent("ada", port, ["--config", advertising]);
+    const permissions = ["--allow-net=127.0.0.1,localhost", "--allow-read"];
+    const asked = (await run(["doctor", "--config", advertising], { permissions })).lines.join("\n");
+    assertMatch(asked, new RegExp(`^wss://localhost:${port}/gossip\n[^]* cluster +It is "ada" of`, "m"));
+    const noted =
+      (await run(["doctor", "--config", await file("own.yaml", settings)], { permissions })).lines;
+    assertMatch(noted[0]!, /^Fault: not listening\./);
+    assertMatch(noted.join("\n"), /^ {2}!! {2}TLS +The certificate of 127\.0\.0\.1:\d+ is for another name/m);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("doctor: finds a missing permission of the command, and of a running member", async () => {
   const [one, two] = freePorts(2) as [number, number];
   await using _ada = await agent("ada", one);
@@ -224,6 +256,25 @@ Deno.test("hearsay: the command ends without an error when the reader of its out
   await using piped = new Program({ command: "sh", args: ["-c", script, Deno.execPath()] });
   assertEquals((await piped.ended()).code, 0);
   assertEquals([piped.lines.length, piped.errors], [2, ""]);
+});
+
+Deno.test("hearsay: the task may write a file for signing; without the permission the error names the flag", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile("deno.json"));
+  const permissions = tasks.hearsay.command.split(" ").filter((part: string) => part.startsWith("--allow"));
+  const folder = await Deno.makeTempDir();
+  try {
+    const args = ["keygen", "--signing", `${folder}/key`];
+    const without = await run(args, { permissions: ["--allow-net", "--allow-env", "--allow-read"] });
+    assertEquals(without.code, 2);
+    assertMatch(without.errors, /^hearsay: --signing must name a file; .* the --allow-write flag\.\n$/);
+    const narrow = ["--allow-read", `--allow-write=${folder}`];
+    for (const each of [permissions, narrow]) {
+      assertEquals((await run(args, { permissions: each })).code, 0);
+      await Deno.remove(`${folder}/key`);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("hearsay: ends with the documented exit code and one line for each error", async () => {

@@ -206,15 +206,26 @@ Deno.test("top: shows rates with meters; without meters it says what to do", asy
   assertMatch((await run(["top", "--once", "--at", two.address])).output, /This member has no meters/);
 });
 
-Deno.test("top: no line is wider than the terminal", async () => {
+Deno.test("top and members --watch: no line is wider than the terminal, and no number is cut", async () => {
   await using one = await member({ id: "ada".repeat(30), meters: new MemberMeters() });
   await using two = await member({ id: "ben".repeat(30), seeds: [one.address] });
   await two.whenMembers(2);
-  const size = { isTerminal: true, columns: 50, env: { NO_COLOR: "1" } };
-  const { output } = await run(["top", "--once", "--at", one.address], size);
-  // deno-lint-ignore no-control-regex -- the places of the cursor
-  const lines = output.replaceAll(/\u001b\[\d*[HJK]/g, "").split("\n");
-  assertEquals(lines.filter((line) => [...line].length > 50), []);
+  // deno-lint-ignore no-control-regex -- the places of the cursor, and colors
+  const linesIn = (output: string) => output.replaceAll(/\u001b\[\d*[HJKm]/g, "").split("\n");
+  for (const columns of [50, 40, 24]) {
+    const size = { isTerminal: true, columns };
+    const lines = linesIn((await run(["top", "--once", "--at", one.address], size)).output);
+    assertEquals(lines.filter((line) => [...line].length > columns), []);
+    const [sent = ""] = lines.filter((line) => line.startsWith("  sent"));
+    assertMatch(sent, /^ {2}sent {8}[\d.]+ K?i?B\/s(;( [\d.]+( K?i?B( in( \d+( messages)?)?)?)?)?)?…?$/);
+    const terminal = new FakeTerminal(size);
+    const running = main(["members", "--watch", "--at", one.address], terminal);
+    await terminal.until(/2 alive/);
+    terminal.interruption.abort();
+    await running;
+    const wide = linesIn(terminal.output).filter((line) => [...line].length > columns);
+    assertEquals(wide, []);
+  }
 });
 
 Deno.test("keygen: prints a strong key, and writes no file twice", async () => {
@@ -258,6 +269,32 @@ Deno.test("events --help: names every type of event, within the width of the ter
   assertEquals(output.split("\n").filter((line) => line.length > 80), []);
 });
 
+Deno.test("help: no line is wider than the terminal", async () => {
+  for (const columns of [46, 60, 80, 200]) {
+    for (const args of [["--help"], ["members", "--help"], ["agent", "--help"], ["events", "--help"]]) {
+      const { output } = await run(args, { isTerminal: true, columns });
+      assertEquals(output.split("\n").filter((line) => line.length > Math.min(100, columns)), []);
+    }
+  }
+  const narrow = (await run(["doctor", "--help"], { isTerminal: true, columns: 40 })).output;
+  assertMatch(narrow, /^ {2}--id <text>\n {6}the member's id$/m);
+});
+
+Deno.test("doctor: offers no --token, says why it takes none, and does not use HEARSAY_TOKEN", async () => {
+  assert(!(await run(["doctor", "--help"])).output.includes("--token"));
+  for (const shell of ["bash", "zsh", "fish"]) {
+    const script = (await run(["completions", shell])).output;
+    const [doctor = ""] = script.split("\n").filter((line) => /\bdoctor\b.*(--id|-l id)/.test(line));
+    assert(doctor !== "" && !/--token|-l token/.test(doctor), doctor);
+  }
+  const { code, errors } = await run(["doctor", "--token", "x"]);
+  assertEquals(code, 2);
+  assertMatch(errors, /^hearsay: doctor takes keys and no --token: a token is for one connection/);
+  await using node = await member({ id: "ada", authentication: { keys: [await newClusterKey()] } });
+  const { output } = await run(["doctor", "--at", node.address], { env: { HEARSAY_TOKEN: "x" } });
+  assertMatch(output, /^Fault: wrong key\. The member asks for a key, and this side has none \(401\)\.$/m);
+});
+
 Deno.test("command: the address, cluster and keys come from the environment too", async () => {
   const key = await newClusterKey();
   await using node = await member({ id: "ada", authentication: { keys: [key] } });
@@ -268,7 +305,7 @@ Deno.test("command: the address, cluster and keys come from the environment too"
     assertEquals((await run(["members", "--keys-file", `${folder}/keys`], { env })).code, 0);
     const refused = await run(["members"], { env });
     assertEquals(refused.code, 4);
-    assertMatch(refused.errors, /^hearsay: .* \(401\).* `hearsay doctor` looks for the fault\.$/m);
+    assertMatch(refused.errors, /^hearsay: .* asks for a key \(401\): give --keys-file <file>/);
     const without = await run(["members", "--keys-file", `${folder}/keys`], {
       env: { HEARSAY_AT: node.address },
     });
@@ -329,7 +366,7 @@ Deno.test("command: --help names every command and every exit code, and --json m
   for (const name of [...commands, "seen", "set", "simulate", "token", "top", "watch"]) {
     assertMatch(output, new RegExp(`^  ${name} `, "m"));
   }
-  assertMatch(output, /0 all went well; 1 .*2 .*\n?3 .*4 a member refused/);
+  assertMatch(output, /0 all went well; 1 [^]*2 [^]*3 [^]*4 a\s+member\s+refused/);
   const { errors } = await run(["members", "--json", "--at", "ws://127.0.0.1:1"]);
   assertEquals(JSON.parse(errors).exitCode, 3);
 });

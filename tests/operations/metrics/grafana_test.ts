@@ -26,8 +26,8 @@ Deno.test("Grafana dashboard: each metric and label that it names exists, and ea
   assertEquals(namesIn(text).filter((name) => !families.has(name)), []);
 
   for (const expression of expressions) {
-    const [name] = /\bhearsay_\w+/.exec(expression)!;
-    const lines = text.split("\n").filter((line) => line.startsWith(name));
+    const names = expression.match(/\bhearsay_\w+/g) ?? [];
+    const lines = text.split("\n").filter((line) => names.some((name) => line.startsWith(name)));
     // Prometheus itself adds `instance`.
     for (const [, label] of expression.matchAll(/(\w+)=~?"/g)) {
       if (label === "instance") continue;
@@ -40,6 +40,16 @@ Deno.test("Grafana dashboard: each metric and label that it names exists, and ea
       }
     }
   }
+});
+
+Deno.test("Grafana dashboard: each panel shows the chosen instances, and members of one cluster are compared", async () => {
+  const { panels }: Dashboard = JSON.parse(await Deno.readTextFile(DASHBOARD));
+  const expressions = panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
+  assertEquals(expressions.filter((each) => !each.includes('instance=~"$instance"')), []);
+  // A number of members of one cluster says nothing about those of another.
+  const compared = expressions.filter((each) => /^(max|min)\b/.test(each));
+  assertEquals(compared.length, 2);
+  assertEquals(compared.filter((each) => !/^m\w\w by \(cluster\) .* hearsay_member_info\)$/.test(each)), []);
 });
 
 Deno.test("Grafana dashboard: every panel has a unique id, a title and a description", async () => {
