@@ -5,6 +5,7 @@
  */
 
 import { HearsayError } from "../common/errors.ts";
+import { assertMayRead } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
 import { type ObserveOptions, Observer } from "../observer/client.ts";
 import { keysFromEnvironment, keysFromFile } from "../security/key_sources.ts";
@@ -78,7 +79,10 @@ export async function keysOf(
 
 /** The text of a file that a flag names. */
 export function textOf(file: string, flag: string): Promise<string> {
-  return reading(file, flag, () => Deno.readTextFile(file));
+  return reading(file, flag, () => {
+    assertMayRead(file);
+    return Deno.readTextFile(file);
+  });
 }
 
 /** Reads a file. Its absence is an error of usage. */
