@@ -25,6 +25,7 @@ import { keyProblems, MAX_KEYS } from "./key_strength.ts";
  * @throws {Deno.errors.NotFound} if the file does not exist.
  * @throws {Deno.errors.NotCapable} if the permission is missing. There is no prompt for it.
  * @throws {ConfigurationError} if the file has no key, too many keys or a weak key, or if `file` is itself a key.
+ * @throws {HearsayError} with code `invalid_configuration` if other users may write the file.
  */
 export async function keysFromFile(
   file: string | URL,
@@ -35,6 +36,7 @@ export async function keysFromFile(
   assertDeno("keysFromFile", "read the file, and split its text");
   assertMayRead(pathOf(file));
   const text = await Deno.readTextFile(file, options);
+  await assertOwn(file);
   const lines = text.split("\n").map((line) => line.trim());
   return checked(`${file}`, lines.filter((line) => line !== "" && !line.startsWith("#")));
 }
@@ -129,6 +131,21 @@ async function createWhole(path: string, text: string): Promise<void> {
 
 function pathOf(file: string | URL): string {
   return typeof file === "string" ? file : decodeURIComponent(file.pathname);
+}
+
+/**
+ * Refuses cluster keys that another user could have added. Others may read the file, because secrets of containers are
+ * mounted with mode 644 or 444.
+ */
+async function assertOwn(file: string | URL): Promise<void> {
+  const { isFile, mode } = await Deno.stat(file);
+  // Windows has no modes, and the mode of a pipe or a terminal is none of its user's choice.
+  if (!isFile || mode === null || (mode & 0o022) === 0) return;
+  throw new HearsayError(
+    "invalid_configuration",
+    `A file of cluster keys must be writable by its owner alone (mode 600); ${file} has ${octal(mode)}. ` +
+      "Check that all keys in it are yours, and `chmod 600` it. Nothing was changed.",
+  );
 }
 
 async function assertPrivate(file: string | URL): Promise<void> {

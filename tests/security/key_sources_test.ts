@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertRejects } from "../../deps/std_assert.ts";
 import { HearsayError } from "../../mod.ts";
-import { signingKeyFromFile } from "../../security/cluster_keys.ts";
+import { keysFromFile, newClusterKey, signingKeyFromFile } from "../../security/cluster_keys.ts";
 
 /** The texts of the errors of these calls, in a process with these permissions. */
 async function errorsWith(permissions: readonly string[], calls: readonly string[]): Promise<string[]> {
@@ -82,6 +82,35 @@ Deno.test({
       }
       await Deno.chmod(file, 0o400);
       await signingKeyFromFile(file);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name:
+    "keysFromFile: a file of cluster keys that others may write is refused, and the error says what to do",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const [file, link] = [`${folder}/keys`, `${folder}/link`];
+      const key = await newClusterKey();
+      await Deno.writeTextFile(file, key);
+      await Deno.symlink(file, link);
+      for (const mode of [0o666, 0o664, 0o602]) {
+        await Deno.chmod(file, mode);
+        for (const path of [file, link]) {
+          const has = `has ${mode.toString(8)}. Check that all keys in it are yours, and \`chmod 600\` it.`;
+          await assertRejects(() => keysFromFile(path), HearsayError, has);
+        }
+      }
+      // Mounted secrets of Kubernetes have mode 644, or 640 with a group; those of Docker have mode 444.
+      for (const mode of [0o600, 0o400, 0o644, 0o640, 0o444]) {
+        await Deno.chmod(file, mode);
+        for (const path of [file, link]) assertEquals(await keysFromFile(path), [key]);
+      }
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
