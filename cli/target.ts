@@ -8,6 +8,7 @@ import { messageOf } from "../common/error_text.ts";
 import { HearsayError } from "../common/errors.ts";
 import { utf8Length } from "../engine/json.ts";
 import { MAX_KEY_BYTES } from "../options/member_rules.ts";
+import { assertMayRead } from "../common/permission.ts";
 import { printable } from "../common/printable.ts";
 import { type ObserveOptions, Observer } from "../observer/client.ts";
 import type { SigningKeyPair } from "../contracts/signing.ts";
@@ -94,6 +95,14 @@ export function keyIn([key = ""]: readonly (string | undefined)[]): string {
   const bytes = utf8Length(key);
   if (bytes > 0 && bytes <= MAX_KEY_BYTES) return key;
   throw new CommandFailure(EXIT.usage, `The key must have 1 to ${MAX_KEY_BYTES} bytes; got ${bytes}.`);
+}
+
+/** The text of a file that a flag names. */
+export function textOf(file: string, flag: string): Promise<string> {
+  return reading(file, flag, () => {
+    assertMayRead(file);
+    return Deno.readTextFile(file);
+  });
 }
 
 /** The text of a PEM file. `name` is that of the flag or of the setting with the file. */

@@ -36,6 +36,15 @@ export function assertMayWrite(path: string): void {
 }
 
 /**
+ * Throws if this process may not read a variable of the environment.
+ *
+ * @throws {Deno.errors.NotCapable} with the missing permission.
+ */
+export function assertMayReadVariable(variable: string): void {
+  assertMay({ name: "env", variable }, `--allow-env=${variable}`);
+}
+
+/**
  * Throws if a DNS query would prompt. The system's name server is unknown here. So without a permission for the whole
  * network, the query is made only if there is no terminal. Deno itself then checks the permission.
  *

@@ -8,7 +8,7 @@
 
 import { ConsensusCheck, type ConsensusReader } from "./consensus.ts";
 import type { HelloRejection, PeerHello } from "./handshakes.ts";
-import { isFarAhead, isUnversioned } from "./incarnation.ts";
+import { isFarAhead, isUnversioned, NO_INCARNATION } from "./incarnation.ts";
 import type { IncomingOptions } from "./incoming.ts";
 import type { OwnValue } from "./own_state.ts";
 import { type EngineParts, type EngineSettings, type EngineStart, makeParts } from "./parts.ts";
@@ -100,10 +100,16 @@ export class Engine {
     this.#parts.heartbeats.observe(isObserved);
   }
 
-  /** Does the work of an interval: expiry, leaving, forgetting (R2.3, R2.4, E8, E11). */
+  /**
+   * Does the work of an interval: expiry, leaving, forgetting (R2.3, R2.4, E8, E11). If this member's incarnation is more
+   * than a year ahead, the clock was wrong at its start and was corrected since: another incarnation begins (E2). Without
+   * it, peers would refuse this member until its process ends.
+   */
   tick(now: Instant): WithEvents {
-    const { isolation, heartbeats, membership, own, room, store, settings } = this.#parts;
+    const { identity, isolation, heartbeats, membership, own, room, store, settings } = this.#parts;
     return this.#transaction(now, () => {
+      const isFalse = isFarAhead(own.incarnation, now.wallMs);
+      identity.beginIncarnationAbove(isFalse ? NO_INCARNATION : undefined, { isSigned: true, now });
       isolation.tick(now);
       heartbeats.tick(now);
       membership.tick(now);

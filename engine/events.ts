@@ -186,7 +186,10 @@ export interface StateDropped {
   readonly count: number;
 }
 
-/** This member began a new incarnation, because a peer knew a later incarnation of its id (rule E1). */
+/**
+ * This member began a new incarnation, because a peer knew a later incarnation of its id (rule E1), or because its own
+ * was more than a year ahead of its corrected clock (rule E2).
+ */
 export interface IncarnationRenewed {
   /** The type of the event. */
   readonly type: "IncarnationRenewed";

@@ -100,11 +100,13 @@ export class Handshakes {
    */
   #applyIncarnation(peer: PeerHello, now: Instant): boolean {
     const { signs, identity, membership, merge } = this.#parts;
-    if ((membership.latestIncarnation(peer.id) ?? "") > peer.incarnation) {
+    const latest = membership.latestIncarnation(peer.id) ?? "";
+    if (latest > peer.incarnation) {
       // The peer's clock was set back, or another process has its id.
-      if (!signs || identity.canProve(peer.id, peer.maxMessageBytes)) return false;
+      const isProvable = !signs || identity.canProve(peer.id, peer.maxMessageBytes);
+      if (isProvable && !isFarAhead(latest, now.wallMs)) return false;
       // The peer accepts only a proof of its later incarnation, and this member has no proof. So the peer's recent,
-      // signed handshake counts.
+      // signed handshake counts. It counts too if the later incarnation began by a false clock (E2).
       merge.forgetIncarnation(peer.id, peer.incarnation, now);
     }
     merge.beginIncarnation(peer.id, peer.incarnation, now);

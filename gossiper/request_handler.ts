@@ -163,7 +163,7 @@ export class RequestHandler implements SessionHost {
     if (refusal === "invalid") {
       return refuse(
         "invalid",
-        `${member.id} began more than a year ahead of ${view.id}'s clock: one clock is wrong.`,
+        `${member.id} began more than a year ahead of ${view.id}'s clock: set the wrong clock.`,
       );
     }
     if (refusal) return this.#conflict(member.id, hello.settings?.maxMessageBytes);

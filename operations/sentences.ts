@@ -162,7 +162,7 @@ function change(event: Change): string {
       return `${quoted(event.memberId)} ${verb} ${quoted(event.key)} (number ${event.sequenceNumber}).`;
     }
     case "IncarnationRenewed":
-      return `this member began the incarnation ${event.incarnation}, because a peer knew a later one of its id.`;
+      return `this member began the incarnation ${event.incarnation}, because a peer knew a later one of its id, or its clock was set back by over a year.`;
     case "PhaseChanged":
       return `the phase is ${event.to} (before: ${event.from}).`;
     case "ReconcilingRequested":

@@ -13,6 +13,7 @@
  */
 
 import { assertDeno } from "../common/needs_deno.ts";
+import { assertMayRead } from "../common/permission.ts";
 import { parse, YamlSyntaxError } from "../deps/std_yaml.ts";
 import {
   ConfigurationError,
@@ -78,13 +79,15 @@ export function parseConfig(text: string, options: ParseOptions = {}): PartialCo
  *
  * @throws {ConfigurationError} with every problem of the file and of `override`, and its place.
  * @throws {Deno.errors.NotFound} if the file does not exist.
+ * @throws {Deno.errors.NotCapable} if the permission is missing. There is no prompt for it.
  */
 export async function loadConfig(file: string | URL, options: LoadOptions = {}): Promise<GossiperConfig> {
   assertOptions(options, LOAD);
   assertDeno("loadConfig", "read the file, and pass its text to `parseConfig`");
   const { override = {}, ignore = [], signal } = options;
-  const text = await Deno.readTextFile(file, signal === undefined ? {} : { signal });
   const name = typeof file === "string" ? file : decodeURIComponent(file.pathname);
+  assertMayRead(name);
+  const text = await Deno.readTextFile(file, signal === undefined ? {} : { signal });
   return configureFrom([read(text, { name, ignore }), { values: override, placeOf: () => "code" }]);
 }
 

@@ -194,7 +194,8 @@ class ClusterKeys implements Authentication {
     // Expiry is compared in whole seconds.
     const untilMs = payload.exp * 1_000 + this.#clockToleranceMs + 1_000;
     const used = isReader ? this.#usedByReaders : this.#used;
-    const use = used.use(jti, { id, address, untilMs, nowMs: this.#runtime.wallMs() });
+    const now = { wallMs: this.#runtime.wallMs(), monotonicMs: this.#runtime.monotonicMs() };
+    const use = used.use(jti, { id, address, untilMs, ...now });
     if (use === "used") return { refused: "The token was used before.", status: 401 };
     if (use === "full") {
       return {

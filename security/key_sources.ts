@@ -6,6 +6,7 @@
  */
 
 import { assertDeno } from "../common/needs_deno.ts";
+import { assertMayRead, assertMayReadVariable, assertMayWrite } from "../common/permission.ts";
 import { environmentVariable } from "../common/host_process.ts";
 import { toBase64Url } from "../common/bytes_text.ts";
 import type { SigningKeyPair } from "../contracts/signing.ts";
@@ -22,7 +23,9 @@ import { keyProblems, MAX_KEYS } from "./key_strength.ts";
  * skipped. Needs the permission to read the file.
  *
  * @throws {Deno.errors.NotFound} if the file does not exist.
+ * @throws {Deno.errors.NotCapable} if the permission is missing. There is no prompt for it.
  * @throws {ConfigurationError} if the file has no key, too many keys or a weak key, or if `file` is itself a key.
+ * @throws {HearsayError} with code `invalid_configuration` if other users may write the file.
  */
 export async function keysFromFile(
   file: string | URL,
@@ -31,7 +34,9 @@ export async function keysFromFile(
   assertNoKey("file", file);
   assertOptions(options, { signal: SIGNAL });
   assertDeno("keysFromFile", "read the file, and split its text");
+  assertMayRead(pathOf(file));
   const text = await Deno.readTextFile(file, options);
+  await assertOwn(file);
   const lines = text.split("\n").map((line) => line.trim());
   return checked(`${file}`, lines.filter((line) => line !== "" && !line.startsWith("#")));
 }
@@ -40,10 +45,12 @@ export async function keysFromFile(
  * Reads the keys in an environment variable, separated by spaces or commas. The first signs. Needs the
  * permission to read the variable.
  *
+ * @throws {Deno.errors.NotCapable} if the permission is missing. There is no prompt for it.
  * @throws {ConfigurationError} if the variable is not set, or has a weak key.
  */
 export function keysFromEnvironment(name: string = "HEARSAY_KEYS"): readonly ClusterKey[] {
   assertNoKey("name", name);
+  assertMayReadVariable(name);
   const text = environmentVariable(name);
   return checked(name, text?.split(/[\s,]+/).filter((key) => key !== ""));
 }
@@ -67,17 +74,19 @@ export async function newClusterKey(): Promise<string> {
 /**
  * Reads the signing key in a file, or creates one there. For a member with a fixed `id`: after a restart it
  * must sign with the same key. If several processes create the file at once, all get the same key. Needs the
- * permission to read and write the file's folder.
+ * permission to read the file, and to create it, to read and write its folder.
  *
+ * @throws {Deno.errors.NotCapable} if a permission is missing. There is no prompt for it.
  * @throws {HearsayError} with code `invalid_configuration` if the file has no such key, or if other users may
  * read it; then nothing is changed.
  */
 export async function signingKeyFromFile(file: string | URL): Promise<SigningKeyPair> {
   assertNoKey("file", file);
   assertDeno("signingKeyFromFile", "keep the key pair in another way");
+  assertMayRead(pathOf(file));
   let text = await readOrUndefined(file);
   if (text === undefined) {
-    await createWhole(file, `${JSON.stringify(await newPrivateJwk())}\n`);
+    await createWhole(pathOf(file), `${JSON.stringify(await newPrivateJwk())}\n`);
     text = await Deno.readTextFile(file);
   }
   await assertPrivate(file);
@@ -104,9 +113,10 @@ async function newPrivateJwk(): Promise<JsonWebKey> {
 /**
  * Creates a file with its whole text at once, readable only by its owner. An existing file stays as it is.
  */
-async function createWhole(file: string | URL, text: string): Promise<void> {
-  const path = typeof file === "string" ? file : decodeURIComponent(file.pathname);
+async function createWhole(path: string, text: string): Promise<void> {
   const dir = path.replace(/[^/\\]*$/, "") || ".";
+  assertMayRead(dir);
+  assertMayWrite(dir);
   // Created with mode 600. A process that ends here leaves this file behind, but never half a key.
   const whole = await Deno.makeTempFile({ dir, prefix: ".signing_key_" });
   try {
@@ -119,17 +129,39 @@ async function createWhole(file: string | URL, text: string): Promise<void> {
   }
 }
 
+function pathOf(file: string | URL): string {
+  return typeof file === "string" ? file : decodeURIComponent(file.pathname);
+}
+
+/**
+ * Refuses cluster keys that another user could have added. Others may read the file, because secrets of containers are
+ * mounted with mode 644 or 444.
+ */
+async function assertOwn(file: string | URL): Promise<void> {
+  const { isFile, mode } = await Deno.stat(file);
+  // Windows has no modes, and the mode of a pipe or a terminal is none of its user's choice.
+  if (!isFile || mode === null || (mode & 0o022) === 0) return;
+  throw new HearsayError(
+    "invalid_configuration",
+    `A file of cluster keys must be writable by its owner alone (mode 600); ${file} has ${octal(mode)}. ` +
+      "Check that all keys in it are yours, and `chmod 600` it. Nothing was changed.",
+  );
+}
+
 async function assertPrivate(file: string | URL): Promise<void> {
   const { mode } = await Deno.stat(file);
   // Windows has no modes.
   if (mode === null || (mode & 0o077) === 0) return;
   throw new HearsayError(
     "invalid_configuration",
-    `A signing key file must be readable by its owner alone (mode 600); ${file} has ${
-      (mode & 0o777).toString(8)
-    }. ` +
+    `A signing key file must be readable by its owner alone (mode 600); ${file} has ${octal(mode)}. ` +
       "`chmod 600` it, and make a new key if others have read it. Nothing was changed.",
   );
+}
+
+/** The permission bits of a file, as `chmod` takes them. */
+function octal(mode: number): string {
+  return (mode & 0o777).toString(8);
 }
 
 async function readOrUndefined(file: string | URL): Promise<string | undefined> {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { assertMayRead } from "../../common/permission.ts";
 import { fingerprintsOf } from "../../security/fingerprint.ts";
 import { newClusterKey } from "../../security/key_sources.ts";
 import { CommandFailure, EXIT } from "../failure.ts";
@@ -45,6 +46,7 @@ export const keygen: Run<KeygenFlags> = async ({ terminal, screen }, _, flags) =
 };
 
 async function exists(file: string): Promise<boolean> {
+  assertMayRead(file);
   try {
     await Deno.stat(file);
     return true;

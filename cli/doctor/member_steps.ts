@@ -132,8 +132,7 @@ export function judgeSelf(diagnosis: Diagnosis, facts: Facts): void {
 }
 
 /**
- * Notes new incarnations. A peer knows a later incarnation once after a step of the clock, but repeatedly if another
- * process has the id.
+ * Notes new incarnations. A step of the clock causes one, but another process with the id causes one after another.
  */
 function noteRenewals({ steps }: Diagnosis, { explanation, wallMs }: Facts): void {
   const renewals = explanation.decisions.filter(({ kind }) => kind === "renewed");
@@ -142,7 +141,7 @@ function noteRenewals({ steps }: Diagnosis, { explanation, wallMs }: Facts): voi
   const times = renewals.reduce((sum, each) => sum + each.times, 0);
   const seen = `It began ${times === 1 ? "a new incarnation" : `${times} new incarnations`}, the latest ${
     duration(Math.max(0, wallMs - last.lastAtUnixMilliseconds))
-  } ago: peers knew a later one of its id.`;
+  } ago: peers knew a later one of its id, or its clock was set back by over a year.`;
   const todo = "Look for another process with its id; a clock that was set back does this once.";
   steps.push(note("identity", seen, todo));
 }
@@ -291,7 +290,7 @@ const PATTERNS: readonly (readonly [RegExp, FaultCode])[] = [
   [/wrong_cluster|another cluster|is of cluster/i, "cluster"],
   [/settings do not fit/i, "settings"],
   [/maxMembers/i, "full"],
-  [/clocks|future|has expired/i, "clock"],
+  [/clocks|future|has expired|a year ahead/i, "clock"],
   [/\b401\b|\bkeys?\b|token|proof|4401/i, "key"],
   [/\bblocked\b/i, "blocked"],
   [/id_conflict|another process uses/i, "identity"],

@@ -8,7 +8,7 @@
  */
 
 import type { EngineEvent } from "../events.ts";
-import { isUnversioned } from "../incarnation.ts";
+import { isFarAhead, isUnversioned } from "../incarnation.ts";
 import type { Heartbeats } from "../liveness/heartbeats.ts";
 import type { MemberState } from "../state/member_state.ts";
 import type { Membership } from "../membership/membership.ts";
@@ -104,12 +104,18 @@ export class Merge {
     this.#emit = context.emit;
   }
 
-  /** Merges the newer entries of one member, or reports the stored version. */
+  /**
+   * Merges the newer entries of one member, or reports the stored version. An incarnation more than a year ahead gives
+   * way to any other: this member accepted it while its own clock was wrong (E2). With signing on, only a handshake ends
+   * it, because the signature of an earlier incarnation is not verified.
+   */
   merge(sent: MemberDelta, context: MergeContext): void {
     const { incarnation, last: number } = spanOf(sent);
     const held = this.#store.log.get(sent.id);
-    if (held && held.incarnation > incarnation) return reportVersion(held, context);
-    if (this.#membership.refuses(sent.id, { incarnation, number }, context.peerId)) {
+    const latest = this.#membership.latestIncarnation(sent.id) ?? "";
+    const isFalse = !this.#signs && isFarAhead(latest, context.now.wallMs);
+    if (!isFalse && held && held.incarnation > incarnation) return reportVersion(held, context);
+    if (!isFalse && this.#membership.refuses(sent.id, { incarnation, number }, context.peerId)) {
       const remembered = this.#membership.departures.rememberedVersion(sent.id)!;
       // A forgotten member has no version to report. But the owner of an id must learn of a later incarnation under it
       // (E1).
@@ -269,7 +275,7 @@ export class Merge {
     // The block may still be there after the state and the version of the incarnation that left were dropped. With
     // signing on, a state may be an old state that a peer sends again, so only a handshake shows that its owner runs.
     const { blocks } = this.#membership;
-    const isLater = before === undefined ? blocks.reason(delta.id) === "left" : before < incarnation;
+    const isLater = before === undefined ? blocks.reason(delta.id) === "left" : before !== incarnation;
     if (isLater && !this.#signs) {
       this.#membership.newerIncarnation(delta.id, now);
     }

@@ -11,6 +11,8 @@ import { deltaOf, replyTo, ScriptedPeer } from "../requirements/scripted_peer.ts
 import { end, EXPIRING_CONFIG, withAnsweringPeer } from "../requirements/scripted_pair.ts";
 import { memberDelta } from "../engine/harness.ts";
 
+const DAY_MS = 24 * 3_600_000;
+
 /** Signatures without security and without time: a virtual clock does not wait for real ones. */
 function signingOf(publicKey: string): Signing {
   const sign = (text: string, key = publicKey) => `${key} ${murmur32Pair(text, 0, 1)}`;
@@ -185,6 +187,38 @@ Deno.test("incarnation: a member that left and returns with a clock set back is 
   assertGreater(incarnationOf(again), before);
   assertEquals([cluster.of("a").blocked, cluster.of("c").blocked], [{}, {}]);
 });
+
+for (const signs of [false, true]) {
+  for (const wrong of [["a"], ["a", "b"], ["a", "b", "c"]]) {
+    Deno.test(`incarnation: members with state of each other exchange it again after the clocks of ${wrong.join()} were over a year ahead (E2, ${signs ? "" : "un"}signed)`, async () => {
+      const ids = ["a", "b", "c"];
+      await using cluster = new TestCluster(ids, { config: EXPIRING_CONFIG });
+      const wallMs = cluster.runtime.wallMs();
+      const machines = new Map(ids.map((id) => {
+        const aheadMs = wrong.includes(id) ? 400 * DAY_MS : 0;
+        return [id, cluster.runtime.machine({ wallMs: wallMs + aheadMs })];
+      }));
+      for (const [id, runtime] of machines) {
+        cluster.make(id, { cluster: { runtime, ...(signs && { signing: signingOf(id) }) } });
+      }
+      for (const { gossiper } of cluster.members) await gossiper.start();
+      await cluster.advance(1_000);
+      for (const id of wrong) {
+        machines.get(id)!.stepWall(-400 * DAY_MS);
+        await cluster.advance(700);
+      }
+      for (const id of ids) cluster.of(id).gossiper.setState("k", id);
+      const hasAll = (member: TestMember) => ids.every((id) => member.value(id, "k") === id);
+      await cluster.runUntil(() => cluster.members.every(hasAll) && cluster.isConfirmed(), {
+        withinMs: 5_000,
+      });
+      for (const id of ids) {
+        const renewed = cluster.of(id).emitted("IncarnationRenewed").length;
+        assertEquals(renewed, wrong.includes(id) ? 1 : 0, id);
+      }
+    });
+  }
+}
 
 Deno.test("incarnation: a member learns from its next request that a departure was claimed under a later incarnation, and is admitted again (E1, E10)", async () => {
   const cluster = new TestCluster(["a", "b", "p"], { config: EXPIRING_CONFIG });

@@ -12,7 +12,7 @@ import {
   keysFromFile,
   newClusterKey,
 } from "../../security/cluster_keys.ts";
-import { MAX_USED_TOKENS, UsedTokens } from "../../security/used_tokens.ts";
+import { MAX_USED_TOKENS, MAX_USED_TOKENS_PER_ID, UsedTokens } from "../../security/used_tokens.ts";
 import { bytesOf, forge, type TokenOptions } from "./attacker.ts";
 
 const KEY = await newClusterKey();
@@ -25,6 +25,11 @@ function member(options: Partial<ClusterKeysOptions> = {}) {
 }
 
 const ADA = member();
+
+/** Both clocks at one time. */
+function at(ms: number) {
+  return { wallMs: ms, monotonicMs: ms };
+}
 
 /** The reason why a token is refused; `undefined` if it is accepted. */
 async function refusalOf(token: string, authentication = ADA): Promise<string | undefined> {
@@ -290,17 +295,58 @@ Deno.test("token: after a fast clock is corrected no valid token is refused, and
   );
 });
 
+Deno.test("token: after a step back of the clock, tokens that had expired refuse no token of their id, and none is accepted twice", async () => {
+  let wallMs = Date.UTC(2026, 0, 1);
+  let monotonicMs = 0;
+  const runtime = { ...realRuntime, wallMs: () => wallMs, monotonicMs: () => monotonicMs };
+  const [ada, ben] = [member({ runtime }), member({ id: "ben", runtime })];
+  const tokens: string[] = [];
+  const dial = async () => {
+    wallMs += 25_000;
+    monotonicMs += 25_000;
+    tokens.push((await ben.credentials({ authority: HERE })).token);
+    assertEquals(await refusalOf(tokens.at(-1)!, ada), undefined);
+  };
+  for (let times = 0; times < MAX_USED_TOKENS_PER_ID; times++) await dial();
+  wallMs -= 2 * 3_600_000;
+  for (let times = 0; times < MAX_USED_TOKENS_PER_ID; times++) await dial();
+  // Each is unexpired again at the same time of the corrected clock.
+  wallMs = Date.UTC(2026, 0, 1);
+  for (const token of tokens.slice(0, MAX_USED_TOKENS_PER_ID)) {
+    wallMs += 25_000;
+    assertEquals(await refusalOf(token, ada), "The token was used before.");
+  }
+});
+
+Deno.test("token: at the limit of all tokens, the first that expired by both clocks is forgotten first", () => {
+  const used = new UsedTokens();
+  const use = (jti: string, untilMs: number, now: ReturnType<typeof at>) =>
+    used.use(jti, { id: jti, address: undefined, untilMs, ...now });
+  // By the wall clock, the first two expire two hours later than the others: it was ahead.
+  for (let n = 0; n < MAX_USED_TOKENS; n++) {
+    const aheadMs = n < 2 ? 7_200_000 : 0;
+    assertEquals(use(`${n}`, 1_000 + aheadMs, { monotonicMs: 0, wallMs: aheadMs }), "ok");
+  }
+  assertEquals(use("more", 3_000, at(2_000)), "ok");
+  for (const jti of ["0", "1", "3"]) assertEquals(use(jti, 3_000, at(2_000)), "used");
+  assertEquals(use("2", 3_000, at(2_000)), "ok");
+  // By the wall clock, none has expired: the first token is forgotten.
+  assertEquals(use("last", 3_000, { monotonicMs: 2_000, wallMs: -7_200_000 }), "ok");
+  for (const jti of ["1", "more"]) assertEquals(use(jti, 3_000, at(2_000)), "used");
+  assertEquals(use("0", 3_000, at(2_000)), "ok");
+});
+
 Deno.test("token: one id or one address fills only its own share of the used tokens", () => {
   const used = new UsedTokens();
   const use = (jti: string, id: string, address: string) =>
-    used.use(jti, { id, address, untilMs: 1_000, nowMs: 0 });
+    used.use(jti, { id, address, untilMs: 1_000, ...at(0) });
   for (let n = 0; n < MAX_USED_TOKENS; n++) use(`m${n}`, "mallory", "10.0.0.66");
   assertEquals(use("m", "mallory", "10.0.0.66"), "full");
   assertEquals(use("a", "ada", "10.0.0.66"), "ok");
   for (let n = 0; n < MAX_USED_TOKENS; n++) use(`i${n}`, `invented ${n}`, "10.0.0.66");
   assertEquals(use("b", "ben", "10.0.0.66"), "full");
   assertEquals(use("b", "ben", "10.0.0.7"), "ok");
-  assertEquals(used.use("c", { id: "ada", address: "10.0.0.66", untilMs: 2_000, nowMs: 1_001 }), "ok");
+  assertEquals(used.use("c", { id: "ada", address: "10.0.0.66", untilMs: 2_000, ...at(1_001) }), "ok");
 });
 
 Deno.test("token: clocks may differ by the tolerance, but not by more", async () => {
@@ -319,12 +365,12 @@ Deno.test("token: used tokens are bounded: while the bound is reached no other c
   const used = new UsedTokens();
   for (let each = 0; each < MAX_USED_TOKENS; each++) {
     const from = { id: `${each}`, address: `10.0.0.${each % 256}` };
-    assertEquals(used.use(`${each}`, { ...from, untilMs: 1_000 + each, nowMs: 0 }), "ok");
+    assertEquals(used.use(`${each}`, { ...from, untilMs: 1_000 + each, ...at(0) }), "ok");
   }
   const from = { id: "more", address: "10.0.1.1" };
-  assertEquals(used.use("more", { ...from, untilMs: 1_000, nowMs: 500 }), "full");
-  assertEquals(used.use("0", { ...from, untilMs: 1_000, nowMs: 500 }), "used");
-  assertEquals(used.use("more", { ...from, untilMs: 1_000, nowMs: 1_001 }), "ok");
+  assertEquals(used.use("more", { ...from, untilMs: 1_000, ...at(500) }), "full");
+  assertEquals(used.use("0", { ...from, untilMs: 1_000, ...at(500) }), "used");
+  assertEquals(used.use("more", { ...from, untilMs: 1_000, ...at(1_001) }), "ok");
 });
 
 Deno.test("keys: the first key signs and all verify, so a key is added and removed without a gap", async () => {

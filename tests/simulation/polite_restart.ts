@@ -44,9 +44,9 @@ export class PoliteRestart {
     this.#boundMs = this.#boundFor(processes.alive.length);
     await this.#stop(hosts);
     await timeline.pass(POLITE_PAUSE_MS);
-    const lateForMs = hosts.map((host) => this.#options.supervisor.startAgain(host));
-    // A process whose clock is years late refuses every handshake (E2), until the clock steps.
-    this.#boundMs += Math.max(...lateForMs);
+    const wrongForMs = hosts.map((host) => this.#options.supervisor.startAgain(host));
+    // A process whose clock is wrong by years refuses every handshake, or is refused (E2), until the clock steps.
+    this.#boundMs += Math.max(...wrongForMs);
     const returnMs = await this.#untilAllMet(hosts);
     await this.#options.recovery.untilRecovered("polite restart");
     return returnMs;

@@ -21,6 +21,8 @@ import type { Topology } from "./topology.ts";
 export const POLITE_PAUSE_MS = 300;
 /** Thirty years in milliseconds: the error of a clock without a battery. */
 const LATE_CLOCK_MS = 30 * 365 * 86_400_000;
+/** The error of a clock whose incarnation members with a right clock refuse (E2), in milliseconds. */
+const AHEAD_CLOCK_MS = 400 * 86_400_000;
 
 /** Options of a {@linkcode Supervisor}. */
 export interface SupervisorOptions {
@@ -58,7 +60,7 @@ export class Supervisor {
 
   /**
    * Starts another process on a machine. The last one there has ended. Returns the time, in milliseconds, until its clock
-   * is not years late any more.
+   * is no longer wrong by years.
    */
   startAgain(host: string): number {
     return this.#start(host, this.#idFor(host));
@@ -149,7 +151,7 @@ export class Supervisor {
       wallMs: runtime.wallMs() + Math.round(random.main.between(-clockStepMs, clockStepMs)),
       rate: 1 + random.main.between(-drift, drift),
     });
-    const lateForMs = this.#stepEarly(id, machine, () => process.isOver);
+    const wrongForMs = this.#stepEarly(id, machine, () => process.isOver);
     const process: Process = new Process({
       id,
       host,
@@ -168,20 +170,22 @@ export class Supervisor {
     void process.start();
     this.#options.onStarted(process);
     if (scenario.discovery === "topology") this.#options.topology.add(process);
-    return lateForMs;
+    return wrongForMs;
   }
 
   /**
    * Sets a clock wrong before its process starts, and right soon after; or steps it soon after the start. Returns the time,
-   * in milliseconds, for which it is years late.
+   * in milliseconds, for which it is wrong by years.
    */
   #stepEarly(id: string, machine: Machine, isOver: () => boolean): number {
     const { scenario, timeline, record, random: { circumstances } } = this.#run;
     const { earlySteps: { chance, withinMs }, clockStepMs } = scenario;
     if (chance === 0 || !circumstances.chance(chance)) return 0;
-    const isLate = circumstances.chance(0.3);
-    const byMs = isLate ? LATE_CLOCK_MS : Math.round(circumstances.between(-clockStepMs, clockStepMs));
-    if (isLate) machine.stepWall(-byMs);
+    const isWrong = circumstances.chance(0.3);
+    const byMs = isWrong
+      ? circumstances.pick([LATE_CLOCK_MS, -AHEAD_CLOCK_MS])
+      : Math.round(circumstances.between(-clockStepMs, clockStepMs));
+    if (isWrong) machine.stepWall(-byMs);
     const afterMs = circumstances.between(0, withinMs);
     timeline.later(afterMs, () => {
       if (isOver()) return;
@@ -189,7 +193,7 @@ export class Supervisor {
       record.count("early step");
       machine.stepWall(byMs);
     });
-    return isLate ? afterMs : 0;
+    return isWrong ? afterMs : 0;
   }
 
   #discovery(): Discovery | undefined {

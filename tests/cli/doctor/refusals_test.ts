@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch } from "../../../deps/std_assert.ts";
+import { codeOfRefusal } from "../../../cli/doctor/member_steps.ts";
 import { type Asker, faultOfAnswer } from "../../../cli/doctor/refusals.ts";
 import { SUBPROTOCOL } from "../../../transport/web_socket/dial.ts";
 
@@ -67,4 +68,10 @@ Deno.test("faultOfAnswer: names the fault behind each refusal of a member, a pro
 Deno.test("faultOfAnswer: without keys on this side, each 401 asks for the keys", () => {
   const fault = faultOfAnswer({ status: 401, body: "No.", headers: new Map() }, { ...ASKER, hasKeys: false });
   assertEquals(fault.code, "key");
+});
+
+Deno.test("codeOfRefusal: a peer that began more than a year ahead of a clock is a fault of the clocks (E2)", () => {
+  const reason =
+    "The peer refused (invalid): ada began more than a year ahead of ben's clock: set the wrong clock.";
+  assertEquals(codeOfRefusal(reason), "clock");
 });

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isFarAhead } from "../../../engine/incarnation.ts";
 import { PENDING_PER_MEMBER } from "../../../engine/sync/peer_memory.ts";
 import type { KnownVersion } from "../../../engine/types.ts";
 import type { MemberSnapshot, Snapshot } from "../../../gossiper/contract.ts";
@@ -73,7 +74,9 @@ export class StateChecks {
     const before = highest.get(id);
     // The state of a forgotten member comes back in parts.
     const isBack = this.#context.of(process).hasForgotten(id);
-    if (before === undefined || isBack || !isAbove(before, version)) {
+    // It began by a clock that was ahead, and that is corrected by now (E2).
+    const isFalse = before !== undefined && isFarAhead(before.incarnation, process.machine.wallMs());
+    if (before === undefined || isBack || isFalse || !isAbove(before, version)) {
       highest.set(id, version);
       return;
     }
