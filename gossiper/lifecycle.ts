@@ -186,15 +186,15 @@ export class Lifecycle {
     decisions.onRefusal(session.peerId, refusal);
     // A leaving member asks every peer to block it, so such a block means nothing.
     if (this.#leaving.signal.aborted) return;
-    const before = engineHost.view.incarnation;
     if (incarnation !== undefined) {
       engineHost.do((engine, now) => engine.onNewerIncarnation(incarnation, now, { isSigned }));
     }
     const id = session.peerId;
     if (id === undefined) return;
     if (code === "blocked") engineHost.do((engine) => engine.onBlockedBy(id, reason ?? "expired"));
-    const needsHandshake = code === "blocked" && endsWithProofOfLife(reason) ||
-      engineHost.view.incarnation !== before;
+    // This member has begun an incarnation above that one, or the peer knows the present one, but not by a handshake.
+    const isOwn = incarnation !== undefined && incarnation <= engineHost.view.incarnation;
+    const needsHandshake = isOwn || code === "blocked" && endsWithProofOfLife(reason);
     if (needsHandshake) this.#rounds.startHandshakeIfDue(id);
   }
 

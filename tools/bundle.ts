@@ -34,6 +34,7 @@ const IN_PLACE_OF: ReadonlyMap<string, string> = new Map([
   ["gossiper/readers.ts", "tools/bundle/absent.ts"],
   ["gossiper/refused_handshakes.ts", "tools/bundle/absent.ts"],
   ["options/configuration_rules.ts", "tools/bundle/configuration_rules.ts"],
+  ["transport/web_socket/destroy.ts", "tools/bundle/absent.ts"],
 ]);
 
 /** Builds the module. Returns its text. */

@@ -87,7 +87,6 @@ export class Handshakes {
       to,
       what: () => `refused ${reason ?? "id_conflict"} ${incarnation}`,
       deliver: () => {
-        const before = to.engine.view.incarnation;
         if (reason !== undefined) this.#processes.call(to, () => to.engine.onBlockedBy(from.id, reason));
         if (proof) this.#signatures.verify(to, from, unstamped({ members: [proof] }));
         const how = { isSigned: signed };
@@ -95,7 +94,8 @@ export class Handshakes {
           const now = this.#processes.now(to);
           this.#processes.call(to, () => to.engine.onNewerIncarnation(incarnation, now, how));
         }
-        if (reason === "expired" || to.engine.view.incarnation !== before) this.greet(to, from.id, () => {});
+        const isOwn = incarnation !== undefined && incarnation <= to.engine.view.incarnation;
+        if (reason === "expired" || isOwn) this.greet(to, from.id, () => {});
       },
     });
   }

@@ -27,6 +27,7 @@ const LIVENESS_REGRESSIONS: readonly (readonly [seed: number, what: string])[] =
 /** Seeds with signatures. */
 const SIGNED_REGRESSIONS: readonly (readonly [seed: number, what: string])[] = [
   [1_961_814_643, "an incarnation between the dropped one and the admitted one counted as a decrease"],
+  [771_001_434, "a member was refused for its present incarnation again and again, and shook no hands"],
 ];
 
 const SEEDS = 200;

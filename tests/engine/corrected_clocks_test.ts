@@ -157,7 +157,7 @@ Deno.test("incarnation: members whose clocks were all wrong, and are corrected o
   tick(a, early);
   // A peer whose clock is still wrong reports the incarnation from before, and this member begins none above it.
   assertEquals(note(b, b.applyHello(helloOf(a), late.now)).refusal, "id_conflict");
-  note(a, a.reportedIncarnation(incarnation, early.now));
+  note(a, a.onNewerIncarnation(incarnation, early.now));
   assertLess(a.view.incarnation, incarnation);
   for (const engine of [b, c]) tick(engine, early);
   assertEquals(handshake(a, b, early), { byA: undefined, byB: undefined });

@@ -95,6 +95,28 @@ Deno.test("incarnation: a member that began a later incarnation sends a peer no 
   await end(cluster, peer);
 });
 
+Deno.test("incarnation: a member shakes hands again with a peer that knows its present incarnation, but not by a handshake (E1)", async () => {
+  const { cluster, a, peer } = await withAnsweringPeer();
+  await cluster.advance(3_000);
+  const incarnation = incarnationOf(a);
+  peer.received.length = 0;
+  peer.answer = (message) => {
+    if (message.type !== "gossip") return undefined;
+    const { id } = message;
+    return {
+      type: "error",
+      id,
+      code: "id_conflict",
+      message: "Another process has used the id.",
+      incarnation,
+    };
+  };
+  await cluster.runUntil(() => peer.received.length === 2);
+  assertEquals(peer.received.map(({ type }) => type), ["gossip", "hello"]);
+  assertEquals([peer.last("hello")?.incarnation, incarnationOf(a)], [incarnation, incarnation]);
+  await end(cluster, peer);
+});
+
 Deno.test("identity conflict: a signing member that meets another process with its id and key is fenced: it sends no request, refuses requests, and still stops (E1)", async () => {
   const cluster = new TestCluster(["a", "p"], { config: EXPIRING_CONFIG });
   const peer = new ScriptedPeer(cluster, "p");

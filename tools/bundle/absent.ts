@@ -127,3 +127,8 @@ export class RefusedHandshakes implements Public<FullRefusedHandshakes> {
 export function checkedCounts(): Readonly<Record<string, number>> {
   return {};
 }
+
+/** In place of `transport/web_socket/destroy.ts`: browsers end sockets themselves. */
+export function destroySocket(): boolean {
+  return false;
+}
