@@ -189,10 +189,10 @@ Deno.test("YAML: a setting without a value, or of another YAML type, is refused 
   const text =
     "gossipInterval:\ngossipFanOut: 2026-01-01\ngossipMaxSend: yes\nmaxMembers: 0x10\n__proto__: {}\n";
   assertEquals(problemsOf(text).map(({ field, given }) => [field, given]), [
+    ["__proto__", "an object"],
     ["gossipInterval", "null"],
     ["gossipFanOut", "an object"],
     ["gossipMaxSend", '"yes"'],
-    ["__proto__", "an object"],
   ]);
 });
 
