@@ -112,11 +112,13 @@ export class Merge {
   merge(sent: MemberDelta, context: MergeContext): void {
     const { incarnation, last: number } = spanOf(sent);
     const held = this.#store.log.get(sent.id);
-    const latest = this.#membership.latestIncarnation(sent.id) ?? "";
-    const isFalse = !this.#signs && isFarAhead(latest, context.now.wallMs);
-    if (!isFalse && held && held.incarnation > incarnation) return reportVersion(held, context);
-    if (!isFalse && this.#membership.refuses(sent.id, { incarnation, number }, context.peerId)) {
-      const remembered = this.#membership.departures.rememberedVersion(sent.id)!;
+    if (held && held.incarnation > incarnation && !this.#isFalse(held.incarnation, context)) {
+      return reportVersion(held, context);
+    }
+    const remembered = this.#membership.departures.rememberedVersion(sent.id);
+    const isRefused = remembered &&
+      this.#membership.refuses(sent.id, { incarnation, number }, context.peerId);
+    if (isRefused && !this.#isFalse(remembered.incarnation, context)) {
       // A forgotten member has no version to report. But the owner of an id must learn of a later incarnation under it
       // (E1).
       if (remembered.incarnation > incarnation) {
@@ -141,6 +143,11 @@ export class Merge {
     this.#mergeVersioned(delta, { held, mine, context });
     // The report makes the member pending at the peer, so that the peer sends the other entries with their values.
     if (isCut) this.refuse(sent, context);
+  }
+
+  /** True if an incarnation is more than a year ahead, and gives way to a lower one. */
+  #isFalse(incarnation: Incarnation, { now }: MergeContext): boolean {
+    return !this.#signs && isFarAhead(incarnation, now.wallMs);
   }
 
   #mergeVersioned(
