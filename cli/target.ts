@@ -159,7 +159,7 @@ export function signingKeyIn(file: string, name: string): Promise<SigningKeyPair
 function wrongFile(file: string, name: string, why: string): CommandFailure {
   return new CommandFailure(
     EXIT.usage,
-    `${name} must name a file; ${JSON.stringify(printable(file, 200))} ${why}.`,
+    `${name} must name a file; ${JSON.stringify(printable(file, 200))} ${why.replace(/\.$/, "")}.`,
   );
 }
 

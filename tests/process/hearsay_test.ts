@@ -266,7 +266,10 @@ Deno.test("hearsay: the task may write a file for signing; without the permissio
     const args = ["keygen", "--signing", `${folder}/key`];
     const without = await run(args, { permissions: ["--allow-net", "--allow-env", "--allow-read"] });
     assertEquals(without.code, 2);
-    assertMatch(without.errors, /^hearsay: --signing must name a file; .* the --allow-write flag\.\n$/);
+    assertMatch(
+      without.errors,
+      /^hearsay: --signing must name a file; ".*" cannot be used: The permission --allow-write=.* is missing; .*[^.]\.\n$/,
+    );
     const narrow = ["--allow-read", `--allow-write=${folder}`];
     for (const each of [permissions, narrow]) {
       assertEquals((await run(args, { permissions: each })).code, 0);
