@@ -18,10 +18,12 @@ export class Processes {
    * earlier process there (seed 500007407).
    */
   readonly #largestMessages = new Map<string, number>();
+  readonly #overlapped = new Set<string>();
 
   /** Adds a process that starts. */
   add(process: Process): void {
     const { id, address, maxMessageBytes } = process;
+    if (this.aliveWith(id)) this.#overlapped.add(id);
     this.#all.push(process);
     for (const [index, key] of [[this.#byId, id], [this.#byAddress, address]] as const) {
       const known = index.get(key);
@@ -39,6 +41,11 @@ export class Processes {
   /** The number of ids that a process has, or had. */
   get idCount(): number {
     return this.#byId.size;
+  }
+
+  /** True if an id once had two processes at a time. */
+  hasOverlapped(id: string): boolean {
+    return this.#overlapped.has(id);
   }
 
   /** The processes that have not ended. */

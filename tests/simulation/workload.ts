@@ -105,9 +105,10 @@ export class Workload {
     const giveUp = timeline.later(scenario.faultPhaseMs / 2, () => controller.abort());
     const waiting = process.gossiper.setStateRequest(AWAITED_KEY, value, { acknowledgedBy, signal }).then(
       () => {
-        // Peers that have the state of the next process of its id need no earlier one.
-        const isLast = processes.aliveWith(process.id) === process;
-        if (!process.isOver && isLast) checker.checkPromise(process, { value, acknowledgedBy });
+        // A peer with a later incarnation, of another process of the id, counts as having the state for a moment: until
+        // this process begins an incarnation above it, with the value, or has left.
+        if (process.isOver || processes.hasOverlapped(process.id)) return;
+        checker.checkPromise(process, { value, acknowledgedBy });
       },
     ).catch((error) => {
       // An aborted request, or one of a stopped member, promised nothing.
