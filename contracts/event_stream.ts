@@ -115,6 +115,8 @@ export class EventStream {
   #topology: ClusterTopology | undefined;
   /** The last failure of each seed that has not recovered, by address. */
   readonly #failedSeeds = new BoundedMap<string, SeedFailed>(MAX_FAILED_SEEDS);
+  /** `Alone` while no other member is found, and `Isolated` while none is heard. */
+  readonly #troubles = new Map<EventType, HearsayEvent>();
   #closed = false;
 
   /**
@@ -153,7 +155,8 @@ export class EventStream {
 
   /**
    * Returns the events of the given types, or all, from now on. The present status comes first: the latest
-   * `ClusterTopology`, and the last `SeedFailed` of each seed that has not recovered. Events are kept for the stream
+   * `ClusterTopology`, the last `SeedFailed` of each seed that has not recovered, and `Alone` or `Isolated` while this
+   * member is so. Events are kept for the stream
    * until you cancel it or abort the signal. After {@linkcode EventStream.close} the returned stream has already ended.
    *
    * @throws {ConfigurationError} if a type is unknown (its stream would stay empty) or an option is invalid.
@@ -177,7 +180,8 @@ export class EventStream {
       subscriber.finish();
     } else {
       for (const set of sets) set.add(subscriber);
-      const present = [...this.#failedSeeds.values(), ...(this.#topology ? [this.#topology] : [])];
+      const topology = this.#topology ? [this.#topology] : [];
+      const present = [...this.#failedSeeds.values(), ...this.#troubles.values(), ...topology];
       for (const event of present) {
         if (wanted?.has(event.type) ?? true) subscriber.take(event, bytesOf(event));
       }
@@ -195,6 +199,10 @@ export class EventStream {
 
   /** Keeps the events that later subscribers get first. */
   #keepForLater(event: HearsayEvent): void {
+    const { type } = event;
+    if (type === "Alone" || type === "Isolated") this.#troubles.set(type, event);
+    if (type === "MemberJoined") this.#troubles.delete("Alone");
+    if (type === "Rejoined") this.#troubles.delete("Isolated");
     if (event.type === "ClusterTopology") this.#topology = event;
     if (event.type === "SeedRecovered") this.#failedSeeds.delete(event.address);
     if (event.type !== "SeedFailed") return;

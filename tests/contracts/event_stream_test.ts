@@ -359,3 +359,28 @@ Deno.test("event stream: accepts an error that contains itself, that throws when
     assertEquals((await reader.read()).value?.type, "DiscoveryFailed");
   }
 });
+
+Deno.test("EventStream: a later subscriber gets `Alone` and `Isolated` first, until they are over", async () => {
+  const events = new EventStream();
+  const present = async () => {
+    const read = events.subscribe(["Alone", "Isolated"]).getReader();
+    const next = () =>
+      Promise.race([
+        read.read(),
+        new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 0)),
+      ]);
+    const types: (string | undefined)[] = [];
+    for (let each = await next(); each; each = await next()) types.push(each.value?.type);
+    await read.cancel();
+    return types;
+  };
+  assertEquals(await present(), []);
+  events.publish({ type: "Alone", seeds: [] });
+  events.publish({ type: "Isolated" });
+  events.publish({ type: "Isolated" });
+  assertEquals(await present(), ["Alone", "Isolated"]);
+  events.publish({ type: "MemberJoined", memberId: "b" });
+  assertEquals(await present(), ["Isolated"]);
+  events.publish({ type: "Rejoined" });
+  assertEquals(await present(), []);
+});
