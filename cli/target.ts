@@ -97,17 +97,12 @@ export function keyIn([key = ""]: readonly (string | undefined)[]): string {
   throw new CommandFailure(EXIT.usage, `The key must have 1 to ${MAX_KEY_BYTES} bytes; got ${bytes}.`);
 }
 
-/** The text of a file that a flag names. */
-export function textOf(file: string, flag: string): Promise<string> {
-  return reading(file, flag, () => {
+/** The text of a PEM file. `name` is that of the flag or of the setting with the file. */
+export async function pemIn(file: string, name: string): Promise<string> {
+  const text = await reading(file, name, () => {
     assertMayRead(file);
     return Deno.readTextFile(file);
   });
-}
-
-/** The text of a PEM file. `name` is that of the flag or of the setting with the file. */
-export async function pemIn(file: string, name: string): Promise<string> {
-  const text = await reading(file, name, () => Deno.readTextFile(file));
   if (text.includes("-----BEGIN ")) return text;
   throw wrongFile(file, name, "is no PEM file: it has no line `-----BEGIN …-----`");
 }

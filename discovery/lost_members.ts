@@ -20,7 +20,7 @@ import type { LearnedMembers } from "./learned_members.ts";
 export const MAX_LOST = 64;
 /**
  * The time for which an address is kept, in milliseconds. Seven days: longer than an outage of a weekend. Lower: islands
- * of a longer outage stay apart. Higher: addresses that now belong to other services are dialed for longer.
+ * of a longer outage stay apart. Higher: this member dials addresses of other services for longer.
  */
 const LOST_MS = 7 * 24 * 3_600_000;
 /**

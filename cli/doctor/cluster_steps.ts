@@ -66,7 +66,7 @@ export async function examineOthers(
 
 /**
  * The fault at the other members or at the seeds, if it is a better first line than the asked member's own one. A fault
- * of a running process goes before a process that ended, because it says more.
+ * of a running process comes before that of an ended one: only a running process can be examined further.
  */
 export function causeOf(
   own: Fault | undefined,

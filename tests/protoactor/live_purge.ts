@@ -161,10 +161,10 @@ live(
     }
     before.kill();
     await listOn(others, others);
-    const anew = await processes.go({ id: "the-same", purges: true });
-    assertEquals(await anew.state("fact"), {});
-    await listOn([anew, ...others], [anew, ...others]);
-    await holdsAll(anew, { key: "fact", of: others });
-    for (const member of others) await hearsHeartbeat(anew, member);
+    const restarted = await processes.go({ id: "the-same", purges: true });
+    assertEquals(await restarted.state("fact"), {});
+    await listOn([restarted, ...others], [restarted, ...others]);
+    await holdsAll(restarted, { key: "fact", of: others });
+    for (const member of others) await hearsHeartbeat(restarted, member);
   },
 );
